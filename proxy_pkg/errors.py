@@ -1,0 +1,51 @@
+"""Every error that crosses a floor, drawn as one tree.
+
+    ProxyError
+    ├── SettingsError      the configuration cannot be used; carries every problem found
+    ├── VocabularyError    the shipped tokenizer file is missing or damaged
+    ├── ScanError          a body cannot be cut safely; the answer is always passthrough
+    └── RelayError         no complete answer came from the upstream
+        ├── UpstreamConnectError      no connection, so nothing was sent
+        ├── UpstreamTimeoutError      a configured time limit passed
+        └── UpstreamBrokenError       the connection ended or misbehaved
+"""
+
+
+class ProxyError(Exception):
+    """The root: catch this to catch everything that this package raises on purpose."""
+
+
+class SettingsError(ProxyError):
+    """The configuration cannot be used. `problems` holds one sentence for each fault, in table order."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class VocabularyError(ProxyError):
+    """The tokenizer's rank file is missing or its hash is wrong."""
+
+
+class ScanError(ProxyError):
+    """A body cannot be cut safely. Never shown to a client: the body goes through as it came."""
+
+
+class RelayError(ProxyError):
+    """No complete answer came from the upstream. `phase` is one of connect, send, head, body."""
+
+    def __init__(self, message: str, phase: str) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+
+class UpstreamConnectError(RelayError):
+    """No connection to the upstream could be made; no byte of the request was sent."""
+
+
+class UpstreamTimeoutError(RelayError):
+    """A configured time limit (connect, first byte, gap or total) passed."""
+
+
+class UpstreamBrokenError(RelayError):
+    """The upstream closed, reset or broke the protocol before its answer was complete."""

@@ -1,13 +1,15 @@
 """Every error that crosses a floor, drawn as one tree.
 
-    ProxyError
-    ├── SettingsError      the configuration cannot be used; carries every problem found
-    ├── VocabularyError    the shipped tokenizer file is missing or damaged
-    ├── ScanError          a body cannot be cut safely; the answer is always passthrough
-    └── RelayError         no complete answer came from the upstream
-        ├── UpstreamConnectError      no connection, so nothing was sent
-        ├── UpstreamTimeoutError      a configured time limit passed
-        └── UpstreamBrokenError       the connection ended or misbehaved
+ProxyError
+├── SettingsError      the configuration cannot be used; carries every problem found
+├── VocabularyError    the shipped tokenizer file is missing or damaged
+├── ScanError          a body cannot be cut safely; the answer is always passthrough
+├── RefusedError       we answer ourselves, on purpose: too large, too busy, not allowed
+├── ClientGoneError    the client left before its request was complete
+└── RelayError         no complete answer came from the upstream
+    ├── UpstreamConnectError      no connection, so nothing was sent
+    ├── UpstreamTimeoutError      a configured time limit passed
+    └── UpstreamBrokenError       the connection ended or misbehaved
 """
 
 
@@ -49,3 +51,21 @@ class UpstreamTimeoutError(RelayError):
 
 class UpstreamBrokenError(RelayError):
     """The upstream closed, reset or broke the protocol before its answer was complete."""
+
+
+class RefusedError(ProxyError):
+    """We answer the request ourselves, on purpose.
+
+    `code` names the cause for programs, `status` is the HTTP status, `retry_after_seconds` says when another
+    try makes sense, 0 for no such advice.
+    """
+
+    def __init__(self, message: str, code: str, status: int, retry_after_seconds: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ClientGoneError(ProxyError):
+    """The client closed its connection before its request was complete; nobody is left to answer."""

@@ -1,0 +1,50 @@
+"""Gunicorn's configuration: `gunicorn -c gunicorn_conf.py` serves what the HEADROOM_* environment describes.
+
+Settings are loaded once, here, and travel to every worker as one blob; a HUP runs this file again.
+"""
+
+from typing import Any
+
+from proxy_pkg.config.blob import pack
+from proxy_pkg.server import hooks, limits
+from proxy_pkg.server.boot import load_settings
+from proxy_pkg.server.logs import LOGGERS
+
+settings = load_settings()
+blob = pack(settings)
+
+wsgi_app = "proxy_pkg.server.asgi:create_app_from_env"
+worker_class = "proxy_pkg.server.worker.ProxyWorker"
+proc_name = "proxy_pkg"
+
+bind = limits.bind_address(settings)
+backlog = settings.backlog
+workers = settings.workers
+max_requests = settings.max_requests
+max_requests_jitter = limits.max_requests_jitter(settings)
+
+timeout = settings.worker_timeout_seconds
+graceful_timeout = limits.graceful_timeout_seconds(settings)
+keepalive = settings.keepalive_seconds
+
+loglevel = settings.log_level
+logger_class = LOGGERS[settings.log_format]
+
+# Its thread in the master would be running while workers are forked, and a worker could start with a held lock.
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    hooks.on_starting(server, settings)
+
+
+def when_ready(server: Any) -> None:
+    hooks.when_ready(server)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    hooks.pre_fork(server)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    hooks.post_fork(worker, blob)

@@ -1,0 +1,74 @@
+"""`proxyctl check-config`: everything that can be known before a start, all of it in one go."""
+
+from typing import Any, Final
+
+import typer
+
+from proxy_pkg.cli.options import command_app, with_overrides
+from proxy_pkg.cli.report import fail, print_json, tell
+from proxy_pkg.config.load import Examined, examine
+from proxy_pkg.config.settings import ROWS
+from proxy_pkg.config.values import size_text
+from proxy_pkg.server.preflight import descriptors_needed, inspect
+
+FIGURES: Final = (
+    "limit_concurrency",
+    "max_connections",
+    "max_keepalive",
+    "body_bytes_in_flight_max",
+    "memo_bytes_max",
+)
+"""The settings that hold for each worker and so add up."""
+
+app = command_app()
+
+
+@app.command()
+@with_overrides
+def check_config(
+    overrides: dict[str, str],
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    running: bool = typer.Option(False, "--running", help="The server is up, so its port may be in use."),
+) -> None:
+    """Check the configuration and what it needs; print what it amounts to.
+
+    Problems and warnings go to standard error. The exit code is 0 if the server would start, otherwise 1.
+    """
+    examined = examine(overrides=overrides)
+    findings = inspect(examined.settings, examined.uncertain, running=running)
+    problems = (*examined.problems, *findings.problems)
+    warnings = (*examined.warnings, *findings.warnings)
+    effective = _effective(examined)
+    if json:
+        print_json({"ok": not problems, "problems": problems, "warnings": warnings, "effective": effective})
+        raise typer.Exit(1 if problems else 0)
+    if effective:
+        _print_effective(effective)
+    if problems:
+        fail(problems, warnings)
+    tell((), warnings)
+    print("The configuration can be used.")
+
+
+def _effective(examined: Examined) -> dict[str, Any] | None:
+    """Figures per worker and in total, None where a fault leaves them unknown."""
+    if examined.uncertain & {"workers", *FIGURES}:
+        return None
+    settings = examined.settings
+    per_worker = {name: int(getattr(settings, name)) for name in FIGURES}
+    per_worker["open_files"] = descriptors_needed(settings)
+    return {
+        "listen": {"host": settings.host, "port": settings.port},
+        "workers": settings.workers,
+        "per_worker": per_worker,
+        "total": {name: number * settings.workers for name, number in per_worker.items()},
+        "sources": {name: examined.sources[name] for name in ("workers", *FIGURES)},
+    }
+
+
+def _print_effective(effective: dict[str, Any]) -> None:
+    print(f"{'':26}{'per worker':>12}{'total':>12}")
+    print(f"{'workers':26}{1:>12}{effective['workers']:>12}")
+    for name, number in effective["per_worker"].items():
+        text = size_text if name in ROWS and ROWS[name].kind == "size" else str
+        print(f"{name:26}{text(number):>12}{text(effective['total'][name]):>12}")

@@ -1,0 +1,68 @@
+"""What kind of text a tool result is: cheap, bounded, and with a reason that can be shown.
+
+A wrong kind is harmless: each compressor looks again and leaves alone what is not its own.
+"""
+
+import re
+from enum import StrEnum
+
+from msgspec import Struct
+
+from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style
+from proxy_pkg.compressors.producers import numbers_lines, prints_file
+from proxy_pkg.model import Producer
+
+SAMPLE_CHARS_MAX = 32_768
+"""Structure is looked for in no more than so much of a text's start."""
+
+_REWRITTEN = re.compile("[\x08\x1b]|\r(?=[^\r\n])")
+
+
+class Kind(StrEnum):
+    """A kind of text, as the table of chains knows it."""
+
+    NUMBERED = "numbered"
+    """A file read with a number before each line."""
+    FILE = "file"
+    """The text of a file: exact, because it is edited by exact text."""
+    JSON = "json"
+    TERMINAL = "terminal"
+    """Output with terminal sequences or overwritten lines."""
+    TEXT = "text"
+
+
+class Detection(Struct, frozen=True):
+    """The kind of a text, and in a few words what it was told by."""
+
+    kind: Kind
+    why: str
+
+
+def detect(text: str, producer: Producer) -> Detection:
+    """Return the kind of `text`, a result of `producer`. Never raises; looks at a bounded sample."""
+    if _is_numbered(text[:SAMPLE_CHARS_MAX], producer):
+        return Detection(Kind.NUMBERED, f"{RUN_LINES_MIN} lines in a row have consecutive numbers")
+    if prints_file(producer):
+        return Detection(Kind.FILE, f"{producer.name} printed a file")
+    if _is_json(text):
+        return Detection(Kind.JSON, "starts and ends like a JSON document")
+    if _REWRITTEN.search(text):
+        return Detection(Kind.TERMINAL, "has terminal sequences or overwritten lines")
+    return Detection(Kind.TEXT, "nothing more special was found")
+
+
+def _is_numbered(sample: str, producer: Producer) -> bool:
+    lines = sample.split("\n")
+    style = find_style(lines)
+    if style is None:
+        return False
+    if numbers_lines(producer):
+        return True
+    # Not from a reader: a column of ids or hours looks the same unless padding, an arrow or a letter gives it away.
+    if not (style.lead or style.mark == "→" or style.width):
+        return False
+    return "|" not in style.mark or sum("|" in line.partition("|")[2] for line in lines) * 2 < len(lines)
+
+
+def _is_json(text: str) -> bool:
+    return text[:SAMPLE_CHARS_MAX].lstrip()[:1] in ("{", "[") and text[-SAMPLE_CHARS_MAX:].rstrip()[-1:] in ("}", "]")

@@ -1,0 +1,40 @@
+"""Which compressors each kind of text goes through: the table is at the foot."""
+
+from collections.abc import Mapping
+
+from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.detect import Kind
+from proxy_pkg.compressors.json_table import JSON_TABLE
+from proxy_pkg.compressors.numbered import NUMBERED
+from proxy_pkg.compressors.terminal import TERMINAL
+from proxy_pkg.model import Grade
+
+
+def run_chain(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]] | None:
+    """Return `text` after the chain for `kind`, and the compressors that changed it in order; None if none did.
+
+    Each step takes what the one before it left, and may find nothing to do. A kind without a row has an empty
+    chain.
+    """
+    result, taken = text, []
+    for compressor in CHAINS.get(kind, ()):
+        shorter = compressor.compress(result)
+        if shorter is not None:
+            result = shorter
+            taken.append(compressor)
+    return (result, tuple(taken)) if taken else None
+
+
+def weakest_grade(steps: tuple[Compressor, ...]) -> Grade:
+    """Return what the result of `steps`, at least one, still promises."""
+    return max((step.grade for step in steps), key=list(Grade).index)
+
+
+CHAINS: Mapping[str, tuple[Compressor, ...]] = {
+    Kind.NUMBERED: (NUMBERED,),
+    Kind.FILE: (),
+    Kind.JSON: (JSON_TABLE,),
+    Kind.TERMINAL: (TERMINAL, JSON_TABLE),
+    Kind.TEXT: (),
+}
+COMPRESSORS = tuple({compressor.name: compressor for chain in CHAINS.values() for compressor in chain}.values())

@@ -1,0 +1,98 @@
+"""Writes docs/settings.md from the settings table: `python -m proxy_pkg.config.document [FILE]`."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS, SOURCES, Row
+from proxy_pkg.config.values import allowed, size_text
+
+TARGET: Final = Path("docs/settings.md")
+
+INTRODUCTION: Final = f"""# Settings
+
+This page is made from the table in `proxy_pkg/config/settings.py` by `python -m
+proxy_pkg.config.document`.
+
+## Where a value comes from
+
+Later layers win:
+
+1. the defaults below;
+2. the TOML file that `{CONFIG_FILE}` names: `name = value` lines with the names below, no tables;
+3. the environment;
+4. the environment file that `{ENVIRONMENT_FILE}` names;
+5. the options of `proxyctl serve`, `check-config`, `config show` and `env`: `--limit-concurrency 200`.
+
+`proxyctl config show` prints each value and its layer. `proxyctl check-config` reports every fault at
+once. A name that does not exist is an error; a name that Headroom reads and this proxy does not is a
+warning.
+
+**The environment file** has NAME=VALUE lines as systemd's `EnvironmentFile=` reads them: `#` and `;`
+start comments, values may be quoted, nothing is interpolated. It wins over the environment, because a
+service that systemd started from that very file still has the file's old values in its environment. So
+point both at the same file, and a HUP applies what has changed in it. To take a value back, leave the
+name in the file with nothing behind the equals sign: a name that is gone from the file keeps the value it
+had at the start.
+
+**On HUP** both files are read again and all workers get the result. Settings marked *restart* keep their
+values until then. `proxyctl check-config --running` says beforehand whether the new settings have a
+fault.
+
+**Without gunicorn**, `proxy_pkg.server.asgi:create_app_from_env` reads the same layers and, above them
+all, a JSON object with the names below from `HEADROOM_PROXY_CONFIG_JSON`.
+
+## How to write a value
+
+- An empty value counts as not set, in each layer: the layer below decides. Blanks around a value mean
+  nothing.
+- Whole numbers and seconds are plain digits; seconds may have a decimal point unless a whole number is
+  asked for.
+- Sizes are bytes, or have a unit: `64MiB`, `10MB`, `512 KiB`. Large and small letters are the same.
+- true can be written `true`, `yes`, `on` or `1`, false `false`, `no`, `off` or `0`.
+- A target URL has `http://` or `https://`, a host, and if need be a port and a path prefix. It has no
+  user name, query or fragment. The path of each request, such as `/v1/messages`, is put behind it.
+- "per worker" limits hold for each worker process, so the whole server may use that many times `workers`.
+
+## Files and variables that hold settings
+
+"""
+
+
+def render() -> str:
+    """The whole page as Markdown."""
+    return "".join(
+        (
+            INTRODUCTION,
+            _table(("Variable", "Meaning"), ((f"`{name}`", meaning) for name, meaning in SOURCES.items())),
+            "\n## All settings\n\n",
+            _table(
+                ("Name", "Variable", "Default", "Unit", "Allowed", "Applied by", "Meaning"),
+                map(_cells, ROWS.values()),
+            ),
+        )
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    meaning = row.help + (" Secret: never shown." if row.secret else "")
+    applied = "HUP" if row.reloadable else "restart"
+    return (f"`{row.name}`", f"`{row.environment}`", _default(row), row.unit, allowed(row), applied, meaning)
+
+
+def _default(row: Row) -> str:
+    if isinstance(row.default, bool):
+        return f"`{str(row.default).lower()}`"
+    if isinstance(row.default, int) and row.kind == "size":
+        return f"`{size_text(row.default)}`"
+    return f"`{row.default}`" if row.default != "" else "(empty)"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    (Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET).write_text(render(), "utf-8")

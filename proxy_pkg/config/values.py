@@ -1,0 +1,221 @@
+"""From what a person wrote, in whatever layer, to the value of a setting: one reader for each kind, chosen by
+table.
+
+A reader takes the row and the raw value (text, or what TOML and JSON have already typed) and raises
+ValueError with the reason, in words that never repeat the value, because it may be a secret.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Final
+
+from proxy_pkg.config.settings import GIB, KIB, MIB, Row, Scalar
+
+AUTO: Final = "auto"
+TEXT_CHARACTERS_MAX: Final = 4096
+BOOLEANS: Final = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+SIZE: Final = re.compile(r"([0-9]{1,18}) ?([a-z]{0,3})", re.IGNORECASE)
+HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?", re.IGNORECASE)
+NUMERIC_HOST: Final = re.compile(r"[0-9.]+|0x[0-9a-f]+", re.IGNORECASE)
+PORT_MAX: Final = 65535
+URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(.*)", re.IGNORECASE)
+AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
+URL_PATH: Final = re.compile(r"(?:[A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
+VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
+
+
+def read(row: Row, raw: object) -> Scalar:
+    """The value of `row`, ready for Settings; `auto` workers stay the word. ValueError says what is wrong."""
+    return READERS[row.kind](row, raw)
+
+
+def allowed(row: Row) -> str:
+    """What `row` takes, as the end of the sentence "allowed: …"."""
+    return ALLOWED[row.kind](row)
+
+
+def _integer(row: Row, raw: object) -> int:
+    if isinstance(raw, str) and WHOLE.fullmatch(raw):
+        raw = int(raw)
+    if not isinstance(raw, int) or isinstance(raw, bool):
+        raise ValueError("not a whole number")
+    return int(_within(row, raw))
+
+
+def _number(row: Row, raw: object) -> float:
+    if isinstance(raw, str) and DECIMAL.fullmatch(raw):
+        raw = float(raw)
+    if not isinstance(raw, int | float) or isinstance(raw, bool) or raw != raw:  # NaN is no number
+        raise ValueError("not a number")
+    return float(_within(row, raw))
+
+
+def _workers(row: Row, raw: object) -> int | str:
+    if isinstance(raw, str) and raw.lower() == AUTO:
+        return AUTO
+    return _integer(row, raw)
+
+
+def _size(row: Row, raw: object) -> int:
+    if isinstance(raw, str):
+        match = SIZE.fullmatch(raw)
+        if match is None or match[2].lower() not in UNITS:
+            raise ValueError("not a size")
+        raw = int(match[1]) * UNITS[match[2].lower()]
+    return _integer(row, raw)
+
+
+def _within(row: Row, number: float) -> float:
+    if number < row.minimum:
+        raise ValueError(f"below {_plain(row, row.minimum)}")
+    if number > row.maximum:
+        raise ValueError(f"above {_plain(row, row.maximum)}")
+    return number
+
+
+def _boolean(_row: Row, raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    word = str(raw).lower() if isinstance(raw, str | int) else ""
+    if word not in BOOLEANS:
+        raise ValueError("neither true nor false")
+    return BOOLEANS[word]
+
+
+def _choice(row: Row, raw: object) -> str:
+    word = _string(raw).lower()
+    if word not in row.choices:
+        raise ValueError("not one of the choices")
+    return word
+
+
+def _string(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError("not a text")
+    if len(raw) > TEXT_CHARACTERS_MAX:
+        raise ValueError(f"longer than {TEXT_CHARACTERS_MAX} characters")
+    if not raw.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return raw
+
+
+def _host(_row: Row, raw: object) -> str:
+    host = _string(raw)
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if ":" in host:
+        return _ip_address(host, "not an IPv6 address; a port is a setting of its own")
+    if NUMERIC_HOST.fullmatch(host):
+        return _ip_address(host, "not an IPv4 address of four numbers")
+    if not HOST_NAME.fullmatch(host):
+        raise ValueError("not a host name")
+    return host
+
+
+def _ip_address(host: str, reason: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        raise ValueError(reason) from None
+
+
+def _token(_row: Row, raw: object) -> str:
+    token = _string(raw)
+    if not VISIBLE_ASCII.fullmatch(token):
+        raise ValueError("holds a space or a character beyond ASCII, which a header cannot carry")
+    return token
+
+
+def _path(_row: Row, raw: object) -> str:
+    path = _string(raw)
+    if not path.startswith("/"):
+        raise ValueError("not an absolute path")
+    return path.rstrip("/") or "/"
+
+
+def _url(_row: Row, raw: object) -> str:
+    """scheme://host[:port][/path] without a slash at its end, the scheme in small letters."""
+    match = URL.fullmatch(_string(raw))
+    if match is None:
+        raise ValueError("does not start with http:// or https://")
+    scheme, authority, path, rest = match.groups()
+    if "@" in authority:
+        raise ValueError("carries a user name or password, and an origin has none")
+    if rest:
+        raise ValueError("carries a query or a fragment, and an origin has none")
+    _authority(authority)
+    if not URL_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError("its path holds characters or steps that a URL path cannot have")
+    return f"{scheme.lower()}://{authority}{path}".rstrip("/")
+
+
+def _authority(text: str) -> None:
+    match = AUTHORITY.fullmatch(text)
+    if match is None or not 0 < int(match[2] or 80) <= PORT_MAX:
+        raise ValueError("not a URL: its host or port is malformed")
+    host = match[1]
+    if host.startswith("["):
+        _ip_address(host[1:-1], "not a URL: the address in brackets is not IPv6")
+    elif NUMERIC_HOST.fullmatch(host):
+        _ip_address(host, "not a URL: its host is not an IPv4 address of four numbers")
+    elif not HOST_NAME.fullmatch(host):
+        raise ValueError("not a URL: its host is missing or malformed")
+
+
+def _plain(row: Row, number: float) -> str:
+    """A bound as people write it: 64MiB, 0.05, 3."""
+    if row.kind == "size":
+        return size_text(int(number))
+    return f"{number:g}" if number < 100_000 else str(int(number))
+
+
+def size_text(number: int) -> str:
+    """Bytes in the largest binary unit that divides them, in a form that `read` takes."""
+    for unit, factor in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if number and number % factor == 0:
+            return f"{number // factor}{unit}"
+    return str(number)
+
+
+def _range(row: Row) -> str:
+    return f"from {_plain(row, row.minimum)} to {_plain(row, row.maximum)}"
+
+
+READERS: Final[dict[str, Callable[[Row, object], Scalar]]] = {
+    "boolean": _boolean,
+    "choice": _choice,
+    "host": _host,
+    "integer": _integer,
+    "number": _number,
+    "path": _path,
+    "size": _size,
+    "token": _token,
+    "url": _url,
+    "workers": _workers,
+}
+
+ALLOWED: Final[dict[str, Callable[[Row], str]]] = {
+    "boolean": lambda row: "true or false (also yes, no, on, off, 1, 0)",
+    "choice": lambda row: "one of " + ", ".join(row.choices),
+    "host": lambda row: "an IP address or a host name, without port",
+    "integer": lambda row: f"a whole number {_range(row)}",
+    "number": lambda row: f"a number {_range(row)}",
+    "path": lambda row: "an absolute path",
+    "size": lambda row: f"bytes, or a size such as 64MiB or 10MB, {_range(row)}",
+    "token": lambda row: "printable ASCII characters without spaces",
+    "url": lambda row: "http:// or https:// with a host, an optional port and an optional path",
+    "workers": lambda row: f"auto, or a whole number {_range(row)}",
+}

@@ -1,0 +1,158 @@
+"""Document and map become spans: which texts of an item may shrink, and which tool call each is the result of."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from proxy_pkg.errors import ScanError
+from proxy_pkg.model import Producer
+from proxy_pkg.protocols.grammar import CallPlace, Conversation, ResultPlace
+from proxy_pkg.wire.scan import Path, locate, parse
+
+_LEAF_DEPTH_MAX = 8
+_LEAVES_MAX = 512
+_ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
+
+
+class Text(Struct, frozen=True):
+    """A text of a tool result: `start` and `end` are byte offsets in its item, quotes included.
+
+    `call` is the id of the tool call it answers, `tool` the tool's name where the result says it.
+    """
+
+    start: int
+    end: int
+    text: str
+    call: str
+    tool: str
+
+
+class Outline(Struct, frozen=True):
+    """What matters of one item: the tool calls it makes, by id, and the texts of results that it brings."""
+
+    calls: tuple[tuple[str, Producer], ...] = ()
+    texts: tuple[Text, ...] = ()
+    doubt: str = ""
+    """Why the item is left alone although it may hold results; empty if it was read."""
+
+
+def is_worth_reading(item: bytes, conversation: Conversation) -> bool:
+    """Whether an item can hold a tool call or result at all."""
+    return any(sign in item for sign in conversation.signs)
+
+
+def outline(item: bytes, conversation: Conversation) -> Outline:
+    """Read one item. A pure function of its bytes: the same item is read the same on every turn."""
+    if len(item) > _ITEM_BYTES_MAX:
+        return Outline(doubt="item_too_large")
+    element = item.lstrip(b", \t\n\r")
+    try:
+        value = parse(element)
+        texts = _texts(element, len(item) - len(element), value, conversation)
+    except ScanError:
+        return Outline(doubt="item_unreadable")
+    calls = tuple(call for place in conversation.calls for call in _calls(value, place))
+    return Outline(calls=calls, texts=texts)
+
+
+def _parts(item: Any, key: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The parts of an item listed at `key`, or the item itself if there is no key, with their paths."""
+    if not isinstance(item, dict):
+        return
+    if not key:
+        yield (), item
+        return
+    parts = item.get(key)
+    if isinstance(parts, list):
+        for index, part in enumerate(parts):
+            if isinstance(part, dict):
+                yield (key, index), part
+    elif isinstance(parts, dict):
+        yield (key,), parts
+
+
+def _held(part: Mapping[str, Any], place: CallPlace | ResultPlace) -> Mapping[str, Any] | None:
+    if place.when and part.get(place.when[0]) not in place.when[1]:
+        return None
+    held = part.get(place.holder) if place.holder else part
+    return held if isinstance(held, dict) else None
+
+
+def _calls(item: Any, place: CallPlace) -> Iterator[tuple[str, Producer]]:
+    for _, part in _parts(item, place.parts):
+        held = _held(part, place)
+        if held is None:
+            continue
+        name = place.fixed_name or held.get(place.name)
+        # Gemini's calls often have no id: the name has to do, and the latest call of that name counts.
+        call = held.get(place.id) or part.get(place.id) or name
+        if isinstance(name, str) and isinstance(call, str):
+            yield call, Producer(name, _arguments(held.get(place.arguments)))
+
+
+def _arguments(value: Any) -> Mapping[str, Any]:
+    """A call's arguments: an object, or a JSON text of one, or any other text under the key "input"."""
+    if isinstance(value, str):
+        try:
+            parsed = msgspec.json.decode(value) if value.lstrip().startswith("{") else None
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            parsed = None
+        value = parsed if isinstance(parsed, dict) else {"input": value}
+    return MappingProxyType(value) if isinstance(value, dict) else MappingProxyType({})
+
+
+def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[Text, ...]:
+    wanted: dict[Path, tuple[str, str, str]] = {}
+    for place in conversation.results:
+        for path, part in _parts(item, place.parts):
+            held = _held(part, place)
+            if held is None:
+                continue
+            inside = (*path, place.holder) if place.holder else path
+            tool = held.get(place.name) if place.name else ""
+            call = held.get(place.id) or tool
+            for text_path, text in _strings(held.get(place.text), place):
+                wanted[(*inside, place.text, *text_path)] = (
+                    text,
+                    call if isinstance(call, str) else "",
+                    tool if isinstance(tool, str) else "",
+                )
+    if not wanted:
+        return ()
+    found = locate(element, list(wanted))
+    return tuple(
+        Text(start + offset, end + offset, text, call, tool)
+        for path, (text, call, tool) in wanted.items()
+        if (place_found := found.get(path)) is not None
+        for start, end in [place_found]
+    )
+
+
+def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield (), value
+    elif place.leaves:
+        yield from islice(_leaves(value, (), _LEAF_DEPTH_MAX), _LEAVES_MAX)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            if isinstance(part, dict) and part.get("type") in place.text_types:
+                inner = part.get("text")
+                if isinstance(inner, str):
+                    yield (index, "text"), inner
+
+
+def _leaves(value: Any, path: Path, depth_left: int) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif depth_left:
+        members: Any = ()
+        if isinstance(value, dict):
+            members = value.items()
+        elif isinstance(value, list):
+            members = enumerate(value)
+        for key, member in members:
+            yield from _leaves(member, (*path, key), depth_left - 1)

@@ -1,0 +1,21 @@
+"""OpenAI: the Chat Completions API, which many other servers speak too."""
+
+from proxy_pkg.protocols.grammar import CallPlace, Conversation, Protocol, ResultPlace
+from proxy_pkg.protocols.openai import API
+
+CHAT = Protocol(
+    name="openai_chat",
+    api=API,
+    conversation=Conversation(
+        items="messages",
+        signs=(b"tool", b"function"),
+        calls=(
+            CallPlace(parts="tool_calls", holder="function", name="name", arguments="arguments"),
+            CallPlace(parts="tool_calls", holder="custom", name="name", arguments="input"),
+        ),
+        results=(
+            ResultPlace(when=("role", ("tool",)), id="tool_call_id", text="content", text_types=("text",), name="name"),
+            ResultPlace(when=("role", ("function",)), id="name", text="content", name="name"),
+        ),
+    ),
+)

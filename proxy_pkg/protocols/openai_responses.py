@@ -1,0 +1,33 @@
+"""OpenAI: the Responses API, over HTTP and in the frames of its WebSocket."""
+
+from proxy_pkg.protocols.grammar import CallPlace, Conversation, Protocol, ResultPlace
+from proxy_pkg.protocols.openai import RESPONSES_API
+
+RESPONSES = Protocol(
+    name="openai_responses",
+    api=RESPONSES_API,
+    conversation=Conversation(
+        items="input",
+        signs=(b"_call",),
+        calls=(
+            CallPlace(when=("type", ("function_call",)), id="call_id", name="name", arguments="arguments"),
+            CallPlace(when=("type", ("custom_tool_call",)), id="call_id", name="name", arguments="input"),
+            CallPlace(
+                when=("type", ("local_shell_call", "shell_call")),
+                id="call_id",
+                name="",
+                fixed_name="shell",
+                arguments="action",
+            ),
+        ),
+        results=(
+            ResultPlace(
+                when=("type", ("function_call_output", "custom_tool_call_output", "local_shell_call_output")),
+                id="call_id",
+                text="output",
+                text_types=("input_text", "output_text", "text"),
+            ),
+            ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True),
+        ),
+    ),
+)

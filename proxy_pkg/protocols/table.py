@@ -1,0 +1,103 @@
+"""Which protocol a request speaks: by its path, and where two APIs share a path, by a header only one of them has.
+
+Credentials never decide: every SDK may send them in `authorization`.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from msgspec import Struct
+
+from proxy_pkg.protocols import anthropic, gemini, openai, openai_chat, openai_responses
+from proxy_pkg.protocols.grammar import Protocol
+
+
+class Match(Struct, frozen=True):
+    """What the table says about a path. `prefix` is the part of it that only chose the API and is not sent on."""
+
+    protocol: Protocol
+    route: str
+    prefix: str = ""
+
+
+def match(method: str, path: str, header_names: Iterable[bytes]) -> Match | None:
+    """The protocol of a request, or None for a path of no API that we know."""
+    found = _match_path(method == "POST", path)
+    if isinstance(found, Match):
+        return found
+    if found is None:
+        return None
+    names = set(header_names)
+    for protocol in _BY_MARK:
+        if not names.isdisjoint(protocol.api.marks):
+            return Match(protocol, found)
+    return Match(openai.OTHER, found)
+
+
+@lru_cache(maxsize=1024)
+def _match_path(is_post: bool, path: str) -> Match | str | None:
+    """A match, or the name of a route that several APIs share, or None."""
+    for prefix, other in _PREFIXES.items():
+        if path.startswith(prefix + "/"):
+            found = _match_path(is_post, path[len(prefix) :])
+            if isinstance(found, Match) and found.protocol.api.name == other.api.name:
+                return Match(found.protocol, found.route, prefix)
+            return Match(other, "other", prefix)
+    if is_post:
+        for pattern, route, protocol in _CONVERSATIONS:
+            if pattern.fullmatch(path):
+                return Match(protocol, route)
+    for pattern, route, owner in _PASSTHROUGH:
+        if pattern.match(path):
+            return Match(owner, route) if owner else route
+    return None
+
+
+def _row(pattern: str, route: str, protocol: Protocol) -> tuple[re.Pattern[str], str, Protocol]:
+    return re.compile(pattern), route, protocol
+
+
+def _open_row(pattern: str, route: str, owner: Protocol | None) -> tuple[re.Pattern[str], str, Protocol | None]:
+    return re.compile(pattern), route, owner
+
+
+_PREFIXES = {"/anthropic": anthropic.OTHER, "/openai": openai.OTHER, "/gemini": gemini.OTHER}
+
+_BY_MARK = (anthropic.OTHER, gemini.OTHER)
+
+_GEMINI_METHODS = "generateContent|streamGenerateContent|countTokens"
+
+# POST only, and the whole path: these bodies hold a conversation.
+_CONVERSATIONS = (
+    _row(r"/v1/messages", "messages", anthropic.MESSAGES),
+    _row(r"/v1/messages/count_tokens", "count_tokens", anthropic.MESSAGES),
+    _row(r"(/v1)?/chat/completions", "chat_completions", openai_chat.CHAT),
+    _row(r"(/v1)?/responses", "responses", openai_responses.RESPONSES),
+    _row(r"/v1/responses/input_tokens", "input_tokens", openai_responses.RESPONSES),
+    _row(
+        rf"/v1(beta|alpha)?\w*/(models|tunedModels)/[^/:]+:({_GEMINI_METHODS})",
+        "generate_content",
+        gemini.GENERATE,
+    ),
+)
+
+# Any method, everything below the path too. Without an owner, several APIs have the path.
+_PASSTHROUGH = (
+    _open_row(r"/v1/messages(/|$)", "batches", anthropic.OTHER),
+    _open_row(r"/v1/(complete|skills|organizations|environments|agents|sessions)(/|$)", "other", anthropic.OTHER),
+    _open_row(r"/api/", "client", anthropic.OTHER),
+    _open_row(r"(/upload|/download|/resumable/upload)?/v1(beta|alpha)", "other", gemini.OTHER),
+    _open_row(r"/(upload|download)/", "files", gemini.OTHER),
+    _open_row(r"/v1/(models|tunedModels)/[^/]+:\w+$", "other", gemini.OTHER),
+    _open_row(r"/v1/(cachedContents|operations|corpora)(/|$)", "other", gemini.OTHER),
+    _open_row(r"/v1/models(/|$)", "models", None),
+    _open_row(r"/v1/files(/|$)", "files", None),
+    _open_row(r"/v1/embeddings$", "embeddings", openai.OTHER),
+    _open_row(r"/v1/batches(/|$)", "batches", openai.OTHER),
+    _open_row(r"/v1/images/", "images", openai.OTHER),
+    _open_row(r"/v1/audio/", "audio", openai.OTHER),
+    _open_row(r"/v1/responses/", "responses_other", openai.OTHER),
+    _open_row(r"/v1(/|$)", "other", None),
+    _open_row(r"/(models|embeddings|responses|chat|completions)(/|$)", "other", openai.OTHER),
+)

@@ -1,0 +1,91 @@
+"""The one aiohttp session of a worker: its pool, its limits, and nothing that adds to a request."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import TCPConnector
+from msgspec import Struct
+from multidict import CIMultiDict
+
+_HEADER_LINE_BYTES_MAX = 64 << 10
+_HEADERS_MAX = 512
+_NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
+
+
+class PoolLimits(Struct, frozen=True):
+    """Bounds of the upstream pool of one worker. Times in seconds."""
+
+    connections_max: int
+    idle_max: int
+    idle_seconds: float
+    dns_cache_seconds: float
+    connect_timeout_seconds: float
+    first_byte_timeout_seconds: float
+    gap_timeout_seconds: float
+    total_timeout_seconds: float
+    """0 means no bound on the whole exchange."""
+
+
+class BoundedConnector(TCPConnector):
+    """A connector that keeps at most `idle_max` unused connections; aiohttp has no such option of its own."""
+
+    def __init__(self, idle_max: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._idle_max = idle_max
+
+    def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        full = self.idle_count >= self._idle_max
+        super()._release(key, protocol, should_close=should_close or full)
+
+    @property
+    def idle_count(self) -> int:
+        """Connections that wait to be used again."""
+        return sum(len(idle) for idle in self._conns.values())
+
+    @property
+    def busy_count(self) -> int:
+        """Connections that carry an exchange."""
+        return len(self._acquired)
+
+
+class RelayRequest(aiohttp.ClientRequest):
+    """A request with the headers it was given: aiohttp's own defaults and cookies stay out of it."""
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        self._skip_auto_headers = _NO_CONTENT_TYPE
+
+    def update_cookies(self, cookies: Any) -> None:
+        return
+
+    def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
+        super().update_body_from_data(body, _stacklevel)
+        if body is None:
+            self.headers.popall("Content-Length", None)
+
+
+def open_session(limits: PoolLimits) -> tuple[aiohttp.ClientSession, BoundedConnector]:
+    """The session of this worker and its connector. Call inside the running loop; close the session at its end."""
+    connector = BoundedConnector(
+        idle_max=limits.idle_max,
+        limit=limits.connections_max,
+        keepalive_timeout=limits.idle_seconds,
+        ttl_dns_cache=int(limits.dns_cache_seconds),
+    )
+    session = aiohttp.ClientSession(
+        connector=connector,
+        request_class=RelayRequest,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        timeout=aiohttp.ClientTimeout(
+            total=limits.total_timeout_seconds or None,
+            sock_connect=limits.connect_timeout_seconds,
+            sock_read=limits.first_byte_timeout_seconds,
+        ),
+        max_line_size=_HEADER_LINE_BYTES_MAX,
+        max_field_size=_HEADER_LINE_BYTES_MAX,
+        max_headers=_HEADERS_MAX,
+        requote_redirect_url=False,
+    )
+    return session, connector

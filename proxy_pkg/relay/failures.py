@@ -1,0 +1,43 @@
+"""Errors of aiohttp become ours, at this one border."""
+
+import asyncio
+
+import aiohttp
+
+from proxy_pkg.errors import RelayError, UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
+
+
+def translated(error: Exception, phase: str) -> RelayError:
+    """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands."""
+    ours, sentence = next(row for foreign, row in _ERRORS.items() if isinstance(error, foreign))
+    return ours(f"{sentence} ({type(error).__name__})", phase)
+
+
+# The first row that fits counts, so the narrow ones come first.
+_ERRORS: dict[type[Exception], tuple[type[RelayError], str]] = {
+    aiohttp.ConnectionTimeoutError: (
+        UpstreamTimeoutError,
+        "the upstream did not accept a connection in time",
+    ),
+    aiohttp.ServerTimeoutError: (UpstreamTimeoutError, "the upstream sent nothing for too long"),
+    asyncio.TimeoutError: (UpstreamTimeoutError, "the upstream took too long"),
+    aiohttp.ClientConnectorDNSError: (UpstreamConnectError, "the upstream's host name has no address"),
+    aiohttp.ClientConnectorCertificateError: (
+        UpstreamConnectError,
+        "the upstream's certificate is not trusted",
+    ),
+    aiohttp.ClientConnectorSSLError: (
+        UpstreamConnectError,
+        "no TLS connection to the upstream could be made",
+    ),
+    aiohttp.ClientConnectorError: (UpstreamConnectError, "the upstream refused the connection"),
+    aiohttp.ServerDisconnectedError: (UpstreamBrokenError, "the upstream closed the connection"),
+    aiohttp.ClientPayloadError: (UpstreamBrokenError, "the upstream's answer ended before it was complete"),
+    aiohttp.ClientOSError: (UpstreamBrokenError, "the connection to the upstream broke"),
+    aiohttp.ClientResponseError: (UpstreamBrokenError, "the upstream's answer is not HTTP"),
+    aiohttp.ClientError: (UpstreamBrokenError, "the exchange with the upstream failed"),
+    ConnectionError: (UpstreamBrokenError, "the connection to the upstream broke"),
+}
+
+FOREIGN_ERRORS = tuple(_ERRORS)
+"""What the client library raises."""

@@ -1,0 +1,65 @@
+"""Which headers go on: all of them, except those that belong to one connection and those that framing makes wrong.
+
+Hop-by-hop headers are those of RFC 9110 section 7.6.1, and whatever a `connection` header names.
+"""
+
+from collections.abc import Collection, Iterable
+
+from multidict import CIMultiDict
+
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
+_HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+# The upstream request has its own host and framing, and the server has answered `expect` already.
+_REQUEST_ONLY = frozenset((b"host", b"content-length", b"expect"))
+
+
+def request_headers(headers: RawHeaders, ours: Collection[bytes] = ()) -> CIMultiDict[str]:
+    """The client's headers as the upstream gets them, in order. `ours` are names meant for this proxy alone.
+
+    Names are lower case already, as the server gives them.
+    """
+    headers = list(headers)
+    dropped = _HOP_BY_HOP | _REQUEST_ONLY | named_by_connection(headers)
+    kept: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers:
+        if name not in dropped and name not in ours:
+            kept.add(name.decode("latin-1"), _text(value))
+    return kept
+
+
+def response_headers(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
+    """The upstream's headers as the client gets them, in order, names in lower case.
+
+    `content-length` stays: the body is relayed as it comes, so the length still holds.
+    """
+    lowered = [(name.lower(), value) for name, value in headers]
+    dropped = _HOP_BY_HOP | named_by_connection(lowered)
+    return [pair for pair in lowered if pair[0] not in dropped]
+
+
+def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
+    """The names that `connection` headers list, in lower case; empty where there is none, which is the rule."""
+    return frozenset(
+        token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")
+    )
+
+
+def _text(value: bytes) -> str:
+    """A header value such that aiohttp, which writes UTF-8, sends the bytes that came."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -1,0 +1,74 @@
+"""The upstream's bytes to the client, chunk by chunk as they come; and the client's leaving to the upstream."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Self
+
+import aiohttp
+
+from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[[bytes], None]) -> None:
+    """Relay the body of `response`, all but the message that ends it, which is the caller's to send.
+
+    Each chunk goes out as soon as it is here; waiting for a slow client stops the reading. Raises RelayError
+    where the body ends early, and then nothing that would look like a proper end has been sent.
+    """
+    content = response.content
+    while True:
+        try:
+            chunk = await content.readany()
+        except FOREIGN_ERRORS as error:
+            raise translated(error, "body") from error
+        if not chunk:
+            return
+        on_chunk(chunk)
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+class Departure:
+    """Cancels the task that entered it when the client goes away.
+
+    Used as `async with`: while the block runs, one task waits for the disconnect message. Start it only when
+    the request's body has been read, since a receive channel has one reader.
+    """
+
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
+        self._receive = receive
+        self._loop = loop
+        self._watch: asyncio.Task[None] | None = None
+        self._owner: asyncio.Task[Any] | None = None
+        self.happened = False
+
+    async def __aenter__(self) -> Self:
+        self._owner = asyncio.current_task(self._loop)
+        return self
+
+    def start(self) -> None:
+        """Begin to watch; a second call changes nothing."""
+        if self._watch is None:
+            self._watch = self._loop.create_task(self._wait())
+
+    def stop(self) -> None:
+        """The exchange is complete: what the client does now no longer matters."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.happened = True
+        assert self._owner is not None
+        self._owner.cancel()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        self.stop()
+        if isinstance(error, asyncio.CancelledError) and self.happened and self._owner is not None:
+            # Our own cancellation ends here; one that came from outside as well goes on.
+            return self._owner.uncancel() == 0
+        return False

@@ -1,0 +1,34 @@
+"""The configuration as the gunicorn master gets it: at the start, and again at every HUP."""
+
+import sys
+
+from proxy_pkg.config.load import load
+from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import SettingsError
+
+_last_good: list[Settings] = []
+
+
+def load_settings() -> Settings:
+    """The settings to run with. Warnings and problems go to standard error, each on a line of its own.
+
+    With problems at the start, the process ends with status 1. At a later call they leave the last good settings
+    in force: a HUP with a broken file must not take a running server down.
+    """
+    try:
+        loaded = load()
+    except SettingsError as error:
+        _tell("problem", error.problems)
+        if not _last_good:
+            sys.exit(1)
+        _tell("problem", ("the reload is refused; the server goes on with the settings it had",))
+        return _last_good[0]
+    _tell("warning", loaded.warnings)
+    _last_good[:] = [loaded.settings]
+    return loaded.settings
+
+
+def _tell(kind: str, sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        sys.stderr.write(f"proxy_pkg: {kind}: {sentence}\n")
+    sys.stderr.flush()

@@ -1,0 +1,58 @@
+"""A client's connection: uvicorn's own, with the head of an answer held back until its first bytes can go along.
+
+A write is the dearest thing a relayed request does, and uvicorn writes the head of every answer by itself. Held
+for the rest of the loop's turn, at the longest, it leaves together with what follows; nothing waits for anything.
+"""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_HEAD = b"HTTP/1.1 "
+
+
+class HeadCork:
+    """A transport that holds back the head of an answer until the next write, or the next turn of the loop."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        if self._held:
+            data, self._held = self._held + data, b""
+            self._transport.write(data)
+        elif data.startswith(_HEAD):
+            self._held = data
+            self._loop.call_soon(self.flush)
+        elif data:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        if self._held:
+            data, self._held = self._held, b""
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
+        super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # The base forgets the timer after a reset, and it would keep the last request alive until it fires.
+        self._unset_keepalive_if_required()

@@ -1,0 +1,47 @@
+"""Gunicorn's hooks as plain functions, small enough that none can break what it watches."""
+
+import gc
+import sys
+import threading
+from typing import Any
+
+from proxy_pkg.config.blob import unpack
+from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import SettingsError
+from proxy_pkg.stats.directory import prepare
+from proxy_pkg.tokens import count
+
+
+def on_starting(server: Any, settings: Settings) -> None:
+    """In the master, before anything is opened: claim the state directory and load the vocabulary.
+
+    Ends the process with status 1 if the directory cannot be used.
+    """
+    try:
+        # Held by the master and inherited by each worker, so that it is free when the last of them has ended.
+        server.state_lock = prepare(settings.state_dir)
+    except SettingsError as error:
+        server.log.error("cannot start: %s", error)
+        sys.exit(1)
+    encoder = count.load()
+    if encoder.problem:
+        server.log.warning("tokens are estimated from bytes: %s", encoder.problem)
+
+
+def when_ready(server: Any) -> None:
+    """Move what is loaded out of the collector's sight, so that workers go on sharing its pages."""
+    gc.collect()
+    gc.freeze()
+    server.log.info("vocabulary loaded, forking workers")
+
+
+def pre_fork(server: Any) -> None:
+    """A fork copies one thread only: a lock that another thread holds would stay locked in the worker for good."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if names:
+        server.log.error("threads in the master while forking, a worker may hang: %s", ", ".join(names))
+
+
+def post_fork(worker: Any, blob: bytes) -> None:
+    """In the new worker: decode the configuration that the master packed."""
+    worker.settings = unpack(blob)

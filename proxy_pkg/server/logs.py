@@ -1,0 +1,91 @@
+"""Log lines of the master and the workers, all in one form: JSON, one object a line, or text."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from gunicorn.glogging import Logger
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, logger, pid, then the event's own fields or its message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return msgspec.json.encode(self.fields(record)).decode()
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "time": _utc(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": record.process,
+        }
+        if isinstance(record.msg, Mapping):
+            fields.update(record.msg)
+        else:
+            fields["message"] = record.getMessage()
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return fields
+
+
+class TextFormatter(JsonFormatter):
+    """The same, for eyes: time, pid, level, then the message or key=value pairs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = self.fields(record)
+        head = f"{fields.pop('time')} [{fields.pop('pid')}] {fields.pop('level'):<7} "
+        del fields["logger"]
+        exception = fields.pop("exception", "")
+        message = fields.pop("message", "")
+        pairs = " ".join(f"{key}={value}" for key, value in fields.items())
+        return head + " ".join(filter(None, (message, pairs))) + (f"\n{exception}" if exception else "")
+
+
+class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """Gunicorn's logger with our lines; the loggers of the package and of uvicorn share its handler."""
+
+    formatter_class: type[logging.Formatter] = JsonFormatter
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(self.formatter_class())
+        for name in ("proxy_pkg", "uvicorn.error"):
+            logger = logging.getLogger(name)
+            logger.handlers = self.error_log.handlers
+            logger.setLevel(self.loglevel)
+            logger.propagate = False
+        uvicorn_logger = logging.getLogger("uvicorn.error")
+        if not uvicorn_logger.filters:
+            uvicorn_logger.addFilter(_is_news)
+
+
+class TextLogger(JsonLogger):
+    formatter_class = TextFormatter
+
+
+LOGGERS = {"json": JsonLogger, "text": TextLogger}
+"""Logger class by the setting log_format."""
+
+
+def _utc(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+_second_cache: tuple[int, str] = (0, "")
+
+
+def _second(whole: int) -> str:
+    global _second_cache
+    if _second_cache[0] != whole:
+        _second_cache = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+    return _second_cache[1]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """A stream that we cut because the upstream did is told of in the access log, with its reason."""
+    return not str(record.msg).startswith("ASGI callable returned without completing response")

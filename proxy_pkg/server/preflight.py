@@ -1,0 +1,166 @@
+"""What only trying can find before a start: the port, the state directory, the open-file limit, the
+vocabulary.
+"""
+
+import errno
+import os
+import resource
+import socket
+import stat
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from proxy_pkg.config.load import socket_passed
+from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import VocabularyError
+from proxy_pkg.tokens.vocabulary import verify
+
+DESCRIPTORS_SPARE: Final = 100
+"""Descriptors per worker for everything but connections: logs, listening sockets, the event loop, shared
+files.
+"""
+
+DESCRIPTORS_SHARE_MIN: Final = 4
+"""Fewer than one in so many of the needed descriptors is a problem; more, yet too few, is a warning."""
+
+
+class Findings(Struct, frozen=True):
+    """Whole sentences: `problems` keep a server from starting or serving, `warnings` do not."""
+
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def inspect(settings: Settings, uncertain: Collection[str] = (), *, running: bool = False) -> Findings:
+    """Tries everything and leaves nothing behind. Checks that read one of the `uncertain` settings are left
+    out.
+
+    `running` says that the server is up with these settings, so that its port is taken by right.
+    """
+    found = [check(settings) for check, reads in CHECKS.items() if not set(reads) & set(uncertain)]
+    if not running and not {"host", "port"} & set(uncertain):
+        found.append(port_free(settings))
+    return Findings(
+        tuple(problem for findings in found for problem in findings.problems),
+        tuple(warning for findings in found for warning in findings.warnings),
+    )
+
+
+def descriptors_needed(settings: Settings) -> int:
+    """Open files that one worker may need: a client and an upstream connection for each of the limits,
+    and some.
+    """
+    return settings.limit_concurrency + settings.max_connections + DESCRIPTORS_SPARE
+
+
+def port_free(settings: Settings) -> Findings:
+    """Binds as gunicorn does, without listening. A socket from the service manager makes that unnecessary."""
+    if socket_passed():
+        return Findings()
+    host, port = settings.host, settings.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = BIND_HINTS.get(error.errno or 0, "HEADROOM_HOST must be a name or an address of this machine")
+        return Findings((f"cannot listen on {host} port {port}: {reason}; {hint.format(port=port)}",))
+    return Findings()
+
+
+def state_dir_usable(settings: Settings) -> Findings:
+    """The directory is ours alone (mode 0700) and can be written, or it can be created."""
+    path = Path(settings.state_dir)
+    try:
+        reason = _unfit(path) if os.path.lexists(path) else _not_creatable(path)
+    except OSError as error:
+        reason = f"{error.strerror}"
+    return Findings((f"state directory {path}: {reason}",) if reason else ())
+
+
+def descriptors_enough(settings: Settings) -> Findings:
+    """Whether one worker at its limits stays below the soft limit for open files."""
+    needed = descriptors_needed(settings)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft in (resource.RLIM_INFINITY,) or soft >= needed:
+        return Findings()
+    text = (
+        f"each worker may need {needed} open files (HEADROOM_LIMIT_CONCURRENCY + HEADROOM_MAX_CONNECTIONS + "
+        f"{DESCRIPTORS_SPARE}), and the limit is {soft}: "
+    )
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        text += f"start it after `ulimit -n {needed}`, or with LimitNOFILE={needed} in its systemd unit"
+    else:
+        text += f"the hard limit is {hard}, so lower the two settings or have that limit raised"
+    if soft * DESCRIPTORS_SHARE_MIN < needed:
+        return Findings((text,))
+    return Findings(warnings=(text,))
+
+
+def vocabulary_readable(_settings: Settings) -> Findings:
+    """Whether the shipped tokenizer file is there and undamaged."""
+    try:
+        verify()
+    except VocabularyError as error:
+        return Findings((str(error),))
+    return Findings()
+
+
+def _unfit(path: Path) -> str:
+    """Why an existing directory cannot be used, or nothing."""
+    if path.is_symlink() and path.lstat().st_uid not in (0, os.geteuid()):
+        return "it is a symbolic link that belongs to another user; name a directory of your own"
+    info = path.stat()
+    if not stat.S_ISDIR(info.st_mode):
+        return "it is not a directory; remove it or name another in HEADROOM_STATE_DIR"
+    if info.st_uid != os.geteuid():
+        return f"it belongs to user {info.st_uid}; `chown {os.geteuid()} {path}`, or name another"
+    if stat.S_IMODE(info.st_mode) & 0o077:
+        return f"other users can look into it; `chmod 700 {path}`"
+    return _exposed(path.parent) or _not_writable(path)
+
+
+def _not_creatable(path: Path) -> str:
+    """Why a directory that does not exist cannot be made, or nothing."""
+    nearest = next(parent for parent in path.parents if parent.exists())
+    if not nearest.is_dir():
+        return f"{nearest} is not a directory"
+    return _exposed(nearest) or _not_writable(nearest)
+
+
+def _exposed(parent: Path) -> str:
+    """Why others could swap what lies in `parent`, or nothing."""
+    info = parent.stat()
+    if info.st_uid not in (0, os.geteuid()):
+        return f"user {info.st_uid}, who owns {parent}, could replace it; name another in HEADROOM_STATE_DIR"
+    if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
+        return f"everyone may replace what is in {parent}; `chmod +t {parent}` or name another"
+    return ""
+
+
+def _not_writable(directory: Path) -> str:
+    probe = directory / f".proxyctl-{os.getpid()}"
+    try:
+        probe.mkdir(0o700)
+        probe.rmdir()
+    except OSError as error:
+        return f"{directory} cannot be written: {error.strerror}"
+    return ""
+
+
+BIND_HINTS: Final = {
+    errno.EADDRINUSE: "`ss -ltnp 'sport = :{port}'` shows who listens there",
+    errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; take a higher HEADROOM_PORT",
+}
+
+CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
+    state_dir_usable: ("state_dir", "port"),
+    descriptors_enough: ("limit_concurrency", "max_connections"),
+    vocabulary_readable: (),
+}
+"""Check -> the settings it reads."""

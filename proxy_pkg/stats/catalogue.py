@@ -1,0 +1,263 @@
+"""Every metric of this server. A metric that counts requests is one row here and nothing elsewhere."""
+
+import zlib
+from typing import Literal
+
+from msgspec import Struct
+
+Kind = Literal["counter", "gauge", "histogram"]
+OTHER = "other"
+
+
+class Label(Struct, frozen=True):
+    """A dimension of a metric. `field` is where `RequestRecord` holds it, by default under the label's name.
+
+    `values` closes the set; without it the first `values_max` distinct values are kept. The rest is "other".
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+    values_max: int = 32
+    field: str = ""
+
+    @property
+    def source(self) -> str:
+        """The record field that holds the value."""
+        return self.field or self.name
+
+
+class Metric(Struct, frozen=True):
+    """One row: what is counted, in which unit, by which labels, and where a request record holds the amount.
+
+    amount   the record field to add; empty adds 1 for each request to which every label applies
+    split    (value, record field) pairs: one series for each value of the last label, fed from its own field
+    when     a record field that must not be empty, although it is no label
+    spans    the amounts are the record's span counts; their kind, verdict and reason follow the protocol
+    bounds   upper bucket bounds of a histogram, in its unit; the record holds nanoseconds
+    derived  worked out from the slots when somebody asks, so nothing feeds it
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[Label, ...] = ()
+    amount: str = ""
+    split: tuple[tuple[str, str], ...] = ()
+    when: str = ""
+    spans: bool = False
+    bounds: tuple[float, ...] = ()
+    derived: bool = False
+
+    @property
+    def cells(self) -> int:
+        """How many integers one series takes: one, or for a histogram its buckets, +Inf and the sum in µs."""
+        return len(self.bounds) + 2 if self.kind == "histogram" else 1
+
+    @property
+    def schema(self) -> str:
+        """Eight hex digits that change when the numbers of a series would change their meaning."""
+        shape = repr((self.name, self.kind, self.unit, [label.name for label in self.labels], self.bounds))
+        return f"{zlib.crc32(shape.encode()):08x}"
+
+
+_PROTOCOL = Label("protocol", values_max=12)
+_ROUTE = Label("route", values_max=48)
+_STATUS = Label("status_class", ("1xx", "2xx", "3xx", "4xx", "5xx", "none"))
+_OUTCOME = Label("outcome", ("relayed", "refused", "failed", "client_gone"))
+_DECISION = Label("decision", ("rewritten", "passthrough", "observed", "bypassed"))
+_CLIENT = Label("client", values_max=24)
+_VERDICT = Label("verdict", ("compressed", "kept"))
+_STAGE = Label("stage", ("seen", "eligible", "compressed"))
+
+_OVERHEAD_BOUNDS = (
+    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0,
+)  # fmt: skip
+_WAIT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_CONNECT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+CATALOGUE: tuple[Metric, ...] = (
+    Metric(
+        "proxy_requests_total",
+        "counter",
+        "requests",
+        "Requests that ended, by what became of them.",
+        (_PROTOCOL, _ROUTE, _STATUS, _OUTCOME),
+    ),
+    Metric(
+        "proxy_refusals_total",
+        "counter",
+        "requests",
+        "Requests that this server refused itself, by reason.",
+        (Label("reason", field="refusal"),),
+    ),
+    Metric(
+        "proxy_failures_total",
+        "counter",
+        "requests",
+        "Requests without a complete answer from the upstream, by the phase that failed.",
+        (Label("phase", ("connect", "send", "head", "body"), field="failure_phase"),),
+    ),
+    Metric(
+        "proxy_bodies_total",
+        "counter",
+        "bodies",
+        "Request bodies that were looked at, by what was decided and why.",
+        (_PROTOCOL, _DECISION, Label("reason", values_max=48, field="decision_reason")),
+    ),
+    Metric(
+        "proxy_spans_total",
+        "counter",
+        "spans",
+        "Texts that may shrink, by their kind, the verdict and its reason.",
+        (_PROTOCOL, Label("kind", values_max=24), _VERDICT, Label("reason", values_max=48)),
+        spans=True,
+    ),
+    Metric(
+        "proxy_client_bodies_total",
+        "counter",
+        "bodies",
+        "Request bodies that were looked at, by the client's name and version.",
+        (_PROTOCOL, _CLIENT),
+        when="decision",
+    ),
+    Metric(
+        "proxy_client_spans_total",
+        "counter",
+        "spans",
+        "Tool results of each client and version: seen, eligible for compression, compressed.",
+        (_PROTOCOL, _CLIENT, _STAGE),
+        split=(("seen", "spans_seen"), ("eligible", "spans_eligible"), ("compressed", "spans_compressed")),
+        when="decision",
+    ),
+    Metric(
+        "proxy_tokens_before_total",
+        "counter",
+        "tokens",
+        "Tokens in the spans as they came (estimate, o200k_base).",
+        (_PROTOCOL, _DECISION),
+        amount="tokens_before",
+    ),
+    Metric(
+        "proxy_tokens_after_total",
+        "counter",
+        "tokens",
+        "Tokens in the spans as rewritten; with `observed`, as they would be (estimate, o200k_base).",
+        (_PROTOCOL, _DECISION),
+        amount="tokens_after",
+    ),
+    Metric(
+        "proxy_bytes_before_total",
+        "counter",
+        "bytes",
+        "Decoded request bodies that were looked at, as they came.",
+        (_PROTOCOL, _DECISION),
+        amount="bytes_before",
+    ),
+    Metric(
+        "proxy_bytes_after_total",
+        "counter",
+        "bytes",
+        "The same bodies as rewritten; with `observed`, as they would be.",
+        (_PROTOCOL, _DECISION),
+        amount="bytes_after",
+    ),
+    Metric(
+        "proxy_request_body_bytes_total",
+        "counter",
+        "bytes",
+        "Request bodies as clients put them on the wire.",
+        (_PROTOCOL,),
+        amount="request_bytes",
+    ),
+    Metric(
+        "proxy_response_body_bytes_total",
+        "counter",
+        "bytes",
+        "Response bodies relayed to clients.",
+        (_PROTOCOL,),
+        amount="response_bytes",
+    ),
+    Metric(
+        "proxy_upstream_connections_total",
+        "counter",
+        "requests",
+        "Requests by the upstream connection they used.",
+        (_PROTOCOL, Label("connection", ("new", "reused"))),
+    ),
+    Metric(
+        "proxy_upstream_connect_seconds",
+        "histogram",
+        "seconds",
+        "Time to open a new upstream connection: name lookup, TCP and TLS.",
+        (_PROTOCOL,),
+        amount="connect_ns",
+        bounds=_CONNECT_BOUNDS,
+    ),
+    Metric(
+        "proxy_upstream_first_byte_seconds",
+        "histogram",
+        "seconds",
+        "Time from the request being sent to the first byte of the upstream's answer.",
+        (_PROTOCOL,),
+        amount="first_byte_ns",
+        bounds=_WAIT_BOUNDS,
+    ),
+    Metric(
+        "proxy_upstream_duration_seconds",
+        "histogram",
+        "seconds",
+        "Time from the request being sent to the end of the upstream's answer.",
+        (_PROTOCOL,),
+        amount="upstream_ns",
+        bounds=_WAIT_BOUNDS,
+    ),
+    Metric(
+        "proxy_overhead_seconds",
+        "histogram",
+        "seconds",
+        "This server's own time in a request: reading the body, planning the rewrite, sending.",
+        (Label("phase", ("read", "plan", "send")),),
+        split=(("read", "read_ns"), ("plan", "plan_ns"), ("send", "send_ns")),
+        bounds=_OVERHEAD_BOUNDS,
+    ),
+    Metric(
+        "proxy_requests_in_flight",
+        "gauge",
+        "requests",
+        "Requests that live workers are serving now.",
+        derived=True,
+    ),
+    Metric("proxy_workers", "gauge", "workers", "Workers alive now.", derived=True),
+    Metric(
+        "proxy_worker_starts_total",
+        "counter",
+        "workers",
+        "Workers that started, replacements included.",
+        derived=True,
+    ),
+    Metric(
+        "proxy_clients_unseen",
+        "gauge",
+        "clients",
+        "Clients and versions with many bodies and no eligible span: an update may have changed their shape.",
+        derived=True,
+    ),
+    Metric(
+        "proxy_start_time_seconds",
+        "gauge",
+        "seconds",
+        "When the totals began, as Unix time.",
+        derived=True,
+    ),
+    Metric(
+        "proxy_build_info",
+        "gauge",
+        "info",
+        "Always 1; the label tells the version that answers.",
+        (Label("version"),),
+        derived=True,
+    ),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in CATALOGUE}

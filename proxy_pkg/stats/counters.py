@@ -1,0 +1,95 @@
+"""Counting on the request path: a few additions to integers that every worker can read.
+
+Not safe for threads: all methods belong to the thread of the worker's event loop.
+"""
+
+import os
+import time
+
+from proxy_pkg.stats import ledger as at
+from proxy_pkg.stats import slots
+from proxy_pkg.stats.catalogue import CATALOGUE
+from proxy_pkg.stats.feeds import RecordFeed, SpanFeed
+from proxy_pkg.stats.ledger import Ledger
+from proxy_pkg.stats.record import RequestRecord
+
+
+class Counters:
+    """What this worker has counted, and what it is serving now."""
+
+    def __init__(self, slot: slots.Slot, state_dir: str = "") -> None:
+        """Go on from the totals that an earlier holder of the slot left; its gauges end here."""
+        self.state_dir = state_dir
+        self.closed = False
+        self._slot = slot
+        self._ledger = Ledger(memoryview(slot.mapping))
+        self._words = self._ledger.words
+        self._enter()
+        fed = [metric for metric in CATALOGUE if not metric.derived]
+        self._record_feed = RecordFeed([metric for metric in fed if not metric.spans], self._ledger)
+        self._span_feeds = [SpanFeed(metric, self._ledger) for metric in fed if metric.spans]
+
+    @property
+    def slot(self) -> int:
+        """The number of this worker's slot, -1 if its counts are its own alone."""
+        return self._slot.number
+
+    @property
+    def shared(self) -> bool:
+        """True if every worker sees these counts."""
+        return self._slot.number >= 0
+
+    @property
+    def buffer(self) -> memoryview:
+        """This worker's ledger, to be read with `reading.read_ledger`; release it before `close`."""
+        return memoryview(self._slot.mapping).toreadonly()
+
+    def began(self) -> None:
+        """A request is being served from now on."""
+        if not self.closed:
+            self._words[at.WORD_IN_FLIGHT] += 1
+
+    def ended(self) -> None:
+        """It is no longer being served. Call once for each `began`, whatever happened."""
+        if not self.closed:
+            self._words[at.WORD_IN_FLIGHT] -= 1
+
+    def finished(self, record: RequestRecord) -> None:
+        """Count a request, the first time its record is handed over and never again.
+
+        Call it before the byte that completes the answer leaves: then whoever has an answer finds it counted.
+        """
+        if record.counted or self.closed:
+            return
+        record.counted = True
+        self._record_feed.count(record)
+        if record.spans:
+            for feed in self._span_feeds:
+                feed.count(record)
+        self._words[at.WORD_FINISHED] += 1
+
+    def close(self) -> None:
+        """Leave the slot to a successor. The totals stay; what is reported later counts nowhere."""
+        self.closed = True
+        self._words[at.WORD_IN_FLIGHT] = 0
+        self._words[at.WORD_PID] = 0
+        self._ledger.release()
+        self._slot.close()
+
+    def _enter(self) -> None:
+        words = self._words
+        words[at.WORD_IN_FLIGHT] = 0
+        words[at.WORD_FINISHED] = 0
+        words[at.WORD_STARTED_NS] = time.monotonic_ns()
+        words[at.WORD_PID] = os.getpid()
+        words[at.WORD_STARTS] += 1
+
+
+def open_counters(state_dir: str, workers: int) -> Counters:
+    """Counters in the lowest free slot of `state_dir`. Raises SlotError; then there is `private_counters`."""
+    return Counters(slots.open_slot(state_dir, slots.slots_max(workers)), state_dir)
+
+
+def private_counters(state_dir: str = "") -> Counters:
+    """Counters that only this process sees, so that a worker serves even where shared ones cannot be had."""
+    return Counters(slots.private_slot(), state_dir)

@@ -1,0 +1,48 @@
+"""Writes docs/metrics.md from the catalogue: `python -m proxy_pkg.stats.document > docs/metrics.md`."""
+
+import sys
+
+from proxy_pkg.stats.catalogue import CATALOGUE, Label, Metric
+
+_HEAD = """# Metrics
+
+Written from `proxy_pkg/stats/catalogue.py` by `python -m proxy_pkg.stats.document`; edit the catalogue, not
+this file.
+
+`/metrics` gives these as Prometheus text, `/stats` the same totals as JSON. Both answer for all workers
+together and give the same totals whichever worker answers. Totals count since the server started
+(`proxy_start_time_seconds`): a reload (HUP), an upgrade in place (USR2) and workers that die do not reset
+them, stopping the server does. A series appears when it is first counted. A label value that is not listed,
+or comes after as many others as are kept, is counted as `other`. Token counts are estimates by o200k_base.
+
+| metric | type | unit | labels | meaning |
+|---|---|---|---|---|
+"""
+
+
+def metrics_markdown() -> str:
+    """The whole page."""
+    return _HEAD + "".join(map(_row, CATALOGUE)) + _buckets()
+
+
+def _row(metric: Metric) -> str:
+    labels = "; ".join(map(_label, metric.labels)) or "none"
+    return f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |\n"
+
+
+def _label(label: Label) -> str:
+    allowed = ", ".join(label.values) if label.values else f"up to {label.values_max} values per worker slot"
+    return f"`{label.name}`: {allowed}"
+
+
+def _buckets() -> str:
+    rows = [
+        f"- `{metric.name}`: {', '.join(map(str, metric.bounds))}\n"
+        for metric in CATALOGUE
+        if metric.kind == "histogram"
+    ]
+    return "\n## Histogram buckets, upper bounds in seconds\n\n" + "".join(rows)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(metrics_markdown())

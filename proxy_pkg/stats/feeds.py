@@ -1,0 +1,127 @@
+"""From a request record to the cells of a ledger: one look-up for all metrics, which makes counting cheap."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from operator import attrgetter
+
+from proxy_pkg.stats.catalogue import OTHER, Metric
+from proxy_pkg.stats.ledger import NOWHERE, Ledger
+from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.series import Vocabulary, series_key, series_values
+
+Values = tuple[str, ...]
+
+_KNOWN_MAX = 2048
+"""Combinations of label values whose cells are remembered; when there are more, remembering starts again."""
+
+
+class Family:
+    """The series of one metric in a worker's ledger. `part` is the last label's value if it is split."""
+
+    def __init__(self, metric: Metric, ledger: Ledger, part: str = "") -> None:
+        self._metric = metric
+        self._ledger = ledger
+        self._part = (part,) if part else ()
+        self._vocabularies = [Vocabulary(label) for label in metric.labels]
+        for key in ledger.entries:
+            for vocabulary, value in zip(self._vocabularies, series_values(metric, key) or (), strict=False):
+                vocabulary.admit(value)
+
+    def find(self, values: Values) -> int:
+        """The first cell of a series, made if need be; cells that nobody reads if a label does not apply."""
+        given = values + self._part
+        if "" in given:
+            return NOWHERE
+        admitted = tuple(words.admit(value) for words, value in zip(self._vocabularies, given, strict=True))
+        entry = self._ledger.add(series_key(self._metric, admitted), self._metric.cells)
+        if entry is None:  # the ledger is full: keep the total right and give up the detail
+            overflow = (OTHER,) * len(given)
+            entry = self._ledger.add(series_key(self._metric, overflow), self._metric.cells)
+        return NOWHERE if entry is None else entry.first
+
+
+class SpanFeed:
+    """The metric that counts spans: a record brings several series of it."""
+
+    def __init__(self, metric: Metric, ledger: Ledger) -> None:
+        self._cells = ledger.cells
+        self._family = Family(metric, ledger)
+        self._known: dict[Values, int] = {}
+
+    def count(self, record: RequestRecord) -> None:
+        """Add the span counts of one record."""
+        for kind, verdict, reason, count in record.spans:
+            values = (record.protocol, kind, verdict, reason)
+            cell = self._known.get(values)
+            if cell is None:
+                if len(self._known) >= _KNOWN_MAX:
+                    self._known.clear()
+                cell = self._known[values] = self._family.find(values)
+            self._cells[cell] += count
+
+
+class RecordFeed:
+    """Every metric that takes one amount from a record: `ones` add 1, `sums` an amount, `times` a duration.
+
+    All labels of a record together are one look-up, which gives the cells of every metric at once.
+    """
+
+    def __init__(self, metrics: Iterable[Metric], ledger: Ledger) -> None:
+        self._cells = ledger.cells
+        self._known: dict[Values, Places] = {}
+        feeds = [_Feed(metric, ledger, part, field) for metric in metrics for part, field in _parts(metric)]
+        self._times = [feed for feed in feeds if feed.bounds_ns]
+        self._sums = [feed for feed in feeds if feed.field and not feed.bounds_ns]
+        self._ones = [feed for feed in feeds if not feed.field]
+        self._values_of = attrgetter(*sorted({field for feed in feeds for field in feed.reads}))
+        self._sums_of = attrgetter(*(feed.field for feed in self._sums))
+        self._times_of = attrgetter(*(feed.field for feed in self._times))
+
+    def count(self, record: RequestRecord) -> None:
+        """Add one record. Amounts of zero, and negative ones, which no counter can hold, are left out."""
+        cells = self._cells
+        ones, sums, times = self._known.get(self._values_of(record)) or self._find(record)
+        for cell in ones:
+            cells[cell] += 1
+        for cell, amount in zip(sums, self._sums_of(record)):  # noqa: B905 - as long by construction; strict is slow
+            if amount > 0:
+                cells[cell] += amount
+        for (cell, bounds_ns), nanoseconds in zip(times, self._times_of(record)):  # noqa: B905
+            if nanoseconds > 0:
+                # In microseconds, because 2**63 nanoseconds are 106 days of a thousand open streams.
+                cells[cell + len(bounds_ns) + 1] += (nanoseconds + 500) // 1000
+                cells[cell + bisect_left(bounds_ns, nanoseconds)] += 1
+
+    def _find(self, record: RequestRecord) -> "Places":
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        ones = tuple(cell for cell in (feed.find(record) for feed in self._ones) if cell != NOWHERE)
+        sums = tuple(feed.find(record) for feed in self._sums)
+        times = tuple((feed.find(record), feed.bounds_ns) for feed in self._times)
+        places = self._known[self._values_of(record)] = (ones, sums, times)
+        return places
+
+
+Places = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, list[int]], ...]]
+"""First cells for the ones, the sums, and the times with their bucket bounds."""
+
+
+class _Feed:
+    """One metric, or one part of a split metric, and the record fields it reads."""
+
+    def __init__(self, metric: Metric, ledger: Ledger, part: str, field: str) -> None:
+        self._family = Family(metric, ledger, part)
+        self.field = field
+        self._labels = [label.source for label in (metric.labels[:-1] if part else metric.labels)]
+        self._needed = [metric.when] if metric.when else []
+        self.reads = self._labels + self._needed
+        self.bounds_ns = [round(bound * 1e9) for bound in metric.bounds]
+
+    def find(self, record: RequestRecord) -> int:
+        if not all(getattr(record, field) for field in self._needed):
+            return NOWHERE
+        return self._family.find(tuple(getattr(record, field) for field in self._labels))
+
+
+def _parts(metric: Metric) -> tuple[tuple[str, str], ...]:
+    return metric.split or (("", metric.amount),)

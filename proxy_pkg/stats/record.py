@@ -1,0 +1,65 @@
+"""What one request did, filled in on its way and counted once at its end."""
+
+from msgspec import Struct
+
+SpanCount = tuple[str, str, str, int]
+"""(kind, verdict, reason, how many spans of one body share them)"""
+
+
+class RequestRecord(Struct):
+    """One request, from its head to the last byte of its answer. Mutable: each stage writes its own fields.
+
+    An empty label field means that it does not apply and a zero amount that it did not happen; neither is
+    counted. Times are nanoseconds, sizes bytes, token counts estimates by o200k_base.
+    """
+
+    protocol: str = "other"
+    route: str = "other"
+    client: str = ""
+    """What `clients.client_label` makes of the User-Agent."""
+    status_class: str = "none"
+    """`status_class(status)`; "none" where no answer was started."""
+    outcome: str = "relayed"
+    """relayed, refused (by us, on purpose), failed (no complete answer from the upstream), client_gone."""
+    refusal: str = ""
+    """Why the request was refused."""
+    failure_phase: str = ""
+    """The phase of the RelayError: connect, send, head, body."""
+    decision: str = ""
+    """What became of the body: rewritten, passthrough, observed, bypassed; empty where none was looked at."""
+    decision_reason: str = ""
+    connection: str = ""
+    """The upstream connection: new, reused."""
+
+    spans: list[SpanCount] = []
+    spans_seen: int = 0
+    """Tool results in the body, whatever their shape."""
+    spans_eligible: int = 0
+    """Those that policy let a compressor try."""
+    spans_compressed: int = 0
+    tokens_before: int = 0
+    tokens_after: int = 0
+    bytes_before: int = 0
+    """The decoded body as the client sent it."""
+    bytes_after: int = 0
+    """The decoded body as rewritten; with `observed`, as it would have been. So with `tokens_after`."""
+    request_bytes: int = 0
+    response_bytes: int = 0
+
+    read_ns: int = 0
+    plan_ns: int = 0
+    send_ns: int = 0
+    connect_ns: int = 0
+    first_byte_ns: int = 0
+    upstream_ns: int = 0
+
+    counted: bool = False
+    """Set by `Counters.finished`; a record is counted once however often it is handed over."""
+
+
+_STATUS_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+
+
+def status_class(status: int) -> str:
+    """`"2xx"` for 200 to 299 and so on; `"none"` for what is not an HTTP status."""
+    return _STATUS_CLASSES[status // 100] if 100 <= status <= 599 else "none"

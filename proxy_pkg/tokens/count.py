@@ -1,0 +1,148 @@
+"""Token counts: estimates by o200k_base, deterministic, with bounded work whatever the text is.
+
+Claude and Gemini use other tokenizers, so a count compares two forms of one text; it does not predict a bill.
+"""
+
+import gc
+from binascii import a2b_base64
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+
+import tiktoken
+
+from proxy_pkg.errors import VocabularyError
+from proxy_pkg.tokens import vocabulary
+
+CHUNK_CHARS_MAX = 16_384
+"""A longer text is encoded in pieces, so that no run of one character makes the encoder's work grow faster
+than the text."""
+COUNTED_CHARS_MAX = 1 << 20
+"""A longer text is counted in pieces spread evenly over it, and the result scaled to its length."""
+BYTES_PER_TOKEN = 4
+
+SPECIAL_TOKENS = {"<|endoftext|>": 199_999, "<|endofprompt|>": 200_018}
+# Of the two alternatives for words, one must end in small letters, the other must begin with capitals.
+_WORD_START = r"[^\r\n\p{L}\p{N}]?"
+_UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
+_LOWER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_WORD_END = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+PATTERN = "|".join(
+    (
+        _WORD_START + _UPPER + "*" + _LOWER + "+" + _WORD_END,
+        _WORD_START + _UPPER + "+" + _LOWER + "*" + _WORD_END,
+        r"\p{N}{1,3}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    )
+)
+
+
+class Encoder:
+    """Counts tokens for one process and those forked from it; holds no threads, files or sockets.
+
+    `basis` says what a count rests on: `o200k_base`, or `bytes` where the vocabulary could not be read;
+    `problem` then says why.
+    """
+
+    def __init__(self, encode: Callable[[str], Sequence[int]] | None, problem: str = "") -> None:
+        self.basis = "bytes" if encode is None else "o200k_base"
+        self.problem = problem
+        self._encode = encode
+
+    def count(self, text: str) -> int:
+        """Return the estimated number of tokens in `text`; special tokens count as the plain text they are.
+
+        Never raises, lone surrogates included. Work is bounded by COUNTED_CHARS_MAX.
+        """
+        if len(text) <= COUNTED_CHARS_MAX:
+            return sum(map(self._count_chunk, chunks(text)))
+        sample = sample_chunks(text)
+        counted = sum(map(self._count_chunk, sample))
+        return counted * len(text) // sum(map(len, sample))
+
+    def _count_chunk(self, chunk: str) -> int:
+        if self._encode is None:
+            return estimate(chunk)
+        try:
+            return len(self._encode(chunk))
+        except UnicodeError:
+            return estimate(chunk)
+        except BaseException as error:
+            # The encoder's Rust panic is no subclass of Exception, and its class cannot be imported.
+            if type(error).__module__ != "pyo3_runtime":
+                raise
+            return estimate(chunk)
+
+
+def estimate(text: str) -> int:
+    """Return the number of tokens that the text's UTF-8 length suggests, rounded up."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def chunks(text: str) -> Iterator[str]:
+    """Cut `text` into pieces of at most CHUNK_CHARS_MAX characters that join to it again.
+
+    A cut lies after a newline, else before a blank, where counting the pieces gives the count of the whole,
+    or nearly; in a run without either it lies at the limit.
+    """
+    start = 0
+    while len(text) - start > CHUNK_CHARS_MAX:
+        end = _cut(text, start, start + CHUNK_CHARS_MAX)
+        yield text[start:end]
+        start = end
+    if start < len(text):
+        yield text[start:]
+
+
+def _cut(text: str, start: int, limit: int) -> int:
+    newline = text.rfind("\n", start, limit)
+    if newline >= 0:
+        return newline + 1
+    blank = text.rfind(" ", start + 1, limit)
+    return blank if blank >= 0 else limit
+
+
+def sample_chunks(text: str) -> list[str]:
+    """Return COUNTED_CHARS_MAX characters of a longer `text`: chunks spread evenly from start to end."""
+    pieces = COUNTED_CHARS_MAX // CHUNK_CHARS_MAX
+    step, last = pieces - 1, len(text) - CHUNK_CHARS_MAX
+    starts = (last * piece // step for piece in range(pieces))
+    return [text[start : start + CHUNK_CHARS_MAX] for start in starts]
+
+
+def build() -> Encoder:
+    """Make an Encoder from the shipped vocabulary; one that estimates from bytes if it cannot be read."""
+    try:
+        data = vocabulary.read()
+    except VocabularyError as error:
+        return Encoder(None, str(error))
+    # Half a million short-lived objects: collecting in between would triple the time.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return Encoder(_encoding(data).encode_ordinary)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _encoding(data: bytes) -> tiktoken.Encoding:
+    tokens = data.split()[::2]
+    ranks = dict(zip(map(a2b_base64, tokens), range(len(tokens)), strict=True))
+    encoding = tiktoken.Encoding("o200k_base", pat_str=PATTERN, mergeable_ranks=ranks, special_tokens=SPECIAL_TOKENS)
+    # The Rust side has its own copy, which encoding uses; this one would double the memory of every process.
+    ranks.clear()
+    return encoding
+
+
+@cache
+def load() -> Encoder:
+    """Return this process's Encoder, building it at the first call: in the master, before the first fork."""
+    return build()
+
+
+def count(text: str) -> int:
+    """Return the estimated number of tokens in `text`, by this process's Encoder."""
+    return load().count(text)

@@ -1,0 +1,226 @@
+"""The request function: one request in, its body perhaps shorter, relayed upstream; the answer out as it comes."""
+
+import logging
+from collections.abc import AsyncIterator
+from time import monotonic_ns
+from typing import Any
+
+from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError, UpstreamTimeoutError
+from proxy_pkg.protocols import openai
+from proxy_pkg.protocols.table import Match, match
+from proxy_pkg.relay.headers import request_headers, response_headers
+from proxy_pkg.relay.pump import Departure, Receive, Send, pump
+from proxy_pkg.relay.send import Body, send
+from proxy_pkg.stats.clients import client_label
+from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.web.body import BodyReader, announced_bytes
+from proxy_pkg.web.compression import BYPASS_HEADER, compressed
+from proxy_pkg.web.failures import failure_of, send_failure, stream_event
+from proxy_pkg.web.middleware.auth import TOKEN_HEADER
+from proxy_pkg.web.services import Services
+
+OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
+
+_NOWHERE = Match(openai.OTHER, "unknown")
+
+logger = logging.getLogger("proxy_pkg")
+
+
+class Exchange:
+    """One request on its way: what was learned of it so far, and what has to be given back at its end."""
+
+    def __init__(self, services: Services, matched: Match, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        self.services = services
+        self.matched = matched
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.id = services.next_request_id()
+        self.record = RequestRecord(
+            protocol=matched.protocol.name,
+            route=matched.route,
+            client=client_label(_header(self.headers, b"user-agent")),
+        )
+        self.began_ns = monotonic_ns()
+        self.held_bytes = 0
+        self.told: list[tuple[bytes, bytes]] = []
+        self.started = False
+        self.upload_error: RefusedError | ClientGoneError | None = None
+        self.problem = ""
+        self._event_stream = False
+        self._tail = b""
+
+    def hold(self, part_bytes: int) -> None:
+        self.services.admission.hold(part_bytes)
+        self.held_bytes += part_bytes
+
+    async def run(self) -> None:
+        """Relay the request. Raises RefusedError, ClientGoneError or RelayError."""
+        async with Departure(self.receive, self.services.loop) as departure:
+            body = await self._body(departure)
+            answer = await self._ask(body)
+            try:
+                await self._answer(answer)
+                departure.stop()
+                self.finish(answer.status)
+                await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+            except BaseException:
+                answer.close()
+                raise
+            answer.release()
+        if departure.happened:
+            raise ClientGoneError("the client left before its answer was complete")
+
+    async def _body(self, departure: Departure) -> Body:
+        """The body to send: whole where it holds a conversation, else in parts as it comes."""
+        settings = self.services.settings
+        conversation = self.matched.protocol.conversation
+        if conversation is None:
+            return self._stream(
+                BodyReader(self.receive, None, settings.body_timeout_seconds, self.services.loop), departure
+            )
+        limits = (settings.body_bytes_max, settings.body_timeout_seconds, self.services.loop)
+        reader = BodyReader(self.receive, *limits)
+        body = await reader.whole(self.hold)
+        departure.start()
+        self.record.request_bytes = len(body)
+        self.record.read_ns = monotonic_ns() - self.began_ns
+        body, self.told = await compressed(
+            self.services.planner, settings.compression, conversation, self.headers, body, self.record
+        )
+        return body
+
+    def _stream(self, reader: BodyReader, departure: Departure) -> Body:
+        announced = announced_bytes(self.headers)
+        chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+        if not announced and not chunked:
+            departure.start()
+            return None if announced is None else b""
+        return self._parts(reader, departure)
+
+    async def _parts(self, reader: BodyReader, departure: Departure) -> AsyncIterator[bytes]:
+        try:
+            async for part in reader.parts():
+                self.record.request_bytes += len(part)
+                yield part
+        except (RefusedError, ClientGoneError) as error:
+            self.upload_error = error  # aiohttp knows only that its body failed
+            raise
+        departure.start()
+
+    async def _ask(self, body: Body) -> Any:
+        services, scope = self.services, self.scope
+        headers = request_headers(self.headers, OUR_HEADERS)
+        if body is not None and not isinstance(body, bytes):
+            length = announced_bytes(self.headers)
+            if length is not None:
+                headers["Content-Length"] = str(length)
+        target = scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("latin-1")
+        url = services.upstreams[self.matched.protocol.api.name] + target
+        asked_ns = monotonic_ns()
+        try:
+            answer = await send(
+                services.session, scope["method"], url, headers, body, services.settings.gap_timeout_seconds
+            )
+        except RelayError as error:
+            if self.upload_error is not None:
+                raise self.upload_error from error
+            raise
+        self.record.first_byte_ns = monotonic_ns() - asked_ns
+        return answer
+
+    async def _answer(self, answer: Any) -> None:
+        headers = response_headers(answer.raw_headers)
+        headers += self.told
+        headers.append((b"x-headroom-request-id", self.id.encode()))
+        headers.append((b"server-timing", _timing(self.record)))
+        self._event_stream = answer.content_type == "text/event-stream"
+        if self._event_stream:
+            headers.append((b"x-accel-buffering", b"no"))
+        self.started = True
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await pump(answer, self.send, self._on_chunk)
+
+    def _on_chunk(self, chunk: bytes) -> None:
+        self.record.response_bytes += len(chunk)
+        self._tail = chunk
+
+    @property
+    def between_events(self) -> bool:
+        """Whether an event may be added: an event stream has begun, and its last event is complete."""
+        return self._event_stream and (self._tail[-4:].replace(b"\r", b"").endswith(b"\n\n") or not self._tail)
+
+    def finish(self, status: int) -> None:
+        """Count the request, before the byte that completes its answer leaves. Only the first call counts."""
+        if self.record.counted:
+            return
+        self.record.status_class = status_class(status)
+        self.record.upstream_ns = monotonic_ns() - self.began_ns
+        self.services.counters.finished(self.record)
+        if self.services.access_log is not None:
+            self.services.access_log.add(self.id, self.scope, status, self.record, self.problem)
+
+
+class Forward:
+    """The ASGI endpoint of everything that is relayed."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        matched = match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
+        exchange = Exchange(self._services, matched or _NOWHERE, scope, receive, send)
+        admission, counters = self._services.admission, self._services.counters
+        counters.began()
+        try:
+            if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
+                raise RefusedError(f"no API known here has the path {scope['path']}", "unknown_path", 404)
+            admission.enter()
+            try:
+                await exchange.run()
+            finally:
+                admission.leave(exchange.held_bytes)
+        except ClientGoneError:
+            exchange.record.outcome = "client_gone"
+        except (RefusedError, RelayError) as error:
+            await _fail(exchange, error)
+        except Exception as error:  # a fault of ours still answers in the API's shape
+            logger.exception("request %s failed", exchange.id)
+            await _fail(exchange, RefusedError(f"the proxy failed: {type(error).__name__}", "internal_error", 500))
+        finally:
+            exchange.finish(0)
+            counters.ended()
+
+
+async def _fail(exchange: Exchange, error: RefusedError | RelayError) -> None:
+    """Answer with the error, or if an answer has begun, end it so that nobody takes it for complete."""
+    record = exchange.record
+    exchange.problem = str(error)
+    if isinstance(error, RelayError):
+        record.outcome, record.failure_phase = "failed", error.phase
+    else:
+        record.outcome, record.refusal = "refused", error.code
+    failure = failure_of(error)
+    errors = exchange.matched.protocol.api.errors
+    if not exchange.started:
+        exchange.finish(failure.status)
+        await send_failure(exchange.send, errors, failure, exchange.id)
+    elif isinstance(error, UpstreamTimeoutError) and exchange.between_events:
+        # We gave up on a stream that is still open: say so in it. A stream that broke says it itself.
+        event = stream_event(errors, failure, exchange.id)
+        await exchange.send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""
+
+
+def _timing(record: RequestRecord) -> bytes:
+    """Our own phases in milliseconds, as a Server-Timing header has them."""
+    return b"headroom-read;dur=%.2f, headroom-plan;dur=%.2f" % (record.read_ns / 1e6, record.plan_ns / 1e6)

@@ -1,0 +1,78 @@
+"""What one worker's requests share, from the start of its loop to the end."""
+
+import asyncio
+import secrets
+from itertools import count
+
+import aiohttp
+from msgspec import Struct
+
+from proxy_pkg.config.settings import Settings
+from proxy_pkg.planning.offload import Planner
+from proxy_pkg.planning.policy import Rules
+from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
+from proxy_pkg.stats.counters import Counters
+from proxy_pkg.tokens.count import Encoder
+from proxy_pkg.web.admission import Admission
+from proxy_pkg.web.middleware.access_log import AccessLog
+
+
+class Services(Struct):
+    """The tools of the request function. Open inside the running loop, close when it ends."""
+
+    settings: Settings
+    loop: asyncio.AbstractEventLoop
+    upstreams: dict[str, str]
+    """Origin by the name of the API; nothing in a request can name another."""
+    session: aiohttp.ClientSession
+    connector: BoundedConnector
+    planner: Planner
+    counters: Counters
+    admission: Admission
+    access_log: AccessLog | None
+    request_prefix: str
+    request_numbers: "count[int]"
+
+    def next_request_id(self) -> str:
+        """Unique over workers and restarts: a random word of this worker, and a number."""
+        return f"{self.request_prefix}{next(self.request_numbers):x}"
+
+    async def close(self) -> None:
+        self.planner.close()
+        await self.session.close()
+        if self.access_log is not None:
+            self.access_log.flush()
+
+
+def open_services(settings: Settings, counters: Counters, encoder: Encoder, access_log: AccessLog | None) -> Services:
+    """The services of this worker. Nothing in them may exist before the fork."""
+    session, connector = open_session(
+        PoolLimits(
+            connections_max=settings.max_connections,
+            idle_max=settings.max_keepalive,
+            idle_seconds=settings.upstream_keepalive_seconds,
+            dns_cache_seconds=settings.dns_cache_seconds,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            first_byte_timeout_seconds=settings.first_byte_timeout_seconds,
+            gap_timeout_seconds=settings.gap_timeout_seconds,
+            total_timeout_seconds=settings.total_timeout_seconds,
+        )
+    )
+    rules = Rules(settings.compression_margin_percent, settings.compression_block_bytes_max)
+    return Services(
+        settings=settings,
+        loop=asyncio.get_running_loop(),
+        upstreams={
+            "anthropic": settings.anthropic_target_api_url,
+            "openai": settings.openai_target_api_url,
+            "gemini": settings.gemini_target_api_url,
+        },
+        session=session,
+        connector=connector,
+        planner=Planner(rules, encoder.count, settings.memo_bytes_max, settings.compression_deadline_ms),
+        counters=counters,
+        admission=Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max),
+        access_log=access_log,
+        request_prefix=f"hr_{secrets.token_hex(6)}_",
+        request_numbers=count(1),
+    )

@@ -1,0 +1,219 @@
+"""Find where values lie in a JSON body, without changing or judging the body.
+
+A body is only ever cut at the positions found here; it is never written out again from parsed values, so
+spelling, order, duplicates and unknown fields survive. Two ways lead to the same positions: msgspec, fast and
+strict, and the scanner of the standard library, slower and tolerant (lone surrogates, NaN, control characters).
+What neither can cut raises ScanError, and the caller sends the body as it came.
+"""
+
+import re
+from functools import cache
+from json import JSONDecoder
+from typing import Any
+
+import msgspec
+
+from proxy_pkg.errors import ScanError
+
+Path = tuple[str | int, ...]
+"""Keys and indexes that lead from a value to one inside it."""
+
+# Bytes read as latin-1 keep one character for each byte, so positions in the text are positions in the body.
+# Numbers stay text: a long one costs nothing and is never refused.
+_tolerant = JSONDecoder(strict=False, parse_int=str, parse_float=str)
+_skip_value = _tolerant.raw_decode
+_blank = re.compile(r"[ \t\n\r]*").match
+
+_CUT_ERRORS = (StopIteration, ValueError, IndexError, RecursionError)
+
+
+def split(body: bytes, key: str) -> tuple[int, list[bytes]]:
+    """Cut the array at the top-level `key` of an object into its elements.
+
+    Returns the offset of the array's first byte after `[`, and each element's bytes together with the blanks
+    and comma before it, so that the parts laid end to end are a contiguous range of the body.
+    Raises ScanError if the body is not an object, has no such array, or has the key twice.
+    """
+    try:
+        return _split_strict(body, key)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ScanError):
+        return _split_tolerant(body, key)
+
+
+def locate(element: bytes, paths: list[Path]) -> dict[Path, tuple[int, int]]:
+    """Byte offsets (start, end) in `element`, an object, of the value at each of `paths`.
+
+    Paths that lead nowhere are left out. Raises ScanError if a key on a path stands twice in its object, since
+    readers differ in which of the two they take.
+    """
+    tree: dict[Any, Any] = {}
+    for path in paths:
+        node = tree
+        for step in path:
+            node = node.setdefault(step, {})
+    found: dict[Path, tuple[int, int]] = {}
+    text = element.decode("latin-1")
+    try:
+        _walk(text, _after_blanks(text, 0), tree, (), found)
+    except _CUT_ERRORS as error:
+        raise ScanError(f"cannot follow a path: {error}") from error
+    return found
+
+
+def parse(element: bytes) -> Any:
+    """The value of a JSON text as Python objects, for reading only. Raises ScanError."""
+    try:
+        return msgspec.json.decode(element)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # lone surrogates, NaN and the like: the tolerant reader knows them
+    try:
+        return _tolerant.decode(element.decode())
+    except _CUT_ERRORS as error:
+        raise ScanError(f"the element cannot be read: {error}") from error
+
+
+def _after_blanks(text: str, position: int) -> int:
+    return _blank(text, position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
+
+
+@cache
+def _decoder(key: str) -> msgspec.json.Decoder[Any]:
+    fields = [("elements", list[msgspec.Raw], msgspec.field(name=key))]
+    return msgspec.json.Decoder(msgspec.defstruct("Elements", fields))
+
+
+def _split_strict(body: bytes, key: str) -> tuple[int, list[bytes]]:
+    elements: list[msgspec.Raw] = _decoder(key).decode(body).elements
+    text = body.decode("latin-1")
+    first = position = _array_start(text, key)
+    parts: list[bytes] = []
+    for raw in elements:
+        element = bytes(raw)
+        start = position if body.startswith(b"{", position) else _element_start(text, position, first)
+        end = start + len(element)
+        # A key that stands twice would have shown us the other array: cut only where the bytes agree.
+        if not body.startswith(element, start):
+            raise ScanError(f"the elements of {key!r} are not where they should be")
+        parts.append(body[position:end])
+        position = end
+    if text[_after_blanks(text, position)] != "]":
+        raise ScanError(f"{key!r} does not end where it should")
+    return first, parts
+
+
+def _split_tolerant(body: bytes, key: str) -> tuple[int, list[bytes]]:
+    text = body.decode("latin-1")
+    parts: list[bytes] = []
+    try:
+        first = position = _array_start(text, key)
+        while text[start := _after_blanks(text, position)] != "]":
+            start = _element_start(text, position, first)
+            _, end = _skip_value(text, start)
+            parts.append(body[position:end])
+            position = end
+        _check_rest(text, start + 1, key)
+    except _CUT_ERRORS as error:
+        raise ScanError(f"cannot cut {key!r} into elements: {error}") from error
+    return first, parts
+
+
+def _element_start(text: str, position: int, first: int) -> int:
+    start = _after_blanks(text, position)
+    if position == first:
+        return start
+    if text[start] != ",":
+        raise ScanError("two elements without a comma between them")
+    return _after_blanks(text, start + 1)
+
+
+def _array_start(text: str, key: str) -> int:
+    try:
+        position = _after_blanks(text, 0)
+        if text[position] != "{":
+            raise ScanError("the body is not an object")
+        position = _after_blanks(text, position + 1)
+        while text[position] == '"':
+            name, position = _key(text, position)
+            if name == key:
+                if text[position] != "[":
+                    raise ScanError(f"{key!r} is not an array")
+                return position + 1
+            _, position = _skip_value(text, position)
+            position = _next_member(text, position)
+    except _CUT_ERRORS as error:
+        raise ScanError(f"the body cannot be read: {error}") from error
+    raise ScanError(f"the body has no {key!r}")
+
+
+def _check_rest(text: str, position: int, key: str) -> None:
+    """Read the members after the array to the end of the body; the key must not come again."""
+    position = _next_member(text, position)
+    while text[position] == '"':
+        name, position = _key(text, position)
+        if name == key:
+            raise ScanError(f"{key!r} stands twice")
+        _, position = _skip_value(text, position)
+        position = _next_member(text, position)
+    if text[position] != "}" or _after_blanks(text, position + 1) != len(text):
+        raise ScanError("the body does not end where its object does")
+
+
+def _key(text: str, position: int) -> tuple[str, int]:
+    """The key that begins at the quote at `position`, and where its value begins."""
+    name, position = _skip_value(text, position)
+    position = _after_blanks(text, position)
+    if text[position] != ":":
+        raise ScanError("a key without a colon")
+    return name, _after_blanks(text, position + 1)
+
+
+def _next_member(text: str, position: int) -> int:
+    """Where the next key's quote is, or the closing brace if none follows."""
+    position = _after_blanks(text, position)
+    if text[position] != ",":
+        return position
+    position = _after_blanks(text, position + 1)
+    if text[position] != '"':
+        raise ScanError("a comma without a member after it")
+    return position
+
+
+def _walk(text: str, position: int, tree: dict[Any, Any], path: Path, found: dict[Path, tuple[int, int]]) -> int:
+    """Follow `tree` through the value at `position`; returns where the value ends."""
+    if tree and text[position] == "{":
+        return _walk_object(text, position, tree, path, found)
+    if tree and text[position] == "[":
+        return _walk_array(text, position, tree, path, found)
+    _, end = _skip_value(text, position)
+    if not tree:
+        found[path] = (position, end)
+    return int(end)
+
+
+def _walk_object(text: str, position: int, tree: dict[Any, Any], path: Path, found: dict[Path, tuple[int, int]]) -> int:
+    seen: set[str] = set()
+    position = _after_blanks(text, position + 1)
+    while text[position] == '"':
+        name, position = _key(text, position)
+        if name not in tree:
+            _, position = _skip_value(text, position)
+        elif name in seen:
+            raise ScanError(f"{name!r} stands twice")
+        else:
+            seen.add(name)
+            position = _walk(text, position, tree[name], (*path, name), found)
+        position = _next_member(text, position)
+    return position + 1
+
+
+def _walk_array(text: str, position: int, tree: dict[Any, Any], path: Path, found: dict[Path, tuple[int, int]]) -> int:
+    first = position = position + 1
+    index = 0
+    while text[_after_blanks(text, position)] != "]":
+        position = _element_start(text, position, first)
+        if index in tree:
+            position = _walk(text, position, tree[index], (*path, index), found)
+        else:
+            _, position = _skip_value(text, position)
+        index += 1
+    return _after_blanks(text, position) + 1

@@ -1,0 +1,42 @@
+"""Real texts, one folder each: the kind that is found, the exact text that is sent, and the promise of its grade."""
+
+from pathlib import Path
+
+import inverses
+import pytest
+from screen import seen
+
+from proxy_pkg.compressors.detect import Kind, detect
+from proxy_pkg.compressors.table import run_chain
+from proxy_pkg.model import Producer
+
+CASES = Path(__file__).parent.parent / "cases" / "compressors"
+FOLDERS = {str(path.relative_to(CASES)): path for path in sorted(CASES.glob("*/*")) if path.is_dir()}
+
+
+def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
+    """Tell whether `after` holds what the compressor of `kind` promises to keep of `before`."""
+    match kind:
+        case Kind.NUMBERED:
+            return inverses.numbered(after) == before
+        case Kind.JSON:
+            return bool(inverses.json_table(after) == inverses.json_values(before))
+        case Kind.TERMINAL:
+            return list(map(seen, after.split("\n"))) == list(map(seen, before.split("\n")))
+        case _:
+            return False
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_real_text_is_sent_as_written_down(name: str) -> None:
+    before, expected = ((FOLDERS[name] / file).read_bytes().decode() for file in ("in.txt", "out.txt"))
+    kind = detect(before, Producer()).kind
+    assert kind == name.split("/")[0]
+    done = run_chain(kind, before)
+    assert done is not None
+    assert done[0] == expected
+    assert keeps_its_grade(kind, before, expected)
+
+
+def test_there_are_cases_for_every_kind_with_a_chain() -> None:
+    assert {name.split("/")[0] for name in FOLDERS} == {Kind.NUMBERED, Kind.JSON, Kind.TERMINAL}

@@ -1,0 +1,137 @@
+"""The laws of compressors/contract.py, for every compressor in the table, on hostile and on real texts."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import process_time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.detect import Kind, detect
+from proxy_pkg.compressors.table import CHAINS, COMPRESSORS, run_chain, weakest_grade
+from proxy_pkg.model import Grade, Producer
+
+CASES = Path(__file__).parent.parent / "cases" / "compressors"
+REAL = {str(path.relative_to(CASES)): path for path in sorted(CASES.glob("*/*/*.txt"))}
+ALL = pytest.mark.parametrize("compressor", COMPRESSORS, ids=lambda compressor: compressor.name)
+
+PIECES = st.one_of(
+    st.sampled_from(["     1→a\n     2→b\n     3→c\n", " 12\t", "1→", "[every 10th line numbered]\n"]),
+    st.sampled_from(["\n", "\r", "\r\n", "\b", "\x1b[31m", "\x1b[K", "\x1b", "10%", "\u2028", "\x0c", "\x00"]),
+    st.sampled_from(['{"a": 1}', "[", "]", "{", "}", ",", ", ", '"', ":", "[3 rows: a\n", "😀", "漢", "e\u0301"]),
+    st.text(max_size=5),
+)
+TEXTS = st.lists(PIECES, max_size=20).map("".join)
+
+
+def _wide(count: int) -> str:
+    return "{" + ", ".join(f'"{n}": {n}' for n in range(count)) + "}"
+
+
+HOSTILE = {
+    "numbers": lambda size: "".join(f"{n:6d}→x\n" for n in range(size // 9)),
+    "the same number": lambda size: "     1→x\n" * (size // 9),
+    "digits": lambda size: "1" * size,
+    "blanks": lambda size: " " * size,
+    "newlines": lambda size: "\n" * size,
+    "returns": lambda size: "\r" * size + "x",
+    "returns and backspaces": lambda size: "x\r\b" * (size // 3),
+    "progress": lambda size: "10%\r" * (size // 4) + "11%",
+    "escapes": lambda size: "\x1b[" * (size // 2),
+    "open titles": lambda size: "\x1b]" * (size // 2),
+    "erasures": lambda size: "a" * (size // 2) + "\x1b[1K" * (size // 8),
+    "brackets": lambda size: "[" * size,
+    "quotes": lambda size: '["' + '\\"' * (size // 2) + '", 1]',
+    "small objects": lambda size: "[" + '{"a": "b c  "}, ' * (size // 16) + "{}]",
+    "like objects": lambda size: "[" + '{"a": "b c"}, ' * (size // 14) + '{"a": 1}]',
+    "wide objects": lambda size: "[" + ", ".join([_wide(size // 36)] * 3) + "]",
+    "objects without a common key": lambda size: "[" + ", ".join(f'{{"{n}": {n}}}' for n in range(size // 16)) + "]",
+    "nested objects": lambda size: "[" + ",".join(['{"a":' * 30 + "1" + "}" * 30] * (size // 181)) + "]",
+}
+
+
+def compressed(compressor: Compressor, text: str) -> str:
+    shorter = compressor.compress(text)
+    assert shorter is None or len(shorter) < len(text)
+    return text if shorter is None else shorter
+
+
+@ALL
+@given(text=TEXTS)
+@settings(max_examples=150, deadline=None)
+def test_never_raises_never_longer_idempotent(compressor: Compressor, text: str) -> None:
+    once = compressed(compressor, text)
+    assert compressed(compressor, once) == once
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+@given(text=TEXTS)
+@settings(max_examples=60, deadline=None)
+def test_a_chain_says_which_steps_took_part(kind: Kind, text: str) -> None:
+    done = run_chain(kind, text)
+    if done is not None:
+        result, steps = done
+        assert steps
+        for step in steps:
+            text = compressed(step, text)
+        assert result == text
+
+
+def test_a_chain_promises_what_its_weakest_step_does() -> None:
+    done = run_chain(Kind.TERMINAL, '\x1b[1m[{"a": 1}, {"a": 2}, {"a": 3}]\x1b[0m')
+    assert done is not None
+    result, steps = done
+    assert result == "[3 rows: a\n1\n2\n3\n]"
+    assert [step.name for step in steps] == ["terminal", "json-table"]
+    assert weakest_grade(steps) == Grade.PRESENTATION
+
+
+@ALL
+@pytest.mark.parametrize("name", HOSTILE)
+def test_work_grows_with_length_alone(compressor: Compressor, name: str) -> None:
+    small, large = (_seconds(compressor, HOSTILE[name](size)) for size in (100_000, 800_000))
+    # Eight times the text; quadratic work would be sixty-four times. The constant absorbs the clock's grain.
+    assert large < 24 * small + 0.1
+
+
+def _seconds(compressor: Compressor, text: str) -> float:
+    start = process_time()
+    compressed(compressor, text)
+    return process_time() - start
+
+
+def digest() -> str:
+    """Return a hash over everything that the real cases are compressed to."""
+    total = hashlib.sha256()
+    for path in REAL.values():
+        text = path.read_bytes().decode()
+        for compressor in COMPRESSORS:
+            total.update(repr(compressor.compress(text)).encode())
+        found = detect(text, Producer())
+        result, steps = run_chain(found.kind, text) or ("", ())
+        total.update(repr((found.kind, found.why, result, [step.name for step in steps])).encode())
+    return total.hexdigest()
+
+
+@pytest.mark.parametrize("seed", ["0", "7"])
+def test_pure_in_another_process_with_another_hash_seed(seed: str) -> None:
+    there = subprocess.run(
+        [sys.executable, "-c", "import test_laws; print(test_laws.digest())"],
+        env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.strip() == digest()
+
+
+@ALL
+@pytest.mark.parametrize("name", REAL)
+def test_real_texts_keep_the_laws(compressor: Compressor, name: str) -> None:
+    once = compressed(compressor, REAL[name].read_bytes().decode())
+    assert compressed(compressor, once) == once

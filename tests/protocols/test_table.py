@@ -1,0 +1,101 @@
+"""Which protocol and API a request is for: by its path first."""
+
+import pytest
+
+from proxy_pkg.protocols.table import match
+
+CONVERSATIONS = [
+    ("/v1/messages", "anthropic_messages"),
+    ("/v1/messages/count_tokens", "anthropic_messages"),
+    ("/v1/chat/completions", "openai_chat"),
+    ("/chat/completions", "openai_chat"),
+    ("/v1/responses", "openai_responses"),
+    ("/v1beta/models/gemini-2.5-pro:generateContent", "gemini_generate"),
+    ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", "gemini_generate"),
+    ("/v1/models/gemini-2.5-pro:streamGenerateContent", "gemini_generate"),
+    ("/v1beta/models/gemini-2.5-pro:countTokens", "gemini_generate"),
+    ("/v1beta/tunedModels/mine:generateContent", "gemini_generate"),
+    ("/anthropic/v1/messages", "anthropic_messages"),
+    ("/openai/v1/responses", "openai_responses"),
+    ("/gemini/v1beta/models/m:generateContent", "gemini_generate"),
+]
+
+
+@pytest.mark.parametrize(("path", "protocol"), CONVERSATIONS)
+def test_conversations_are_known_by_their_path_alone(path: str, protocol: str) -> None:
+    found = match("POST", path, ())
+    assert found is not None
+    assert found.protocol.name == protocol
+    assert found.protocol.conversation is not None
+
+
+@pytest.mark.parametrize(("path", "protocol"), CONVERSATIONS)
+def test_another_method_on_the_same_path_is_relayed_as_it_is(path: str, protocol: str) -> None:
+    found = match("GET", path, ())
+    assert found is not None
+    assert found.protocol.conversation is None
+    assert found.protocol.api.name == protocol.split("_")[0]
+
+
+PASSTHROUGH = [
+    ("/v1/messages/batches", "anthropic"),
+    ("/v1/messages/batches/msgbatch_1/results", "anthropic"),
+    ("/api/hello", "anthropic"),
+    ("/v1/embeddings", "openai"),
+    ("/v1/images/generations", "openai"),
+    ("/v1/audio/speech", "openai"),
+    ("/v1/batches", "openai"),
+    ("/v1/responses/resp_1/cancel", "openai"),
+    ("/v1/responses/compact", "openai"),
+    ("/v1/vector_stores/x", "openai"),
+    ("/v1/models", "openai"),
+    ("/v1beta/models", "gemini"),
+    ("/v1beta/models/m:embedContent", "gemini"),
+    ("/v1beta/models/m:batchGenerateContent", "gemini"),
+    ("/upload/v1beta/files", "gemini"),
+    ("/v1/models/m:embedContent", "gemini"),
+    ("/v1alpha/cachedContents", "gemini"),
+]
+
+
+@pytest.mark.parametrize(("path", "api"), PASSTHROUGH)
+def test_every_other_path_of_the_apis_is_relayed_as_it_is(path: str, api: str) -> None:
+    for method in ("GET", "POST", "DELETE", "PATCH"):
+        found = match(method, path, ())
+        assert found is not None
+        assert (found.protocol.api.name, found.protocol.conversation) == (api, None)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/x", "/v1/files", "/v1/files/file_1/content", "/v1/new"])
+def test_a_path_that_several_apis_have_is_told_by_a_header_only_one_of_them_has(path: str) -> None:
+    names = {
+        name: match("GET", path, headers).protocol.api.name  # type: ignore[union-attr]
+        for name, headers in {
+            "anthropic": (b"authorization", b"anthropic-version"),
+            "gemini": (b"x-goog-api-client",),
+            "openai": (b"authorization",),
+        }.items()
+    }
+    assert names == {"anthropic": "anthropic", "gemini": "gemini", "openai": "openai"}
+
+
+def test_credentials_do_not_choose_the_api_of_a_known_path() -> None:
+    for headers in ((b"x-api-key",), (b"authorization",), (b"x-goog-api-key",), (b"anthropic-version",)):
+        found = match("POST", "/v1/chat/completions", headers)
+        assert found is not None
+        assert found.protocol.name == "openai_chat"
+
+
+@pytest.mark.parametrize("path", ["/", "/favicon.ico", "*", "", "/anthropic", "/anthropicx/v1/messages", "/v2/x"])
+def test_a_path_of_no_api_is_nowhere(path: str) -> None:
+    assert match("GET", path, ()) is None
+
+
+def test_a_prefix_is_taken_off_before_the_request_goes_on() -> None:
+    found = match("GET", "/anthropic/v1/anything", ())
+    assert found is not None
+    assert (found.prefix, found.protocol.api.name) == ("/anthropic", "anthropic")
+    other = match("POST", "/anthropic/v1/chat/completions", ())
+    assert other is not None
+    assert other.protocol.api.name == "anthropic"
+    assert other.protocol.conversation is None

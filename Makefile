@@ -45,5 +45,7 @@ lock: dev ## Resolve the dependencies again, with hashes
 	$(PIP) install 'uv>=0.13,<0.14'
 	sh requirements/lock.sh $(BIN)/uv
 
+include bench/targets.mk
+
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/out

@@ -41,8 +41,6 @@ def serve(
 
 
 def configuration_file() -> Path | None:
-    """gunicorn's configuration: inside an installed package, at the top of a checkout; None if it is
-    nowhere.
-    """
+    """gunicorn's file: in an installed package, or at the top of a checkout; None where it is missing."""
     package = Path(proxy_pkg.__file__).resolve().parent
     return next((path for path in (package / CONFIGURATION, package.parent / CONFIGURATION) if path.is_file()), None)

@@ -31,9 +31,7 @@ def warnings(settings: Settings, uncertain: Collection[str] = ()) -> list[str]:
 
 
 def loopback(host: str) -> bool:
-    """Whether only this machine can reach a socket bound to `host`: 127/8 (also IPv6-mapped), ::1,
-    localhost.
-    """
+    """Whether only this machine reaches a socket bound to `host`: 127/8 (also IPv4-mapped), ::1, localhost."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:

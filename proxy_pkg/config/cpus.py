@@ -10,16 +10,13 @@ GROUP_DEPTH_MAX = 64
 def usable_cpus(root: Path = Path("/")) -> int:
     """Whole CPUs, at least 1. `root` is where proc and sys are found.
 
-    A quota of 1.5 CPUs counts as 1: workers beyond the quota would only make each other wait for the next
-    period.
+    A quota of 1.5 CPUs counts as 1: a worker beyond the quota would only make the others wait.
     """
     return max(1, min([len(os.sched_getaffinity(0)), *_quotas(root)]))
 
 
 def _quotas(root: Path) -> list[int]:
-    """The quota of every control group that holds this process, its ancestors included: each of them
-    binds.
-    """
+    """The quota of every control group around this process: each of them binds."""
     try:
         lines = (root / "proc/self/cgroup").read_text("utf-8", "replace").splitlines()
     except OSError:

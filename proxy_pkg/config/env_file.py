@@ -59,9 +59,7 @@ def parse(text: str) -> EnvFile:
 
 
 def _value(text: str, at: int) -> tuple[str | None, int]:
-    """The value that starts at `at` and where it ends; None where a quote stays open. Quoted parts join
-    up.
-    """
+    """The value that starts at `at`, and its end; None where a quote stays open. Quoted parts join up."""
     parts: list[str] = []
     while True:
         at = _end(BLANK, text, at)

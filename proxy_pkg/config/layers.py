@@ -28,9 +28,7 @@ FILE_BYTES_MAX: Final = 1024 * 1024
 
 
 class Given(Struct, frozen=True):
-    """A value that a layer gives: `label` is how its writer spells the setting, `source` is where they
-    wrote it.
-    """
+    """A value that a layer gives. `label` is the setting as its writer spells it, `source` where it stands."""
 
     raw: object
     label: str
@@ -77,9 +75,7 @@ def from_options(options: Mapping[str, str]) -> Layer:
 
 
 def from_toml(path: str) -> Layer:
-    """A TOML file of `name = value` at its top level. A file that cannot be used gives one problem and no
-    value.
-    """
+    """A TOML file of `name = value` at its top level; one problem and no value where it cannot be used."""
     text, problem = read_text(path)
     if problem:
         return unread(f"{CONFIG_FILE}={printable(path)}: {problem}")
@@ -93,9 +89,7 @@ def from_toml(path: str) -> Layer:
 
 
 def from_json(document: str) -> Layer:
-    """One JSON object with setting names as keys; null counts as not set. The text itself is never
-    repeated.
-    """
+    """One JSON object with setting names as keys; null is not set. The text is never repeated."""
     try:
         table = msgspec.json.decode(document.encode("utf-8", "surrogateescape"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -125,9 +119,7 @@ def from_env_file(path: str) -> tuple[Mapping[str, str], Layer]:
 
 
 def read_text(path: str) -> tuple[str, str]:
-    """The text of a small regular file and "", or "" and why it cannot be had. Never waits on a pipe or a
-    device.
-    """
+    """The text of a small regular file and "", or "" and why it cannot be had. Waits for no pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:

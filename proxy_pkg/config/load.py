@@ -131,7 +131,7 @@ def _layers(
     # An option of `serve` reaches this process as a variable; it outranks the environment file all the same.
     variables = {name: row.environment for name, row in ROWS.items()} | FILE_OPTIONS
     served = [name for name in names.get(SERVE_OPTIONS, "").split(",") if name in variables]
-    options = {name: names.get(variables[name], "") for name in served} | overrides
+    options = {name: names.get(variables[name], "") for name in served} | dict(overrides)
     files = {name: options.pop(name, "").strip() for name in FILE_OPTIONS}
     env_file = files["env_file"] or names.get(ENVIRONMENT_FILE, "").strip()
     file_names, file_layer = layers.from_env_file(env_file) if env_file else ({}, Layer())
@@ -148,9 +148,7 @@ def _layers(
 
 
 def _merge(found: list[Layer]) -> dict[str, Given]:
-    """The strongest value for each setting. Blanks around a text mean nothing, and an empty one is not
-    given.
-    """
+    """The strongest value for each setting. Blanks around a text mean nothing; an empty one is not given."""
     merged: dict[str, Given] = {}
     for layer in found:
         for name, given in layer.given.items():

@@ -40,9 +40,12 @@ class Outline(Struct, frozen=True):
     """Why the item is left alone although it may hold results; empty if it was read."""
 
 
-def is_worth_reading(item: bytes, conversation: Conversation) -> bool:
-    """Whether an item can hold a tool call or result at all."""
-    return any(sign in item for sign in conversation.signs)
+def is_worth_reading(data: bytes, conversation: Conversation) -> bool:
+    """Whether an item, or a whole body, can hold a tool call or result at all."""
+    for sign in conversation.signs:  # noqa: SIM110  # a generator would cost more than the search
+        if sign in data:
+            return True
+    return False
 
 
 def outline(item: bytes, conversation: Conversation) -> Outline:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic_ns
 from typing import TypeVar
 
+from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.plan import Draft, Memos, Plan, compose, draw, settle
 from proxy_pkg.planning.policy import Count, Rules
 from proxy_pkg.protocols.grammar import Conversation
@@ -16,6 +17,8 @@ Result = TypeVar("Result")
 # others anyway, since threads of one interpreter take turns.
 _INLINE_BODY_BYTES = 1 << 20
 _INLINE_PENDING_CHARS = 24 << 10
+
+_EMPTY = Plan()
 
 
 class Planner:
@@ -33,6 +36,8 @@ class Planner:
 
         What is not decided when the deadline passes is left alone, and stays so on later turns.
         """
+        if not is_worth_reading(body, conversation):
+            return _EMPTY
         deadline_ns = monotonic_ns() + self._deadline_ns
         if len(body) <= _INLINE_BODY_BYTES:
             draft = draw(body, conversation, self._memos)

@@ -1,6 +1,8 @@
 """The one aiohttp session of a worker: its pool, its limits, and nothing that adds to a request."""
 
 from collections.abc import Iterable
+from contextvars import ContextVar
+from time import monotonic_ns
 from typing import Any
 
 import aiohttp
@@ -28,12 +30,32 @@ class PoolLimits(Struct, frozen=True):
     """0 means no bound on the whole exchange."""
 
 
+class Connecting:
+    """What getting a connection took; `connect_ns` stays 0 where one that was open could be used again."""
+
+    __slots__ = ("connect_ns",)
+
+    def __init__(self) -> None:
+        self.connect_ns = 0
+
+
+connecting: ContextVar[Connecting | None] = ContextVar("connecting", default=None)
+"""Of the request that the running task is about to send: aiohttp itself tells nobody."""
+
+
 class BoundedConnector(TCPConnector):
     """A connector that keeps at most `idle_max` unused connections; aiohttp has no such option of its own."""
 
     def __init__(self, idle_max: int, **options: Any) -> None:
         super().__init__(**options)
         self._idle_max = idle_max
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109  # the base has it
+        began_ns = monotonic_ns()
+        protocol = await super()._create_connection(req, traces, timeout)
+        if (made := connecting.get()) is not None:
+            made.connect_ns = monotonic_ns() - began_ns
+        return protocol
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         full = self.idle_count >= self._idle_max

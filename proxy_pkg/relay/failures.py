@@ -10,6 +10,8 @@ from proxy_pkg.errors import RelayError, UpstreamBrokenError, UpstreamConnectErr
 def translated(error: Exception, phase: str) -> RelayError:
     """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands."""
     ours, sentence = next(row for foreign, row in _ERRORS.items() if isinstance(error, foreign))
+    if ours is UpstreamConnectError or isinstance(error, aiohttp.ConnectionTimeoutError):
+        phase = "connect"
     return ours(f"{sentence} ({type(error).__name__})", phase)
 
 

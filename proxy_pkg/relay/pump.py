@@ -43,6 +43,7 @@ class Departure:
         self._loop = loop
         self._watch: asyncio.Task[None] | None = None
         self._owner: asyncio.Task[Any] | None = None
+        self._over = False
         self.happened = False
 
     async def __aenter__(self) -> Self:
@@ -55,16 +56,19 @@ class Departure:
             self._watch = self._loop.create_task(self._wait())
 
     def stop(self) -> None:
-        """The exchange is complete: what the client does now no longer matters."""
-        if self._watch is not None:
-            self._watch.cancel()
+        """The exchange is over: what the client does now no longer matters.
+
+        The watching task is not cancelled, which would cost as much as it did so far: the end of the answer or of
+        the connection ends its wait.
+        """
+        self._over = True
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self.happened = True
-        assert self._owner is not None
-        self._owner.cancel()
+        if not self._over and self._owner is not None:
+            self.happened = True
+            self._owner.cancel()
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         self.stop()

@@ -6,6 +6,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy_pkg.relay.client import Connecting, connecting
 from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -20,8 +21,8 @@ async def send(
     headers: CIMultiDict[str],
     body: Body,
     gap_timeout_seconds: float,
-) -> aiohttp.ClientResponse:
-    """The upstream's answer, its body not yet read. The caller closes it.
+) -> tuple[aiohttp.ClientResponse, Connecting]:
+    """The upstream's answer, its body not yet read, and how its connection was had. The caller closes the answer.
 
     `url` is sent as it is spelled. A body given as bytes is framed by its length, one given in parts by the
     content-length in `headers`, or else in chunks. Redirects are not followed.
@@ -31,6 +32,8 @@ async def send(
         headers["Content-Length"] = str(len(body))
         if len(body) > _PART_BYTES:
             body = _parts(body)
+    made = Connecting()
+    connecting.set(made)
     try:
         response = await session.request(
             method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
@@ -40,7 +43,7 @@ async def send(
     # The wait for the first byte is over; from here on the gap between two reads counts.
     if response.connection is not None and response.connection.protocol is not None:
         response.connection.protocol.read_timeout = gap_timeout_seconds or None
-    return response
+    return response, made
 
 
 async def _parts(body: bytes) -> AsyncIterator[bytes]:

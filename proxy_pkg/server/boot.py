@@ -3,6 +3,7 @@
 import sys
 
 from proxy_pkg.config.load import load
+from proxy_pkg.config.reload import applied
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 
@@ -13,7 +14,8 @@ def load_settings() -> Settings:
     """The settings to run with. Warnings and problems go to standard error, each on a line of its own.
 
     With problems at the start, the process ends with status 1. At a later call they leave the last good settings
-    in force: a HUP with a broken file must not take a running server down.
+    in force: a HUP with a broken file must not take a running server down. Settings that need a restart keep
+    the values they had.
     """
     try:
         loaded = load()
@@ -23,9 +25,10 @@ def load_settings() -> Settings:
             sys.exit(1)
         _tell("problem", ("the reload is refused; the server goes on with the settings it had",))
         return _last_good[0]
-    _tell("warning", loaded.warnings)
-    _last_good[:] = [loaded.settings]
-    return loaded.settings
+    settings, held = applied(_last_good[0], loaded.settings) if _last_good else (loaded.settings, ())
+    _tell("warning", (*loaded.warnings, *held))
+    _last_good[:] = [settings]
+    return settings
 
 
 def _tell(kind: str, sentences: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """Gunicorn's hooks as plain functions, small enough that none can break what it watches."""
 
 import gc
+import resource
 import sys
 import threading
 from typing import Any
@@ -23,9 +24,16 @@ def on_starting(server: Any, settings: Settings) -> None:
     except SettingsError as error:
         server.log.error("cannot start: %s", error)
         sys.exit(1)
+    _raise_descriptor_limit()
     encoder = count.load()
     if encoder.problem:
         server.log.warning("tokens are estimated from bytes: %s", encoder.problem)
+
+
+def _raise_descriptor_limit() -> None:
+    """Let the workers open as many files as the system allows; many start programs with a limit of 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def when_ready(server: Any) -> None:

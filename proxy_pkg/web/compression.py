@@ -17,6 +17,13 @@ logger = logging.getLogger("proxy_pkg")
 
 Headers = list[tuple[bytes, bytes]]
 
+_NOTHING_FOUND = [
+    (b"x-headroom-tokens-before", b"0"),
+    (b"x-headroom-tokens-after", b"0"),
+    (b"x-headroom-tokens-saved", b"0"),
+    (b"x-headroom-transforms", b"none"),
+]
+
 
 async def compressed(
     planner: Planner,
@@ -82,6 +89,8 @@ def _carry_out(plan: Plan | None, level: Level, body: bytes, record: RequestReco
 
 
 def _count(plan: Plan, record: RequestRecord) -> None:
+    if not plan.verdicts and not plan.doubts:
+        return
     counts: dict[tuple[str, str, str], int] = {}
     for verdict in plan.verdicts:
         action = "kept" if verdict.text is None else "compressed"
@@ -101,7 +110,9 @@ def _count(plan: Plan, record: RequestRecord) -> None:
 def _told(plan: Plan | None, record: RequestRecord) -> Headers:
     """The headers that tell the client. With `observed`, tokens say what would have been."""
     headers = [_decision(record)]
-    if plan is not None:
+    if plan is not None and not plan.verdicts:
+        headers += _NOTHING_FOUND
+    elif plan is not None:
         before, after = record.tokens_before, record.tokens_after
         names = sorted({verdict.compressor for verdict in plan.verdicts if verdict.text is not None})
         headers += [

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from time import monotonic_ns
 from typing import Any
 
@@ -21,6 +22,7 @@ from proxy_pkg.web.services import Services
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
+_client_label = lru_cache(maxsize=256)(client_label)
 _NOWHERE = Match(openai.OTHER, "unknown")
 
 logger = logging.getLogger("proxy_pkg")
@@ -40,7 +42,7 @@ class Exchange:
         self.record = RequestRecord(
             protocol=matched.protocol.name,
             route=matched.route,
-            client=client_label(_header(self.headers, b"user-agent")),
+            client=_client_label(_header(self.headers, b"user-agent")),
         )
         self.began_ns = monotonic_ns()
         self.held_bytes = 0
@@ -48,6 +50,9 @@ class Exchange:
         self.started = False
         self.upload_error: RefusedError | ClientGoneError | None = None
         self.problem = ""
+        self.asked_ns = 0
+        self._status = 0
+        self._announced: int | None = None
         self._event_stream = False
         self._tail = b""
 
@@ -122,14 +127,17 @@ class Exchange:
         url = services.upstreams[self.matched.protocol.api.name] + target
         asked_ns = monotonic_ns()
         try:
-            answer = await send(
+            answer, connecting = await send(
                 services.session, scope["method"], url, headers, body, services.settings.gap_timeout_seconds
             )
         except RelayError as error:
             if self.upload_error is not None:
                 raise self.upload_error from error
             raise
+        self.asked_ns = asked_ns
         self.record.first_byte_ns = monotonic_ns() - asked_ns
+        self.record.connect_ns = connecting.connect_ns
+        self.record.connection = "new" if connecting.connect_ns else "reused"
         return answer
 
     async def _answer(self, answer: Any) -> None:
@@ -141,12 +149,19 @@ class Exchange:
         if self._event_stream:
             headers.append((b"x-accel-buffering", b"no"))
         self.started = True
+        self._status = answer.status
+        self._announced = 0 if _is_bodiless(self.scope["method"], answer.status) else answer.content_length
+        if self._announced == 0:
+            self.finish(answer.status)
+        self.record.send_ns = monotonic_ns() - self.asked_ns - self.record.first_byte_ns
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await pump(answer, self.send, self._on_chunk)
 
     def _on_chunk(self, chunk: bytes) -> None:
         self.record.response_bytes += len(chunk)
         self._tail = chunk
+        if self.record.response_bytes == self._announced:
+            self.finish(self._status)
 
     @property
     def between_events(self) -> bool:
@@ -154,14 +169,18 @@ class Exchange:
         return self._event_stream and (self._tail[-4:].replace(b"\r", b"").endswith(b"\n\n") or not self._tail)
 
     def finish(self, status: int) -> None:
-        """Count the request, before the byte that completes its answer leaves. Only the first call counts."""
+        """Count the request, before the byte that completes its answer leaves. Only the first call counts.
+
+        Whoever has an answer then finds it counted, even if this worker is killed in the next moment.
+        """
         if self.record.counted:
             return
         self.record.status_class = status_class(status)
-        self.record.upstream_ns = monotonic_ns() - self.began_ns
+        if self.asked_ns:
+            self.record.upstream_ns = monotonic_ns() - self.asked_ns
         self.services.counters.finished(self.record)
         if self.services.access_log is not None:
-            self.services.access_log.add(self.id, self.scope, status, self.record, self.problem)
+            self.services.access_log.add(self.id, self.scope, status, self.record, self.problem, self.began_ns)
 
 
 class Forward:
@@ -219,6 +238,10 @@ def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
         if name == wanted:
             return value.decode("latin-1")
     return ""
+
+
+def _is_bodiless(method: str, status: int) -> bool:
+    return method == "HEAD" or status in (204, 304)
 
 
 def _timing(record: RequestRecord) -> bytes:

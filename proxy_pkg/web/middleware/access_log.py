@@ -29,9 +29,12 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
         self._pid = os.getpid()
 
-    def add(self, request_id: str, scope: dict[str, Any], status: int, record: RequestRecord, problem: str) -> None:
-        """Log a finished request; `status` 0 means that no answer was started."""
-        self._lines.append(self._render(_fields(request_id, scope, status, record, problem, self._pid)))
+    def add(
+        self, request_id: str, scope: dict[str, Any], status: int, record: RequestRecord, problem: str, began_ns: int
+    ) -> None:
+        """Log a finished request; `status` 0 means that no answer was started, `began_ns` is monotonic."""
+        duration_ns = time.monotonic_ns() - began_ns
+        self._lines.append(self._render(_fields(request_id, scope, status, record, problem, self._pid, duration_ns)))
         if len(self._lines) >= _LINES_MAX:
             self.flush()
         elif self._timer is None:
@@ -48,7 +51,7 @@ class AccessLog:
 
 
 def _fields(
-    request_id: str, scope: dict[str, Any], status: int, record: RequestRecord, problem: str, pid: int
+    request_id: str, scope: dict[str, Any], status: int, record: RequestRecord, problem: str, pid: int, duration_ns: int
 ) -> dict[str, Any]:
     now = time.time()
     fields: dict[str, Any] = {
@@ -63,7 +66,7 @@ def _fields(
         "outcome": record.outcome,
         "protocol": record.protocol,
         "client": record.client,
-        "ms": record.upstream_ns // 10_000 / 100,
+        "ms": duration_ns // 10_000 / 100,
         "bytes_in": record.request_bytes,
         "bytes_out": record.response_bytes,
     }

@@ -1,0 +1,122 @@
+"""Recorded conversations, turn by turn through the real server: what was sent stays, and money is saved."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.conversations import CASES, Conversation, conversations, folder
+from bench.processes import Server
+from bench.replay import Turn, blocks, broken_prefixes, changed_texts, replay, saving
+from tests.compressors.inverses import INVERSES, json_values
+from tests.fakes.upstream import Upstream
+
+Replays = dict[str, tuple[Conversation, list[Turn]]]
+PRICE_SAVED_PERCENT_MIN = 10.0
+
+
+@pytest.fixture(scope="module")
+def replays(upstream_of_module: Upstream, shared_server: Server) -> Replays:
+    """Every conversation, the small cases always among them, replayed once for all tests."""
+    known = {conversation.name: conversation for conversation in conversations(CASES) + conversations(folder())}
+    return {
+        name: (conversation, replay(shared_server.port, upstream_of_module, conversation.turns()))
+        for name, conversation in known.items()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _enough_turns(replays: Replays) -> None:
+    assert len(replays) >= 2
+    assert all(len(turns) > 5 for _, turns in replays.values())
+
+
+def test_the_upstream_body_of_a_turn_is_how_the_next_one_begins(replays: Replays) -> None:
+    for name, (_, turns) in replays.items():
+        assert broken_prefixes([turn.sent for turn in turns]) == [], f"{name} is no growing conversation"
+        assert broken_prefixes([turn.received for turn in turns]) == [], name
+
+
+def test_money_is_saved_and_on_no_conversation_lost(replays: Replays) -> None:
+    savings = [saving(conversation, turns) for conversation, turns in replays.values()]
+    assert min(each.price_saved_percent for each in savings) >= 0.0, savings
+    before, after = sum(each.price_before for each in savings), sum(each.price_after for each in savings)
+    assert 100 * (1 - after / before) > PRICE_SAVED_PERCENT_MIN, savings
+
+
+def test_every_changed_text_decodes_to_what_the_client_sent(replays: Replays) -> None:
+    seen: set[tuple[str, str]] = set()
+    for name, (_, turns) in replays.items():
+        for sent, received in changed_texts(turns[-1]):
+            assert decodes(sent, received), f"{name}:\n{sent[:400]}\n--- became ---\n{received[:400]}"
+            seen.add((sent, received))
+    assert seen
+
+
+def test_only_tool_results_change(replays: Replays) -> None:
+    for name, (_, turns) in replays.items():
+        sent, received = (without_tool_results(body) for body in (turns[-1].sent, turns[-1].received))
+        assert sent == received, name
+
+
+def test_a_cold_server_sends_what_a_warm_one_sends(
+    replays: Replays, upstream: Upstream, server: Callable[..., Server]
+) -> None:
+    cold = server(HEADROOM_WORKERS="1")
+    for name, (_, turns) in replays.items():
+        assert replay(cold.port, upstream, [turns[-1].sent])[0].received == turns[-1].received, name
+
+
+def test_a_moving_cache_mark_changes_nothing_else(replays: Replays, upstream: Upstream, shared_server: Server) -> None:
+    for conversation in conversations(CASES):
+        unmarked = replays[conversation.name][1]
+        marked = replay(shared_server.port, upstream, marked_turns(conversation))
+        for one, other in zip(unmarked, marked, strict=True):
+            assert blocks(other.received) == blocks(one.received), conversation.name
+            marks = other.received.count(b'"cache_control"')
+            assert marks == other.sent.count(b'"cache_control"') > one.received.count(b'"cache_control"')
+
+
+def marked_turns(conversation: Conversation) -> Iterator[bytes]:
+    """The turns with a cache mark on the newest block, as agents send them: it moves on with every turn."""
+    for body in conversation.turns():
+        request = copy.deepcopy(msgspec.json.decode(body))
+        newest = request["messages"][-1]
+        if isinstance(newest["content"], str):
+            newest["content"] = [{"type": "text", "text": newest["content"]}]
+        newest["content"][-1]["cache_control"] = {"type": "ephemeral"}
+        yield msgspec.json.encode(request)
+
+
+def without_tool_results(body: bytes) -> Any:
+    request = msgspec.json.decode(body)
+    for message in request["messages"]:
+        for block in message["content"] if isinstance(message["content"], list) else ():
+            if block["type"] == "tool_result":
+                block["content"] = None
+    return request
+
+
+def decodes(sent: str, received: str) -> bool:
+    """Whether one of the inverses gives back the text, or the values that it has as JSON."""
+    meant = values(sent)
+    return any(undone in (sent, meant) for undone in undone_by_any(received))
+
+
+def undone_by_any(received: str) -> Iterator[Any]:
+    """What the inverses make of a text; one that is not of an inverse's form gives nothing."""
+    for inverse in INVERSES.values():
+        try:
+            yield inverse(received)
+        except (AssertionError, ValueError, AttributeError, IndexError, KeyError, TypeError):
+            continue
+
+
+def values(text: str) -> Any:
+    """The values of a JSON text, numbers spelled as they are; equal to nothing if it is no JSON."""
+    try:
+        return json_values(text)
+    except ValueError:
+        return object()

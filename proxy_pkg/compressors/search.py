@@ -1,88 +1,127 @@
-"""Search hits of grep, rg and their kin: each file's path once, above its lines; runs of context numbered once.
+"""Search hits of grep, rg and their kin: each file's path once above its lines, runs of context numbered once.
 
-    [hits by file (== path), paths below src/; unnumbered lines are context and count on]
+    [hits by file (== path), paths start with src/; unnumbered lines are context and count on]
     == cli/main.py
     41:    except OSError:
             raise
     --
 
 Below `== path` a line begins with its number and `:` for a hit or `-` for context, as it came. A context line
-right below line n is line n + 1 and stands without its number, but for every tenth. Without numbers in the
-input, lines stand as they are, or with the `:` or `-` that told hit from context. `--` are the tool's own
-separators. Text of no file stands before the first `== path` or below a bare `==`.
+right below line n is line n + 1 and stands without number and mark, but for every tenth, the last of all, and
+those whose text could be misread. Where the tool printed no numbers, lines below `== path` stand as they are,
+or, as the header then says, behind the `:` or `-` that told hit from context. `--` are the tool's own separators. Text
+of no file stands before the first `== path` or below a bare `==`. Blank lines at the end stay.
 
-Four forms are read: `path:12:text`, `path:text`, `12:text` of one file, and rg's own headings, between which
-blank lines are left out. Some clients shorten paths only in lines with a colon; the header then says what all
-others began with.
+Further words in the header: `blank lines between` says that the tool wrote each path on its own line, a blank
+line before all but the first line of the text; `lines without a colon had paths below X` that some client shortened
+paths only in lines with a colon, and wrote X before the path in all others. The hits of one file without a path
+have a header of their own and no `==`.
 """
 
 import re
-from collections.abc import Callable, Iterable
 from os.path import commonprefix
 
-from msgspec import Struct
-
 from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.hits import Hits, Line, read
 from proxy_pkg.model import Grade
 
-HITS_MIN = 3
-SHARE_MIN = 0.6
-"""So much of the lines with text must be hits, context or separators."""
 STEP = 10
-SPLITS_MAX = 16
-"""So many places in a line are tried as the end of its path."""
-ROOT_LINES_MAX = 400
 PREFIX_CHARS_MIN = 4
-HEADER = "[hits by file"
-ONE_FILE = "[hits; unnumbered lines are context and count on]"
-COUNTING = "; unnumbered lines are context and count on"
-MARKED = "; : hit, - context"
-BLANKS = ", blank lines between"
-ROOTED = "; lines without a colon had paths below "
+HEADER = "[hits by file (== path)"
+ONE_FILE = "[hits"
+COUNTING = "unnumbered lines are context and count on"
+MARKED = ": hits, - context"
+BLANKS = "blank lines between"
+ROOTED = "lines without a colon had paths below "
 
-_NUMBERED_HIT = re.compile(r"((?:[A-Za-z]:)?[^:\n]+):([1-9][0-9]{0,8}):")
-_PLAIN_HIT = re.compile(r"((?:[A-Za-z]:(?=[\\/]))?[^:\s]+):")
-_TAIL = re.compile(r"([:-])([1-9][0-9]{0,8})\1")
-_CONTEXT_NUMBER = re.compile(r"-[1-9][0-9]{0,8}-")
-_BELOW_HEADING = re.compile(r"([1-9][0-9]{0,8})([:-])")
-_PATH = re.compile(r"(?:[A-Za-z]:)?(?=[^:]*[A-Za-z])(?=[^:]*(?:[/\\]|\.[A-Za-z]|file\Z))[^\s:\"'<>|*?{}()=,;][^:\"<>|*?{};]*")
 _STRUCTURE = re.compile(r"[1-9][0-9]{0,8}[:-]|==(?: |\Z)|--\Z")
-
-
-class Line(Struct, frozen=True):
-    """A hit or context line: its file, `:` or `-`, its number (0 where the tool printed none) and its text."""
-
-    path: str
-    mark: str
-    number: int
-    text: str
-
-
-Item = Line | str
-"""A str is text of no file, or the separator `--`."""
-
-
-def looks_like(sample: str) -> str:
-    """Return why `sample` is the output of a search, empty if it is not."""
-    lines = sample.split("\n")[:200]
-    for name, parse in _FORMS:
-        items = parse(lines)
-        if _is_search(items):
-            return f"most lines have the form {name}"
-    return ""
+_FORGED = re.compile(r"==(?: |\Z)")
 
 
 def compress(text: str) -> str | None:
-    """Return the hits in `text` below the paths of their files; None where that is not its form or not shorter."""
-    if text.startswith((HEADER, ONE_FILE)):
+    """Return the hits in `text` below the paths of their files; None where it is no search or not shorter so."""
+    if text.startswith((HEADER, ONE_FILE + "; ")):
         return None
     body = text.rstrip("\n")
-    lines = body.split("\n")
-    start = lines[:200]
-    for name, parse in _FORMS:
-        if _is_search(parse(start)):
-            items = parse(lines)
-            result = _write(items, name) if _is_search(items) else None
-            if result is not None and len(result) + len(text) - len(body) < len(text):
-                return result + text[len(body) :]
-    return None
+    hits = read(body.split("\n"))
+    if hits is None or _is_forged(hits):
+        return None
+    result = _write(hits) + text[len(body) :]
+    return result if len(result) < len(text) else None
+
+
+def _is_forged(hits: Hits) -> bool:
+    """Tell whether a line that would stand as it is looks like one of ours."""
+    for item in hits.items:
+        if type(item) is str:
+            if _FORGED.match(item):
+                return True
+        elif not item.number and _FORGED.match(item.text):
+            return True
+    return False
+
+
+def _write(hits: Hits) -> str:
+    found = [item for item in hits.items if type(item) is Line]
+    prefix = _shared_folder({item.path for item in found})
+    marked = any(item.mark == "-" and not item.number for item in found)
+    body, counted = _below_paths(hits, len(prefix), marked)
+    return "\n".join((_header(hits, prefix, marked, counted), *body))
+
+
+def _header(hits: Hits, prefix: str, marked: bool, counted: bool) -> str:
+    words = [HEADER if hits.form != "number:text" else ONE_FILE]
+    if prefix:
+        words[0] += f", paths start with {prefix}"
+    if hits.form == "numbers below a path":
+        words.append(BLANKS)
+    if marked:
+        words.append(MARKED)
+    if counted:
+        words.append(COUNTING)
+    if hits.root:
+        words.append(ROOTED + hits.root)
+    return "; ".join(words) + "]"
+
+
+def _below_paths(hits: Hits, prefix_length: int, marked: bool) -> tuple[list[str], bool]:
+    """Return the lines below the header, and whether context lines lost their numbers."""
+    out: list[str] = []
+    path: str | None = "" if hits.form == "number:text" else None
+    named = counted = False
+    expected = 0
+    end = len(hits.items) - 1
+    misread = _STRUCTURE.match
+    for index, item in enumerate(hits.items):
+        if type(item) is str:
+            if item != "--" and path is not None:
+                out.append("==")
+                path = None
+            expected = 0
+            out.append(item)
+            continue
+        if item.path != path:
+            path = item.path
+            out.append("== " + path[prefix_length:])
+            expected = 0
+        number = item.number
+        if not number:
+            out.append(item.mark + item.text if marked else item.text)
+            continue
+        if number == expected and item.mark == "-" and number % STEP and index != end and not misread(item.text):
+            out.append(item.text)
+            counted = True
+        else:
+            out.append(f"{number}{item.mark}{item.text}")
+        expected = number + 1
+    return out, counted
+
+
+def _shared_folder(paths: set[str]) -> str:
+    """Return the folder, its slash included, that two paths or more lie in; empty if that is short."""
+    shared = commonprefix(sorted(paths)) if len(paths) > 1 else ""
+    shared = shared[: max(shared.rfind("/"), shared.rfind("\\")) + 1]
+    return shared if len(shared) >= PREFIX_CHARS_MIN else ""
+
+
+SEARCH = Compressor("search", Grade.INVERTIBLE, compress)

@@ -162,3 +162,7 @@ def _put(row: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         row = row.setdefault(part, {})
     row[path[-1]] = value
+
+
+INVERSES = {"numbered": numbered, "json-table": json_table}
+"""By the compressor's name, where a text can be turned back, or its values."""

@@ -1,0 +1,5 @@
+# Included by the Makefile. CORPUS=DIR names other conversations, MEASURE="small turns" picks measurements.
+MEASURE ?=
+
+bench: dev ## Speed and saving beside the bare stack and nginx (about three minutes)
+	$(BIN)/python -m bench $(MEASURE)

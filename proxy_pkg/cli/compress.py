@@ -1,0 +1,131 @@
+"""`proxyctl compress FILE`: what would be sent for a request body or a tool's output, decision by decision."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy_pkg.cli.options import command_app, with_overrides
+from proxy_pkg.cli.report import fail, print_json
+from proxy_pkg.config.load import examine
+from proxy_pkg.errors import ScanError
+from proxy_pkg.model import Producer
+from proxy_pkg.planning.explain import (
+    PROTOCOLS,
+    Explained,
+    Explanation,
+    explain_body,
+    explain_text,
+    protocol_of,
+)
+from proxy_pkg.planning.policy import Rules
+from proxy_pkg.tokens.count import load
+
+app = command_app()
+
+
+@app.command()
+@with_overrides
+def compress(
+    overrides: dict[str, str],
+    file: Annotated[str, typer.Argument(help="A request body or a tool's output; - for standard input.")],
+    tool: Annotated[str, typer.Option(help="The tool that printed it, for a tool's output.")] = "",
+    command: Annotated[str, typer.Option(help="The shell command that printed it, for a tool's output.")] = "",
+    raw: Annotated[bool, typer.Option("--raw", help="Take it for a tool's output even if it is a request.")] = False,
+    protocol: Annotated[str, typer.Option(help=f"The body's format: {', '.join(PROTOCOLS)}.")] = "",
+    output: Annotated[Path | None, typer.Option(help="Write what would be sent to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what would be sent for FILE: each text, its kind, the verdict with its reason, and its tokens.
+
+    A tool's output is followed by the text that would be sent in its place. Nothing leaves this machine.
+    """
+    examined = examine(overrides=overrides)
+    if examined.problems:
+        fail(examined.problems)
+    if protocol and protocol not in PROTOCOLS:
+        fail((f"--protocol {protocol} is not known; use one of {', '.join(PROTOCOLS)}",))
+    settings = examined.settings
+    rules = Rules(settings.compression_margin_percent, settings.compression_block_bytes_max)
+    explanation = _explain(_read(file), _producer(tool, command), raw, protocol, rules)
+    if output is not None:
+        output.write_bytes(explanation.sent)
+    if as_json:
+        print_json(_as_dict(explanation))
+        return
+    _print(explanation, told=output is not None)
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        fail((f"{file} cannot be read: {error.strerror}",))
+
+
+def _producer(tool: str, command: str) -> Producer:
+    return Producer(tool or "Bash", {"command": command}) if command else Producer(tool)
+
+
+def _explain(data: bytes, producer: Producer, raw: bool, protocol_name: str, rules: Rules) -> Explanation:
+    count = load().count
+    protocol = PROTOCOLS.get(protocol_name) or (None if raw or producer.name else protocol_of(data))
+    if protocol is None:
+        return explain_text(data.decode("utf-8", "surrogateescape"), producer, rules, count)
+    try:
+        return explain_body(data, protocol, rules, count)
+    except ScanError as error:
+        fail((f"as {protocol.name} the body goes through as it came: {error}",))
+
+
+def _print(explanation: Explanation, *, told: bool) -> None:
+    for number, span in enumerate(explanation.spans, 1):
+        print(_line(number, span))
+    for doubt in explanation.doubts:
+        print(f"an item was left alone: {doubt}")
+    before = sum(span.verdict.tokens_before for span in explanation.spans)
+    after = sum(span.verdict.tokens_after for span in explanation.spans)
+    share = 100 * (before - after) / before if before else 0
+    what = f"{explanation.protocol} body" if explanation.protocol else "tool output"
+    print(f"{what}: {len(explanation.spans)} texts, {before} tokens before, {after} after, {share:.1f} % saved")
+    if not explanation.protocol and not told:
+        print("--- what would be sent:")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(explanation.sent)
+
+
+def _line(number: int, span: Explained) -> str:
+    verdict = span.verdict
+    action = f"compressed by {verdict.compressor} ({verdict.grade})" if verdict.text is not None else "kept"
+    return (
+        f"{number:4}  bytes {span.start}-{span.end}  {span.tool or 'unknown tool'}: {span.kind} ({span.why}); "
+        f"{action}: {verdict.reason}; tokens {verdict.tokens_before} -> {verdict.tokens_after}"
+    )
+
+
+def _as_dict(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "protocol": explanation.protocol,
+        "spans": [_span_as_dict(span) for span in explanation.spans],
+        "doubts": explanation.doubts,
+        "bytes_sent": len(explanation.sent),
+    }
+
+
+def _span_as_dict(span: Explained) -> dict[str, Any]:
+    verdict = span.verdict
+    return {
+        "start": span.start,
+        "end": span.end,
+        "tool": span.tool,
+        "kind": span.kind,
+        "why": span.why,
+        "compressed": verdict.text is not None,
+        "reason": verdict.reason,
+        "compressor": verdict.compressor,
+        "grade": verdict.grade,
+        "tokens_before": verdict.tokens_before,
+        "tokens_after": verdict.tokens_after,
+        "sent": verdict.text,
+    }

@@ -1,0 +1,112 @@
+"""Long names, quoted strings, addresses and phrases that come often, written once in a list at the top.
+
+The first lines are `[&1 stands for "…"]` spelled as a list; further down the short name stands for the
+text. Lines that report errors, and those beside them, keep every word.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from proxy_pkg.compressors.alerts import Flag
+from proxy_pkg.compressors.estimate import tokens
+
+HEADER = "[short names, each standing for the text after its =]"
+SIGILS = "&§¤~"
+SAMPLE_CHARS_MAX = 131_072
+"""Phrases are looked for in so much of a text: its start, middle and end."""
+PHRASE_CHARS_MIN = 16
+PHRASE_CHARS_MAX = 400
+CANDIDATES_MAX = 96
+NAMES_MAX = 48
+NAME_TOKENS = 2
+SAVED_TOKENS_MIN = 24
+"""A name that saves less is not worth looking up."""
+
+_QUOTED = re.compile(rf'"[^"\n]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}"')
+_WORD = re.compile(rf"[^\s\"'(),;\[\]{{}}<>=&]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}")
+_FIELD = re.compile(rf"(?<=\t)[^\t\n]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}(?=[\t\n])")
+_PROSE = re.compile(rf"[^0-9\n\"]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}")
+
+
+def named(text: str, flag: Flag) -> str | None:
+    """Return `text` with short names for what comes often, None where that saves nothing."""
+    if text.startswith(HEADER) or "\x00" in text:
+        return None
+    sigil = next((one for one in SIGILS if not re.search(one + "[0-9]", text)), None)
+    if sigil is None:
+        return None
+    lines = text.split("\n")
+    fixed = flag(text, lines)
+    body = "\n".join("\x00" if fixed[n] else line for n, line in enumerate(lines))
+    body, phrases = _named(body, sigil)
+    if not phrases:
+        return None
+    whole = iter([line for n, line in enumerate(lines) if fixed[n]])
+    shown = "\n".join(next(whole) if line == "\x00" else line for line in body.split("\n"))
+    names = "\n".join(f"{sigil}{n}={phrase}" for n, phrase in enumerate(phrases, 1))
+    result = f"{HEADER}\n{names}\n\n{shown}"
+    return result if len(result) < len(text) else None
+
+
+def _named(body: str, sigil: str) -> tuple[str, list[str]]:
+    """Return `body` with names in it and what they stand for, the first named first."""
+    phrases: list[str] = []
+    for phrase in _phrases(body):
+        if _saved(phrase, body.count(phrase)) < SAVED_TOKENS_MIN:
+            continue
+        name = f"{sigil}{len(phrases) + 1}"
+        shorter = body.replace(phrase, name)
+        if re.search(name + "[0-9]", shorter):
+            continue
+        body = shorter
+        phrases.append(phrase)
+        if len(phrases) == NAMES_MAX:
+            break
+    return body, phrases
+
+
+def _phrases(body: str) -> list[str]:
+    """Return the phrases that may save most, the best first."""
+    counts: Counter[str] = Counter()
+    sampled = 0
+    for piece in _sample(body):
+        sampled += len(piece)
+        counts.update(_candidates(piece))
+    share = len(body) / max(1, sampled)
+    scores = {phrase: _saved(phrase, int(count * share)) for phrase, count in counts.items() if count > 2}
+    best = sorted((phrase for phrase in scores if scores[phrase] >= SAVED_TOKENS_MIN), key=lambda p: (-scores[p], p))
+    return best[:CANDIDATES_MAX]
+
+
+def _candidates(piece: str) -> dict[str, int]:
+    """Return whole words, folders, quoted strings, fields and runs of words, and how often each was seen."""
+    words = Counter(_WORD.findall(piece))
+    found = dict(words)
+    for word, count in words.items():
+        folder = word[: word.rfind("/") + 1]
+        if len(folder) >= PHRASE_CHARS_MIN and folder != word:
+            found[folder] = found.get(folder, 0) + count
+    if '"' in piece:
+        found.update(Counter(_QUOTED.findall(piece)))
+    if "\t" in piece:
+        found.update(Counter(_FIELD.findall(piece)))
+    for phrase, count in Counter(_PROSE.findall(piece)).items():
+        whole = _whole(phrase, piece)
+        if len(whole) >= PHRASE_CHARS_MIN:
+            found[whole] = max(found.get(whole, 0), count)
+    return found
+
+
+def _sample(body: str) -> Iterator[str]:
+    if len(body) <= SAMPLE_CHARS_MAX:
+        yield body
+        return
+    third = SAMPLE_CHARS_MAX // 3
+    for start in (0, (len(body) - third) // 2, len(body) - third):
+        yield body[start : start + third]
+
+
+def _saved(phrase: str, count: int) -> int:
+    size = tokens(phrase)
+    return (size - NAME_TOKENS) * count - size - 4

@@ -1,0 +1,97 @@
+"""A column of a table on its way to print, and how the header writes it.
+
+    name                      each row has a cell
+    (name=value)              the same in all rows: no cell
+    (name={id}.html)          made from the value of the column id: no cell
+    name=https://e.org/{}     {} stands for the cell
+    name={#}{}                {#} stands for a part of the last line that begins with #
+    name or value             an empty cell means this value
+    name or as above          an empty cell means the value in the row above
+
+A value or a form that could be misread is a JSON string; a form then has an f before it.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from json.encoder import encode_basestring  # noqa: TID251  quotes without \u escapes
+
+SEPARATOR_WEIGHT = 3
+"""What a cell costs beside its characters, in characters: about a token."""
+REPEATED = "as above"
+ABSENT = "absent"
+"""An empty cell, where empty means something else."""
+OWN, HEAD = "{}", "{#}"
+
+BARE_NAME = re.compile(r"[^\s\",.;:=+#(){}\[\]\x00-\x1f\x7f]+(?:\.[^\s\",.;:=+#(){}\[\]\x00-\x1f\x7f]+)*")
+_BARE_VALUE = re.compile(r"[^\s,\"(){}\[\]\x00-\x1f\x7f](?:[^,(){}\x00-\x1f\x7f]*[^\s,(){}\x00-\x1f\x7f])?")
+_BARE_FORM = re.compile(r"(?![\s\"]|f\")[^,()\x00-\x1f\x7f]*(?<!\s)")
+
+Spell = Callable[[Iterable[str]], list[str]]
+
+
+class Column:
+    """A column under work: `cells` as they would print now, and what the header says of them.
+
+    `words` are the strings that the cells stand for, empty where a cell is `hole`, the one value that is no
+    string; there are none where other values occur too. `is_text` is False where words are the digits of
+    numbers, which forms may use but not make. `spell` writes words as cells of a column without other values.
+    """
+
+    __slots__ = ("cells", "fallback", "form", "heads", "hole", "is_shown", "is_text", "name", "spell", "words")
+
+    def __init__(
+        self,
+        name: str,
+        cells: list[str],
+        words: list[str] | None = None,
+        *,
+        hole: str | None = None,
+        is_text: bool = True,
+        spell: Spell = list,
+    ) -> None:
+        self.name = name
+        self.cells = cells
+        self.words = words or []
+        self.hole = hole
+        self.is_text = is_text
+        self.spell = spell
+        self.form = ""
+        self.fallback = ""
+        self.heads: list[str] = []
+        self.is_shown = True
+
+    def rewrite(self, words: list[str], form: str) -> None:
+        """Let the cells hold `words` alone and `form` say what they stand for; holes become empty cells."""
+        spelled = self.spell(words)
+        if self.hole is not None:
+            spelled = ["" if cell == self.hole else new for cell, new in zip(self.cells, spelled, strict=True)]
+            self.fallback = self.hole
+        self.cells, self.words, self.form = spelled, words, form
+
+    def item(self) -> str:
+        """Return what the header says of this column."""
+        text = f"{self.name}={self.form}" if self.form else self.name
+        if not self.is_shown:
+            return f"({text})"
+        return f"{text} or {self.fallback}" if self.fallback else text
+
+
+def weight(cells: list[str]) -> int:
+    """Return what `cells` cost in print, in characters; an empty one costs next to nothing."""
+    return sum(map(len, cells)) + SEPARATOR_WEIGHT * (len(cells) - cells.count(""))
+
+
+def value(cell: str) -> str:
+    """Return `cell` as the header writes it."""
+    if cell[:1] in ('"', "[", "{") or (_BARE_VALUE.fullmatch(cell) and cell != REPEATED and cell[:2] != 'f"'):
+        return cell
+    return encode_basestring(cell)
+
+
+def form(parts: Iterable[str | Column]) -> str:
+    """Return the form of literals and the columns between them, empty if a literal has a brace in it."""
+    parts = list(parts)
+    if any(("{" in part or "}" in part) and part not in (OWN, HEAD) for part in parts if isinstance(part, str)):
+        return ""
+    text = "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in parts)
+    return text if _BARE_FORM.fullmatch(text) and " or " not in text else "f" + encode_basestring(text)

@@ -1,0 +1,88 @@
+"""Every decision about a request body or a tool output, with its reason: what the server does, told offline."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from proxy_pkg.compressors.detect import detect
+from proxy_pkg.errors import ScanError
+from proxy_pkg.model import Producer, Verdict
+from proxy_pkg.planning.plan import Draft, Memos, compose, draw, settle
+from proxy_pkg.planning.policy import Count, Rules, decide
+from proxy_pkg.protocols.anthropic import MESSAGES
+from proxy_pkg.protocols.gemini import GENERATE
+from proxy_pkg.protocols.grammar import Protocol
+from proxy_pkg.protocols.openai_chat import CHAT
+from proxy_pkg.protocols.openai_responses import RESPONSES
+from proxy_pkg.wire.splice import splice
+
+PROTOCOLS = {protocol.name: protocol for protocol in (MESSAGES, CHAT, RESPONSES, GENERATE)}
+"""The request formats that hold a conversation, by name."""
+
+_MEMO_BYTES = 64 << 20
+_NO_DEADLINE_NS = 1 << 62
+
+
+class Explained(Struct, frozen=True):
+    """One text and what was decided about it. `start` and `end` are byte offsets in the body, quotes included."""
+
+    start: int
+    end: int
+    tool: str
+    kind: str
+    why: str
+    text: str
+    verdict: Verdict
+
+
+class Explanation(Struct, frozen=True):
+    """A whole input explained. `protocol` is empty for a tool output, `sent` is what would go upstream."""
+
+    protocol: str
+    spans: tuple[Explained, ...]
+    doubts: tuple[str, ...]
+    sent: bytes
+
+
+def explain_text(text: str, producer: Producer, rules: Rules, count: Count) -> Explanation:
+    """Explain a tool's output as the result of `producer`."""
+    span = _explained(0, len(text), text, producer, decide(text, producer, rules, count))
+    sent = text if span.verdict.text is None else span.verdict.text
+    return Explanation("", (span,), (), sent.encode("utf-8", "surrogateescape"))
+
+
+def explain_body(body: bytes, protocol: Protocol, rules: Rules, count: Count) -> Explanation:
+    """Explain a request body. Raises ScanError where it cannot be cut."""
+    assert protocol.conversation is not None
+    memos = Memos(_MEMO_BYTES)
+    draft = draw(body, protocol.conversation, memos)
+    settle(draft, rules, count, memos, _NO_DEADLINE_NS)
+    plan = compose(draft)
+    return Explanation(protocol.name, tuple(_spans(draft)), plan.doubts, splice(body, plan.replacements))
+
+
+def protocol_of(body: bytes) -> Protocol | None:
+    """The request format of a body that came without its path: the one that finds most in it, else None."""
+    best, most = None, -1
+    for protocol in PROTOCOLS.values():
+        assert protocol.conversation is not None
+        try:
+            found = draw(body, protocol.conversation, Memos(0)).places
+        except ScanError:
+            continue
+        if len(found) > most:
+            best, most = protocol, len(found)
+    return best
+
+
+def _spans(draft: Draft) -> Iterator[Explained]:
+    for place in draft.places:
+        assert place.decided is not None
+        text = place.text
+        start, end = place.offset + text.start, place.offset + text.end
+        yield _explained(start, end, text.text, place.producer, place.decided.verdict)
+
+
+def _explained(start: int, end: int, text: str, producer: Producer, verdict: Verdict) -> Explained:
+    detection = detect(text, producer)
+    return Explained(start, end, producer.name, detection.kind, detection.why, text, verdict)

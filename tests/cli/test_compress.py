@@ -1,0 +1,74 @@
+"""`proxyctl compress`: the decisions of the server, told offline."""
+
+import json
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from proxy_pkg.cli.compress import app
+
+READ = "\n".join(f"{number:6}→    value_{number} = compute({number}, mode='fast')" for number in range(1, 80))
+
+
+def run(*arguments: str, text: bytes = b"") -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments), input=text)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def body_file(folder: Path) -> Path:
+    call = {"type": "tool_use", "id": "t1", "name": "Read", "input": {"file_path": "a.py"}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": READ}
+    messages = [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    path = folder / "body.json"
+    path.write_text(json.dumps({"model": "m", "messages": messages}))
+    return path
+
+
+def test_a_tool_output_is_followed_by_what_would_be_sent() -> None:
+    code, out, _ = run("-", "--tool", "Read", text=READ.encode())
+    assert code == 0
+    assert "numbered (invertible): smaller" in out
+    _, sent = out.split("--- what would be sent:\n")
+    assert "value_79 = compute(79, mode='fast')" in sent
+    assert len(sent) < len(READ)
+
+
+def test_a_request_body_is_told_span_by_span(tmp_path: Path) -> None:
+    sent = tmp_path / "sent.json"
+    code, out, _ = run(str(body_file(tmp_path)), "--output", str(sent))
+    assert code == 0
+    assert "Read: numbered" in out
+    assert out.rstrip().splitlines()[-1].startswith("anthropic_messages body: 1 texts")
+    assert json.loads(sent.read_bytes())["messages"][1]["content"][0]["content"] != READ
+
+
+def test_json_says_the_same_for_programs(tmp_path: Path) -> None:
+    code, out, _ = run(str(body_file(tmp_path)), "--json")
+    assert code == 0
+    [span] = json.loads(out)["spans"]
+    assert (span["kind"], span["compressed"], span["reason"], span["tool"]) == ("numbered", True, "smaller", "Read")
+    assert span["tokens_after"] < span["tokens_before"]
+
+
+def test_a_body_that_is_no_request_is_a_tool_output() -> None:
+    code, out, _ = run("-", text=b'{"messages": "broken')
+    assert code == 0
+    assert "tool output: 1 texts" in out
+
+
+def test_bytes_that_are_no_text_come_back_as_they_went_in(tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    data = bytes(range(256)) * 4
+    code, _, _ = run("-", "--raw", "--output", str(sent), text=data)
+    assert code == 0
+    assert sent.read_bytes() == data
+
+
+def test_errors_say_what_to_do(tmp_path: Path) -> None:
+    assert run(str(tmp_path / "nothing"))[0] == 1
+    code, _, err = run("-", "--protocol", "soap", text=b"{}")
+    assert code == 1
+    assert "anthropic_messages" in err
+    code, _, err = run("-", "--protocol", "openai_chat", text=b'{"messages": 1}')
+    assert code == 1
+    assert "goes through as it came" in err

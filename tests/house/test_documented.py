@@ -1,0 +1,34 @@
+"""What is generated from a table says what the table says; what is named to users exists."""
+
+from pathlib import Path
+
+from proxy_pkg.config import document as settings_document
+from proxy_pkg.config.settings import BY_ENVIRONMENT, SOURCES
+from proxy_pkg.stats import document as metrics_document
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_settings_page_is_the_table() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == settings_document.render()
+
+
+def test_the_metrics_page_is_the_catalogue() -> None:
+    assert (ROOT / "docs" / "metrics.md").read_text() == metrics_document.metrics_markdown()
+
+
+def names_in(text: str) -> set[str]:
+    words = text.replace("`", " ").replace("=", " ").replace(",", " ").replace("$", " ").split()
+    return {word for word in words if word.isupper() and (word.startswith("HEADROOM_") or word.endswith("_API_URL"))}
+
+
+def test_every_variable_that_the_guides_name_exists() -> None:
+    known = set(BY_ENVIRONMENT) | set(SOURCES)
+    for page in (ROOT / "README.md", ROOT / "deploy" / "systemd" / "environment.example"):
+        assert names_in(page.read_text()) <= known
+
+
+def test_every_page_that_the_readme_links_exists() -> None:
+    text = (ROOT / "README.md").read_text()
+    links = [part.split(")")[0] for part in text.split("](")[1:]]
+    assert [link for link in links if not (ROOT / link).exists()] == []

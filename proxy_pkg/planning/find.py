@@ -15,6 +15,7 @@ from proxy_pkg.wire.scan import Path, locate, parse
 
 _LEAF_DEPTH_MAX = 8
 _LEAVES_MAX = 512
+_CONTROLS = bytes(range(0x20))
 _ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
 
 
@@ -132,7 +133,13 @@ def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -
         for path, (text, call, tool) in wanted.items()
         if (place_found := found.get(path)) is not None
         for start, end in [place_found]
+        if _is_well_spelled(element[start:end])
     )
+
+
+def _is_well_spelled(literal: bytes) -> bool:
+    """False with a raw control character, which JSON forbids: writing it anew would mend what a provider refuses."""
+    return len(literal.translate(None, _CONTROLS)) == len(literal)
 
 
 def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str]]:

@@ -7,7 +7,7 @@ from time import monotonic_ns
 from typing import TypeVar
 
 from proxy_pkg.planning.find import is_worth_reading
-from proxy_pkg.planning.plan import Draft, Memos, Plan, compose, draw, settle
+from proxy_pkg.planning.plan import NO_CALLS, Calls, Draft, Memos, Plan, Ways, compose, draw, remember, settle
 from proxy_pkg.planning.policy import Count, Rules
 from proxy_pkg.protocols.grammar import Conversation
 
@@ -24,40 +24,49 @@ _EMPTY = Plan()
 class Planner:
     """Makes plans for one worker. Holds its memo and one thread; close it when the worker ends."""
 
-    def __init__(self, rules: Rules, count: Count, memo_bytes_max: int, deadline_ms: int) -> None:
+    def __init__(
+        self, rules: Rules, count: Count, memo_bytes_max: int, deadline_ms: int, ways: Ways | None = None
+    ) -> None:
+        self._ways = ways
         self._rules = rules
         self._count = count
         self._memos = Memos(memo_bytes_max)
         self._deadline_ns = deadline_ms * 1_000_000
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
 
-    async def plan(self, body: bytes, conversation: Conversation) -> Plan:
+    async def plan(self, body: bytes, conversation: Conversation, known: Calls = NO_CALLS) -> Plan:
         """The plan for `body`. Raises ScanError where it cannot be cut.
 
+        `known` are tool calls, by id, that were made before the body's own first item.
         What is not decided when the deadline passes is left alone, and stays so on later turns.
         """
         if not is_worth_reading(body, conversation):
             return _EMPTY
         deadline_ns = monotonic_ns() + self._deadline_ns
         if len(body) <= _INLINE_BODY_BYTES:
-            draft = draw(body, conversation, self._memos)
+            draft = draw(body, conversation, self._memos, known)
         else:
-            draft = await self._elsewhere(lambda: draw(body, conversation, self._memos))
+            draft = await self.elsewhere(lambda: draw(body, conversation, self._memos, known))
         if draft.pending:
             await self._settle(draft, deadline_ns)
+        remember(draft, self._memos)
         return compose(draft)
 
     async def _settle(self, draft: Draft, deadline_ns: int) -> None:
         if draft.pending_chars <= _INLINE_PENDING_CHARS:
-            settle(draft, self._rules, self._count, self._memos, deadline_ns)
+            self._decide(draft, deadline_ns)
             return
         try:
-            await self._elsewhere(lambda: settle(draft, self._rules, self._count, self._memos, deadline_ns))
+            await self.elsewhere(lambda: self._decide(draft, deadline_ns))
         except asyncio.CancelledError:
             draft.abandoned = True
             raise
 
-    async def _elsewhere(self, work: Callable[[], Result]) -> Result:
+    def _decide(self, draft: Draft, deadline_ns: int) -> None:
+        settle(draft, self._rules, self._count, self._memos, deadline_ns, self._ways)
+
+    async def elsewhere(self, work: Callable[[], Result]) -> Result:
+        """Do `work` on the planner's thread, in turn with its other work."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:

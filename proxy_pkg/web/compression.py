@@ -1,14 +1,19 @@
 """A request's body to the body that goes upstream. Nothing that goes wrong here stops the request."""
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic_ns
 
-from proxy_pkg.errors import ScanError
+from msgspec import Struct
+
+from proxy_pkg.errors import RefusedError, ScanError
 from proxy_pkg.model import Level
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import Plan
+from proxy_pkg.planning.plan import NO_CALLS, Calls, Plan
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, encode
 from proxy_pkg.wire.splice import splice
 
 BYPASS_HEADER = b"x-headroom-bypass"
@@ -16,6 +21,12 @@ BYPASS_HEADER = b"x-headroom-bypass"
 logger = logging.getLogger("proxy_pkg")
 
 Headers = list[tuple[bytes, bytes]]
+
+# Codings of bodies up to these sizes take the loop for a millisecond or two; beyond, the planner's thread does them.
+_INLINE_CODED_BYTES = 64 << 10
+_INLINE_PLAIN_BYTES = 256 << 10
+
+_WEIGHTS = {"": 0, "passthrough": 1, "bypassed": 1, "observed": 2, "rewritten": 3}
 
 _NOTHING_FOUND = [
     (b"x-headroom-tokens-before", b"0"),
@@ -25,6 +36,15 @@ _NOTHING_FOUND = [
 ]
 
 
+class Decoding(Struct, frozen=True):
+    """The bounds of undoing content codings: a decoded body's bytes, and `hold`, which is told of them and may
+    raise RefusedError.
+    """
+
+    bytes_max: int
+    hold: Callable[[int], None]
+
+
 async def compressed(
     planner: Planner,
     level: Level,
@@ -32,28 +52,60 @@ async def compressed(
     headers: Headers,
     body: bytes,
     record: RequestRecord,
+    decoding: Decoding,
 ) -> tuple[bytes, Headers]:
     """The body to send, and response headers that say what was done to it.
 
-    Without a change it is the same object. Fills in the record's part on the body.
+    Without a change it is the same object. A changed body has the codings that the `content-encoding` header
+    names, as the client's had, so every header stays right. Fills in the record's part on the body.
     """
-    reason = _reason_to_pass(level, headers, body)
-    if reason:
-        record.decision = "bypassed" if reason == "bypass_header" else "passthrough"
-        record.decision_reason = reason
+    if reason := _reason_to_pass(level, headers, body):
+        _decide(record, "bypassed" if reason == "bypass_header" else "passthrough", reason)
         return body, [_decision(record)]
     began = monotonic_ns()
-    plan: Plan | None = None
+    sent, plan = body, None
+    coding = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
     try:
-        plan = await planner.plan(body, conversation)
-    except ScanError:
-        record.decision_reason = "body_not_read"
-    except Exception:  # compression is optional work: no fault of ours may stop the request
-        logger.exception("compression failed, the body went through as it came")
-        record.decision_reason = "planning_failed"
-    sent = _carry_out(plan, level, body, record)
+        plain = await _plain(planner, coding, body, decoding) if coding else body
+        shortened, plan = await replanned(planner, level, conversation, plain, record)
+        if shortened is not plain:
+            sent = await _coded(planner, coding, shortened)
+    except EncodingError as error:
+        _decide(record, "passthrough", error.reason)
+    except RefusedError:
+        _decide(record, "passthrough", "no_room_to_decode")
     record.plan_ns = monotonic_ns() - began
     return sent, _told(plan, record)
+
+
+async def replanned(
+    planner: Planner,
+    level: Level,
+    conversation: Conversation,
+    body: bytes,
+    record: RequestRecord,
+    known: Calls = NO_CALLS,
+) -> tuple[bytes, Plan | None]:
+    """The body as planned, the same object if it stays, and the plan, None if there is none.
+
+    Adds to what the record has of earlier bodies. `known` are tool calls made before this body. Never raises.
+    """
+    record.bytes_before += len(body)
+    try:
+        plan = await planner.plan(body, conversation, known)
+        shortened = splice(body, plan.replacements)
+    except ScanError:
+        _decide(record, "passthrough", "body_not_read")
+    except Exception:  # compression is optional work: no fault of ours may stop the request
+        logger.exception("compression failed, the body went through as it came")
+        _decide(record, "passthrough", "planning_failed")
+    else:
+        record.bytes_after += len(shortened)
+        _count(plan, record)
+        _decide(record, *_outcome(plan, level))
+        return (shortened if record.decision == "rewritten" and plan.replacements else body), plan
+    record.bytes_after += len(body)
+    return body, None
 
 
 def _reason_to_pass(level: Level, headers: Headers, body: bytes) -> str:
@@ -61,37 +113,50 @@ def _reason_to_pass(level: Level, headers: Headers, body: bytes) -> str:
         return "compression_off"
     if not body:
         return "empty_body"
-    for name, value in headers:
-        if name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes"):
-            return "bypass_header"
-        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            return "content_encoding"
-    return ""
+    return "bypass_header" if asks_to_bypass(headers) else ""
 
 
-def _carry_out(plan: Plan | None, level: Level, body: bytes, record: RequestRecord) -> bytes:
-    record.decision = "passthrough"
-    record.bytes_before = record.bytes_after = len(body)
-    if plan is None:
+def asks_to_bypass(headers: Headers) -> bool:
+    """Whether the client wants this request to go through as it is."""
+    return any(name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes") for name, value in headers)
+
+
+async def _plain(planner: Planner, coding: str, body: bytes, decoding: Decoding) -> bytes:
+    """The body without its codings, held if that is another one. Raises EncodingError and RefusedError."""
+    if not codings(coding):
         return body
-    shortened = splice(body, plan.replacements)
-    record.bytes_after = len(shortened)
-    _count(plan, record)
+    plain = None
+    if len(body) <= _INLINE_CODED_BYTES:
+        with suppress(DecodedTooLargeError):
+            plain = decode(body, coding, min(decoding.bytes_max, _INLINE_PLAIN_BYTES))
+    if plain is None:
+        plain = await planner.elsewhere(lambda: decode(body, coding, decoding.bytes_max))
+    decoding.hold(len(plain))
+    return plain
+
+
+async def _coded(planner: Planner, coding: str, plain: bytes) -> bytes:
+    if len(plain) <= _INLINE_CODED_BYTES:
+        return encode(plain, coding)
+    return await planner.elsewhere(lambda: encode(plain, coding))
+
+
+def _outcome(plan: Plan, level: Level) -> tuple[str, str]:
     if not plan.replacements:
-        record.decision_reason = "nothing_to_change"
-        return body
-    record.decision_reason = "smaller"
-    if level is Level.OBSERVE:
-        record.decision = "observed"
-        return body
-    record.decision = "rewritten"
-    return shortened
+        return "passthrough", "nothing_to_change"
+    return ("observed" if level is Level.OBSERVE else "rewritten"), "smaller"
+
+
+def _decide(record: RequestRecord, decision: str, reason: str) -> None:
+    """Write down a decision; of several bodies in one record, the one that changed most counts."""
+    if _WEIGHTS[decision] >= _WEIGHTS[record.decision]:
+        record.decision, record.decision_reason = decision, reason
 
 
 def _count(plan: Plan, record: RequestRecord) -> None:
     if not plan.verdicts and not plan.doubts:
         return
-    counts: dict[tuple[str, str, str], int] = {}
+    counts = {(kind, action, reason): number for kind, action, reason, number in record.spans}
     for verdict in plan.verdicts:
         action = "kept" if verdict.text is None else "compressed"
         key = (verdict.kind or "unknown", action, verdict.reason)
@@ -100,11 +165,11 @@ def _count(plan: Plan, record: RequestRecord) -> None:
         key = ("unknown", "kept", doubt)
         counts[key] = counts.get(key, 0) + 1
     record.spans = [(*key, number) for key, number in counts.items()]
-    record.spans_seen = len(plan.verdicts) + len(plan.doubts)
-    record.spans_eligible = sum(1 for verdict in plan.verdicts if verdict.kind)
-    record.spans_compressed = len(plan.replacements)
-    record.tokens_before = plan.tokens_before
-    record.tokens_after = plan.tokens_after
+    record.spans_seen += len(plan.verdicts) + len(plan.doubts)
+    record.spans_eligible += sum(1 for verdict in plan.verdicts if verdict.kind)
+    record.spans_compressed += len(plan.replacements)
+    record.tokens_before += plan.tokens_before
+    record.tokens_after += plan.tokens_after
 
 
 def _told(plan: Plan | None, record: RequestRecord) -> Headers:

@@ -9,13 +9,13 @@ from typing import Any
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError, UpstreamTimeoutError
 from proxy_pkg.protocols import openai
 from proxy_pkg.protocols.table import Match, match
-from proxy_pkg.relay.headers import request_headers, response_headers
+from proxy_pkg.relay.headers import BODILESS, request_headers, response_headers
 from proxy_pkg.relay.pump import Departure, Receive, Send, pump
 from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.body import BodyReader, announced_bytes
-from proxy_pkg.web.compression import BYPASS_HEADER, compressed
+from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed
 from proxy_pkg.web.failures import failure_of, send_failure, stream_event
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.services import Services
@@ -91,8 +91,9 @@ class Exchange:
         departure.start()
         self.record.request_bytes = len(body)
         self.record.read_ns = monotonic_ns() - self.began_ns
+        decoding = Decoding(settings.body_bytes_max, self.hold)
         body, self.told = await compressed(
-            self.services.planner, settings.compression, conversation, self.headers, body, self.record
+            self.services.planner, settings.compression, conversation, self.headers, body, self.record, decoding
         )
         return body
 
@@ -141,7 +142,7 @@ class Exchange:
         return answer
 
     async def _answer(self, answer: Any) -> None:
-        headers = response_headers(answer.raw_headers)
+        headers = response_headers(answer.raw_headers, answer.status)
         headers += self.told
         headers.append((b"x-headroom-request-id", self.id.encode()))
         headers.append((b"server-timing", _timing(self.record)))
@@ -241,7 +242,7 @@ def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
 
 
 def _is_bodiless(method: str, status: int) -> bool:
-    return method == "HEAD" or status in (204, 304)
+    return method == "HEAD" or status in BODILESS
 
 
 def _timing(record: RequestRecord) -> bytes:

@@ -12,6 +12,7 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.store.marks import Marks
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.middleware.access_log import AccessLog
@@ -58,6 +59,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
             total_timeout_seconds=settings.total_timeout_seconds,
         )
     )
+    marks = Marks(settings.state_dir if counters.shared else "")
     rules = Rules(settings.compression_margin_percent, settings.compression_block_bytes_max)
     return Services(
         settings=settings,
@@ -69,7 +71,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         },
         session=session,
         connector=connector,
-        planner=Planner(rules, encoder.count, settings.memo_bytes_max, settings.compression_deadline_ms),
+        planner=Planner(rules, encoder.count, settings.memo_bytes_max, settings.compression_deadline_ms, marks),
         counters=counters,
         admission=Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max),
         access_log=access_log,

@@ -1,0 +1,63 @@
+"""Conversations that were read before: a body that begins with one is read from where that one ends.
+
+Agents send the same bytes again with each turn and add to their end, so comparing bytes replaces nearly all
+reading. It changes no result: what was read is a pure function of the bytes that are compared.
+"""
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from proxy_pkg.model import Producer
+
+PlaceT = TypeVar("PlaceT")
+
+
+class Prefix(Struct, Generic[PlaceT], frozen=True):
+    """The first bytes of a body, up to the end of an item, and what was read in them."""
+
+    items_key: str
+    data: bytes
+    places: Sequence[PlaceT]
+    calls: Sequence[tuple[str, Producer]]
+    doubts: Sequence[str]
+
+
+class Prefixes(Generic[PlaceT]):
+    """The prefixes of the conversations seen last, bounded in bytes. Threads may share it."""
+
+    def __init__(self, bytes_max: int, entries_max: int = 64) -> None:
+        self._bytes_max = bytes_max
+        self._entries_max = entries_max
+        self._entries: list[Prefix[PlaceT]] = []
+        self._lock = Lock()
+
+    def longest(self, body: bytes, items_key: str) -> Prefix[PlaceT] | None:
+        """The longest known prefix of `body`. Looking costs what comparing bytes costs, up to where they differ."""
+        best: Prefix[PlaceT] | None = None
+        for entry in self._entries:
+            if (
+                (best is None or len(entry.data) > len(best.data))
+                and entry.items_key == items_key
+                and body.startswith(entry.data)
+            ):
+                best = entry
+        return best
+
+    def remember(self, prefix: Prefix[PlaceT]) -> None:
+        """Keep `prefix`, in place of those that it extends; the ones seen longest ago are forgotten."""
+        if len(prefix.data) > self._bytes_max // 4:
+            return
+        with self._lock:
+            kept = [entry for entry in self._entries if not prefix.data.startswith(entry.data)]
+            kept.append(prefix)
+            held = sum(len(entry.data) for entry in kept)
+            while held > self._bytes_max or len(kept) > self._entries_max:
+                held -= len(kept.pop(0).data)
+            # A new list, so that a thread that looks goes on in the old one.
+            self._entries = kept
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,85 @@
+"""One small fact for each of many keys, shared by all workers of a machine: which of two ways was taken first.
+
+A file of fixed size, mapped into every worker: no lock, no system call, no waiting. A mark is one aligned store
+of 8 bytes, which other processes see whole, so a worker that is killed leaves a mark or none. The first mark of a
+key stays. Keys are 64-bit hashes in a table with linear probing; where it is full, an old mark gives way.
+"""
+
+import mmap
+import os
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+ENTRIES: Final = 1 << 18
+PROBES_MAX: Final = 16
+_ENTRY_BYTES: Final = 8
+_WAY_BITS: Final = 1
+
+Key = int
+"""A 64-bit hash; its lowest bit makes room for the way."""
+
+
+def key_of(*parts: bytes) -> Key:
+    """The key of some byte strings. Equal strings give equal keys in every process."""
+    digest = blake2b(digest_size=_ENTRY_BYTES)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    # Zero is an empty entry, and the lowest bit is the way.
+    return (int.from_bytes(digest.digest(), "little") | 2) & ~1
+
+
+class Marks:
+    """Marks in a file of `state_dir`, or in this process alone if the file cannot be had."""
+
+    def __init__(self, state_dir: str = "") -> None:
+        self.problem = ""
+        try:
+            mapping = _mapped(Path(state_dir)) if state_dir else mmap.mmap(-1, ENTRIES * _ENTRY_BYTES)
+        except OSError as error:
+            self.problem = f"decisions are kept in this worker alone: {error.strerror or error}"
+            mapping = mmap.mmap(-1, ENTRIES * _ENTRY_BYTES)
+        self._entries = memoryview(mapping).cast("Q")
+
+    def key(self, *parts: bytes) -> Key:
+        """The key of some byte strings, as `key_of` has it."""
+        return key_of(*parts)
+
+    def get(self, key: Key) -> int | None:
+        """The way marked for `key`, 0 or 1; None if there is no mark."""
+        for place in _places(key):
+            entry = self._entries[place]
+            if entry == 0:
+                return None
+            if entry & ~1 == key:
+                return entry & 1
+        return None
+
+    def first(self, key: Key, way: int) -> int:
+        """Mark `key` with `way`, 0 or 1, unless it is marked; returns the way that now holds."""
+        for place in _places(key):
+            if self._entries[place] == 0:
+                self._entries[place] = key | way
+            entry = self._entries[place]  # another worker may have been quicker
+            if entry & ~1 == key:
+                return entry & 1
+        self._entries[_places(key)[0]] = key | way
+        return way
+
+
+def _places(key: Key) -> range | list[int]:
+    home = (key >> _WAY_BITS) % ENTRIES
+    if home + PROBES_MAX <= ENTRIES:
+        return range(home, home + PROBES_MAX)
+    return [(home + step) % ENTRIES for step in range(PROBES_MAX)]
+
+
+def _mapped(state_dir: Path) -> mmap.mmap:
+    fd = os.open(state_dir / "marks", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        # Reserved now, because a full disk met later, in a store to the mapping, would be a SIGBUS.
+        os.posix_fallocate(fd, 0, ENTRIES * _ENTRY_BYTES)
+        return mmap.mmap(fd, ENTRIES * _ENTRY_BYTES)
+    finally:
+        os.close(fd)

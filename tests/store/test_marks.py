@@ -1,0 +1,79 @@
+"""Marks: the first one of a key holds, in every process, whatever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy_pkg.store import marks
+from proxy_pkg.store.marks import Marks, key_of
+
+WRITER = """
+import sys
+from proxy_pkg.store.marks import Marks, key_of
+marks = Marks(sys.argv[1])
+for number in range(int(sys.argv[2]), 10**9):
+    marks.first(key_of(b"%d" % number), number % 2)
+    if number % 100 == 0:
+        print(number, flush=True)
+"""
+
+
+@given(st.lists(st.tuples(st.binary(max_size=3), st.integers(0, 1)), max_size=40))
+def test_the_first_mark_of_a_key_holds(steps: list[tuple[bytes, int]]) -> None:
+    shared = Marks()
+    held: dict[bytes, int] = {}
+    for text, way in steps:
+        assert shared.get(key_of(text)) == held.get(text)
+        held.setdefault(text, way)
+        assert shared.first(key_of(text), way) == held[text]
+
+
+def test_workers_see_each_others_marks(tmp_path: Path) -> None:
+    one, other = Marks(str(tmp_path)), Marks(str(tmp_path))
+    assert one.problem == other.problem == ""
+    assert one.first(key_of(b"a"), 1) == 1
+    assert other.get(key_of(b"a")) == 1
+    assert other.first(key_of(b"a"), 0) == 1
+    assert Marks(str(tmp_path)).get(key_of(b"a")) == 1
+
+
+def test_a_worker_killed_while_it_marks_leaves_nothing_odd(tmp_path: Path) -> None:
+    start = 0
+    for _ in range(3):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(start)], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if int(line) >= start + 3000:
+                break
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.stdout.close()
+        writer.wait()
+        seen = Marks(str(tmp_path))
+        assert [seen.get(key_of(b"%d" % number)) for number in range(start, start + 3000)] == [0, 1] * 1500
+        start += 3000
+
+
+def test_a_full_table_forgets_and_goes_on() -> None:
+    shared = Marks()
+    crowded = [(7 << 1) + (number << 1) * marks.ENTRIES for number in range(1, 60)]
+    for key in crowded:
+        assert shared.first(key, 1) == 1
+    assert sum(shared.get(key) == 1 for key in crowded) == marks.PROBES_MAX
+
+
+def test_where_the_file_cannot_be_had_the_worker_keeps_its_own(tmp_path: Path) -> None:
+    alone = Marks(str(tmp_path / "missing"))
+    assert "this worker alone" in alone.problem
+    assert alone.first(key_of(b"a"), 1) == 1
+    assert alone.get(key_of(b"a")) == 1
+
+
+def test_parts_of_a_key_do_not_run_together() -> None:
+    assert key_of(b"ab", b"c") != key_of(b"a", b"bc")

@@ -3,3 +3,6 @@ MEASURE ?=
 
 bench: dev ## Speed and saving beside the bare stack and nginx (about three minutes)
 	$(BIN)/python -m bench $(MEASURE)
+
+bench-compression: dev ## What compression saves, and whether anything is lost (CORPUS=DIR; about three minutes)
+	$(BIN)/python -m bench.compression --corpus '$(CORPUS)'

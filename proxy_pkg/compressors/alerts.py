@@ -5,7 +5,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
-_STEMS = ("err", "fatal", "crit", "severe", "panic", "emerg", "alert", "warn", "fail", "exception")
+_FAILURES = ("err", "fatal", "crit", "severe", "panic", "emerg", "alert", "fail", "exception")
+_ALERTS = (*_FAILURES, "warn")
 _LEVEL = re.compile(
     r"""(?<![\w/=-])(?:ERR(?:OR)?S?|FATAL|CRIT(?:ICAL)?|SEVERE|PANIC|EMERG(?:ENCY)?|ALERT|WARN(?:ING)?S?
         |FAIL(?:ED|URES?)?|EXCEPTION)(?![\w=/-]|\.\w)
@@ -23,15 +24,13 @@ Flag = Callable[[str, list[str]], bytearray]
 
 
 def alerts(text: str, lines: list[str]) -> bytearray:
-    """Return one byte for each line: 1 where it or a line beside it is an alert."""
-    flags = bytearray(len(lines))
-    starts: list[int] = []
-    for place in _places(text):
-        starts = starts or [0, *accumulate(len(line) + 1 for line in lines)]
-        at = bisect_right(starts, place) - 1
-        first, end = max(0, at - 1), min(at + 2, len(lines))
-        flags[first:end] = b"\x01" * (end - first)
-    return flags
+    """Return one byte for each line: 1 where it or a line beside it tells of an error or warns."""
+    return _beside(_places(text, _ALERTS), lines)
+
+
+def failures(text: str, lines: list[str]) -> bytearray:
+    """Return one byte for each line: 1 where it or a line beside it tells of an error or failure."""
+    return _beside(_places(text, _FAILURES), lines)
 
 
 def none(_text: str, lines: list[str]) -> bytearray:
@@ -39,13 +38,24 @@ def none(_text: str, lines: list[str]) -> bytearray:
     return bytearray(len(lines))
 
 
-def _places(text: str) -> Iterator[int]:
+def _beside(places: Iterator[int], lines: list[str]) -> bytearray:
+    flags = bytearray(len(lines))
+    starts: list[int] = []
+    for place in places:
+        starts = starts or [0, *accumulate(len(line) + 1 for line in lines)]
+        at = bisect_right(starts, place) - 1
+        first, end = max(0, at - 1), min(at + 2, len(lines))
+        flags[first:end] = b"\x01" * (end - first)
+    return flags
+
+
+def _places(text: str, stems: tuple[str, ...]) -> Iterator[int]:
     """Yield where alerts stand, at least one place in each line that is one."""
     small = text.lower()
     if len(small) != len(text):
         # A letter or two of the world grow when made small, and places would no longer fit.
         small = text
-    for stem in _STEMS:
+    for stem in stems:
         at = small.find(stem)
         while at >= 0:
             found = _LEVEL.match(text, at) is not None

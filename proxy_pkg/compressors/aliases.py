@@ -6,46 +6,48 @@ text. Lines that report errors, and those beside them, keep every word.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import pairwise
 
-from proxy_pkg.compressors.alerts import Flag
 from proxy_pkg.compressors.estimate import tokens
 
 HEADER = "[short names, each standing for the text after its =]"
 SIGILS = "&§¤~"
-SAMPLE_CHARS_MAX = 131_072
+SAMPLE_CHARS_MAX = 49_152
 """Phrases are looked for in so much of a text: its start, middle and end."""
 PHRASE_CHARS_MIN = 16
 PHRASE_CHARS_MAX = 400
-CANDIDATES_MAX = 96
-NAMES_MAX = 48
+CANDIDATES_MAX = 64
+NAMES_MAX = 32
 NAME_TOKENS = 2
-SAVED_TOKENS_MIN = 24
+SAVED_TOKENS_MIN = 32
 """A name that saves less is not worth looking up."""
 
 _QUOTED = re.compile(rf'"[^"\n]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}"')
 _WORD = re.compile(rf"[^\s\"'(),;\[\]{{}}<>=&]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}")
 _FIELD = re.compile(rf"(?<=\t)[^\t\n]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}(?=[\t\n])")
-_PROSE = re.compile(rf"[^0-9\n\"]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}")
+_PROSE = re.compile(rf"(?<!\S)[^\s0-9\"][^0-9\n\"]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}(?!\S)")
 
 
-def named(text: str, flag: Flag) -> str | None:
-    """Return `text` with short names for what comes often, None where that saves nothing."""
-    if text.startswith(HEADER) or "\x00" in text:
-        return None
+def named(text: str, kept: Collection[str]) -> str | None:
+    """Return `text` with short names for what comes often, None where that saves nothing.
+
+    Lines in `kept` stay as they are.
+    """
     sigil = next((one for one in SIGILS if not re.search(one + "[0-9]", text)), None)
-    if sigil is None:
+    if sigil is None or "\x00" in text:
         return None
-    lines = text.split("\n")
-    fixed = flag(text, lines)
-    body = "\n".join("\x00" if fixed[n] else line for n, line in enumerate(lines))
+    # Lines to keep are out of reach while names are put in.
+    whole = [line for line in text.split("\n") if line in kept] if kept else []
+    body = "\n".join("\x00" if line in kept else line for line in text.split("\n")) if whole else text
     body, phrases = _named(body, sigil)
     if not phrases:
         return None
-    whole = iter([line for n, line in enumerate(lines) if fixed[n]])
-    shown = "\n".join(next(whole) if line == "\x00" else line for line in body.split("\n"))
+    if whole:
+        left = iter(whole)
+        body = "\n".join(next(left) if line == "\x00" else line for line in body.split("\n"))
     names = "\n".join(f"{sigil}{n}={phrase}" for n, phrase in enumerate(phrases, 1))
-    result = f"{HEADER}\n{names}\n\n{shown}"
+    result = f"{HEADER}\n{names}\n\n{body}"
     return result if len(result) < len(text) else None
 
 
@@ -53,17 +55,36 @@ def _named(body: str, sigil: str) -> tuple[str, list[str]]:
     """Return `body` with names in it and what they stand for, the first named first."""
     phrases: list[str] = []
     for phrase in _phrases(body):
-        if _saved(phrase, body.count(phrase)) < SAVED_TOKENS_MIN:
-            continue
         name = f"{sigil}{len(phrases) + 1}"
-        shorter = body.replace(phrase, name)
-        if re.search(name + "[0-9]", shorter):
+        shorter, count = _replaced(body, phrase, name)
+        if _saved(phrase, count) < SAVED_TOKENS_MIN:
             continue
         body = shorter
         phrases.append(phrase)
         if len(phrases) == NAMES_MAX:
             break
     return body, phrases
+
+
+def _replaced(body: str, phrase: str, name: str) -> tuple[str, int]:
+    """Return `body` with `name` where `phrase` stands as whole words, and how often that is."""
+    parts = body.split(phrase)
+    if _saved(phrase, len(parts) - 1) < SAVED_TOKENS_MIN:
+        return body, 0
+    opens, closes = _is_word(phrase[0]), _is_word(phrase[-1])
+    pieces, count = [parts[0]], 0
+    for before, after in pairwise(parts):
+        last, following = before[-1:], after[:1]
+        # A digit behind the name would be read as part of it, and one behind a sigil is part of a name.
+        inside = following.isdigit() or last == name[0]
+        inside = inside or (opens and _is_word(last)) or (closes and _is_word(following))
+        pieces += (phrase if inside else name, after)
+        count += not inside
+    return "".join(pieces), count
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
 
 
 def _phrases(body: str) -> list[str]:
@@ -74,7 +95,11 @@ def _phrases(body: str) -> list[str]:
         sampled += len(piece)
         counts.update(_candidates(piece))
     share = len(body) / max(1, sampled)
-    scores = {phrase: _saved(phrase, int(count * share)) for phrase, count in counts.items() if count > 2}
+    scores = {
+        phrase: _saved(phrase, int(count * share))
+        for phrase, count in counts.items()
+        if count > 2 and count * share * len(phrase) > SAVED_TOKENS_MIN * 3
+    }
     best = sorted((phrase for phrase in scores if scores[phrase] >= SAVED_TOKENS_MIN), key=lambda p: (-scores[p], p))
     return best[:CANDIDATES_MAX]
 
@@ -92,9 +117,7 @@ def _candidates(piece: str) -> dict[str, int]:
     if "\t" in piece:
         found.update(Counter(_FIELD.findall(piece)))
     for phrase, count in Counter(_PROSE.findall(piece)).items():
-        whole = _whole(phrase, piece)
-        if len(whole) >= PHRASE_CHARS_MIN:
-            found[whole] = max(found.get(whole, 0), count)
+        found[phrase.rstrip()] = count
     return found
 
 

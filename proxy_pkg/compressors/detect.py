@@ -4,10 +4,12 @@ A wrong kind is harmless: each compressor looks again and leaves alone what is n
 """
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
 
+from proxy_pkg.compressors import builds, delimited, diffs, go_test, hits, lint, logs, markup, paths
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style
 from proxy_pkg.compressors.producers import numbers_lines, prints_file
 from proxy_pkg.model import Producer
@@ -28,6 +30,23 @@ class Kind(StrEnum):
     JSON = "json"
     TERMINAL = "terminal"
     """Output with terminal sequences or overwritten lines."""
+    DIFF = "diff"
+    MARKUP = "markup"
+    """HTML and XML."""
+    SEARCH = "search"
+    """Hits of grep, rg and their kin."""
+    PATHS = "paths"
+    """A list of paths."""
+    DELIMITED = "delimited"
+    """CSV, TSV and their kin."""
+    GO_TEST = "go-test"
+    """Events of go test -json."""
+    LINT = "lint"
+    """Findings of compilers and linters, one a line."""
+    BUILD = "build"
+    """Output of a test run or a build."""
+    LOG = "log"
+    """A log, or a stack trace."""
     TEXT = "text"
 
 
@@ -40,14 +59,27 @@ class Detection(Struct, frozen=True):
 
 def detect(text: str, producer: Producer) -> Detection:
     """Return the kind of `text`, a result of `producer`. Never raises; looks at a bounded sample."""
-    if _is_numbered(text[:SAMPLE_CHARS_MAX], producer):
+    sample = text[:SAMPLE_CHARS_MAX]
+    is_file = prints_file(producer)
+    if _is_numbered(sample, producer):
+        why = "" if is_file else hits.looks_like(sample)  # grep -n numbers lines too, in a row where hits are
+        if why:
+            return Detection(Kind.SEARCH, why)
         return Detection(Kind.NUMBERED, f"{RUN_LINES_MIN} lines in a row have consecutive numbers")
-    if prints_file(producer):
+    if is_file:
         return Detection(Kind.FILE, f"{producer.name} printed a file")
+    for kind, looks_like in BEFORE_JSON:
+        why = looks_like(sample)
+        if why:
+            return Detection(kind, why)
     if _is_json(text):
         return Detection(Kind.JSON, "starts and ends like a JSON document")
     if _REWRITTEN.search(text):
         return Detection(Kind.TERMINAL, "has terminal sequences or overwritten lines")
+    for kind, looks_like in RECOGNISERS:
+        why = looks_like(sample)
+        if why:
+            return Detection(kind, why)
     return Detection(Kind.TEXT, "nothing more special was found")
 
 
@@ -66,3 +98,21 @@ def _is_numbered(sample: str, producer: Producer) -> bool:
 
 def _is_json(text: str) -> bool:
     return text[:SAMPLE_CHARS_MAX].lstrip()[:1] in ("{", "[") and text[-SAMPLE_CHARS_MAX:].rstrip()[-1:] in ("}", "]")
+
+
+BEFORE_JSON: tuple[tuple[Kind, Callable[[str], str]], ...] = (
+    (Kind.GO_TEST, go_test.looks_like),
+    (Kind.LOG, logs.opens_with_bracket),
+)
+"""As RECOGNISERS, for texts that start and end like a JSON document as well."""
+RECOGNISERS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
+    (Kind.DIFF, diffs.looks_like),
+    (Kind.MARKUP, markup.looks_like),
+    (Kind.LINT, lint.looks_like),
+    (Kind.BUILD, builds.looks_like),
+    (Kind.SEARCH, hits.looks_like),
+    (Kind.PATHS, paths.looks_like),
+    (Kind.DELIMITED, delimited.looks_like),
+    (Kind.LOG, logs.looks_like),
+)
+"""The first that gives a reason names the kind; each sees no more than SAMPLE_CHARS_MAX characters of the text."""

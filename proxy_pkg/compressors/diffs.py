@@ -78,8 +78,8 @@ def _short_files(lines: list[str]) -> tuple[list[str], str]:
             out += lines[start + 1 : end]
             done = end + replaced
     old, new = prefixes
-    said = f'"diff PATH" stands for: diff --git {old}PATH {new}PATH, the index lines below, --- {old}PATH, +++ {new}PATH'
-    return (out + lines[done:], said) if done else (lines, "")
+    parts = f"diff --git {old}PATH {new}PATH, the index lines below, --- {old}PATH, +++ {new}PATH"
+    return (out + lines[done:], f'"diff PATH" stands for: {parts}') if done else (lines, "")
 
 
 def _path(line: str, prefixes: tuple[str, str]) -> str:
@@ -109,25 +109,25 @@ def _short(header: list[str], following: list[str], prefixes: tuple[str, str]) -
 
 
 def _short_hunks(lines: list[str]) -> bool:
-    """Take the lengths out of hunk headers, in place; tell whether that was done, which is for all or none."""
+    """Take the lengths out of hunk headers, in place; tell whether any was."""
     short: list[tuple[int, str]] = []
     starts = [index for index, line in enumerate(lines) if line.startswith("@@ -")]
     for start in starts:
         match = _HUNK.match(lines[start])
         if match is None:
             continue
-        old, old_length, new, new_length = match.groups()
-        if (_length(*_lengths(lines, start)[:1]), _length(*_lengths(lines, start)[1:])) == (old_length or "", new_length or ""):
+        old, old_length, new, new_length = match.groups("")
+        if _lengths(lines, start) == (old_length, new_length):
             short.append((start, f"@@ -{old} +{new} @@{lines[start][match.end() :]}"))
         elif not old_length and not new_length:
-            return False
+            return False  # it would be taken for one of ours
     for start, line in short:
         lines[start] = line
     return bool(short)
 
 
-def _lengths(lines: list[str], start: int) -> tuple[int, int]:
-    """Return how many lines the hunk below `start` has of the old and of the new file."""
+def _lengths(lines: list[str], start: int) -> tuple[str, str]:
+    """Return the lengths of the hunk below `start` in the old and the new file, as diff writes them."""
     old = new = 0
     for index in range(start + 1, len(lines)):
         first = lines[index][:1]
@@ -140,11 +140,7 @@ def _lengths(lines: list[str], start: int) -> tuple[int, int]:
             new += 1
         elif first != "\\":
             break
-    return old, new
-
-
-def _length(count: int) -> str:
-    return "" if count == 1 else f",{count}"
+    return "" if old == 1 else f",{old}", "" if new == 1 else f",{new}"
 
 
 DIFF = Compressor("diff", Grade.INVERTIBLE, compress)

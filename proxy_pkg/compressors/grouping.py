@@ -11,10 +11,10 @@ Headings stand where they save most: the shared beginnings of neighbouring lines
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise, repeat
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from proxy_pkg.compressors.alerts import Flag
 from proxy_pkg.compressors.estimate import tokens
 
 HEADER = '[below "[A…'
@@ -28,6 +28,8 @@ PREFIX_CHARS_MAX = 240
 SUFFIX_CHARS_MAX = 80
 SAVED_TOKENS_MIN = 6
 """A group that saves less is not worth reading a heading for."""
+INDENTED_LINES_MIN = 4
+"""So many indented lines between two groups are looked at for groups of their own."""
 HEADING_TOKENS = 5
 """What a heading costs beside its text, the end of the group included."""
 
@@ -40,17 +42,14 @@ Prefix = Callable[[int, int], str]
 """Returns the first so many characters of the line of a node."""
 
 
-class Style(Struct, frozen=True):
-    """How a kind of text is grouped: which lines stay whole, where lines can be cut, whether ends are shared too.
+Cut = Callable[[str, int], int]
+"""Returns how much of a line may stand in a heading, 0 for none, where so many characters are its neighbour's too."""
 
-    `cut` matches what may stand in a heading, from the start of a line as far as the line and its neighbour
-    are alike; the longest match counts.
-    """
 
-    flag: Flag
-    cut: re.Pattern[str] = _CUT
-    suffixes: bool = False
-
+def at_mark(line: str, shared: int) -> int:
+    """Cut after a blank or a closing mark."""
+    found = _CUT.match(line, 0, shared)
+    return found.end() if found and not found[0].isspace() else 0
 
 
 class Run(Struct, frozen=True):
@@ -72,53 +71,66 @@ class Group(Struct, frozen=True):
     start: int
     end: int
     prefix: str
-    suffix: str
+    suffix: str = ""
 
 
-def grouped(text: str, style: Style) -> str | None:
-    """Return `text` with headings, None where they save nothing."""
-    if text.startswith(HEADER) or _HEADING.search(text):
+def grouped(text: str, fixed: bytearray, cut: Cut, suffixes: bool) -> str | None:
+    """Return `text` with headings, None where they save nothing.
+
+    `fixed` has a 1 for each line that must stay whole. With `suffixes` the lines of a group may share an end too.
+    """
+    if MARK in text and _HEADING.search(text):
         return None
     lines = text.split("\n")
-    fixed = style.flag(text, lines)
-    groups = _groups(lines, fixed, style)
+    groups = _groups(lines, fixed, cut)
     if not groups:
         return None
+    if suffixes:
+        groups = [structs.replace(group, suffix=_suffix(lines, fixed, group)) for group in groups]
     result = "\n".join((HEADERS[any(group.suffix for group in groups)], *_written(lines, fixed, groups)))
     return result if len(result) < len(text) else None
 
 
-def _groups(lines: list[str], fixed: bytearray, style: Style) -> list[Group]:
+def _groups(lines: list[str], fixed: bytearray, cut: Cut) -> list[Group]:
     """Return the groups, first among lines that are not indented, then among all in the stretches left over."""
     flush = [n for n, line in enumerate(lines) if line and not line[0].isspace()]
-    outer = list(_found(lines, fixed, flush, style))
+    outer = list(_found(lines, fixed, flush, cut))
     groups, start = [], 0
     for group in (*outer, None):
         end = group.start if group else len(lines)
-        groups += _found(lines, fixed, [n for n in range(start, end) if lines[n]], style)
+        left = [n for n in range(start, end) if lines[n]]
+        if sum(lines[n][0].isspace() for n in left) >= INDENTED_LINES_MIN:
+            groups += _found(lines, fixed, left, cut)
         if group:
             groups.append(group)
             start = group.end
     return groups
 
 
-def _found(lines: list[str], fixed: bytearray, nodes: list[int], style: Style) -> Iterator[Group]:
+def _found(lines: list[str], fixed: bytearray, nodes: list[int], cut: Cut) -> Iterator[Group]:
     """Yield the best groups of the lines at `nodes`, in order."""
-    depths = [_shared(lines[here], lines[after], style.cut) for here, after in zip(nodes, nodes[1:], strict=False)]
+    depths = list(_depths([lines[node] for node in nodes], cut))
     if not any(depths):
         return
     weights = [0]
     for node in nodes:
         weights.append(weights[-1] + (not fixed[node]))
     for run in _runs(depths, weights, lambda node, depth: lines[nodes[node]][:depth]):
-        members = [n for n in nodes[run.first : run.last + 1] if not fixed[n]]
-        prefix = lines[nodes[run.first]][: run.depth]
-        suffix = _suffix(lines, members, prefix) if style.suffixes else ""
-        yield Group(nodes[run.first], nodes[run.last] + 1, prefix, suffix)
+        yield Group(nodes[run.first], nodes[run.last] + 1, lines[nodes[run.first]][: run.depth])
 
 
-def _shared(one: str, other: str, cut: re.Pattern[str]) -> int:
-    """Return how many characters two lines share from their start, up to a place where a line can be cut."""
+def _depths(nodes: list[str], cut: Cut) -> Iterator[int]:
+    """Yield for each line but the last how many characters of its start it shares with the next, up to a cut."""
+    length = 0
+    for one, other in pairwise(nodes):
+        # Lines of one program part at the same place again and again.
+        if one[:length] != other[:length] or one[length : length + 1] == other[length : length + 1]:
+            length = _shared(one, other)
+        yield cut(one, min(length, PREFIX_CHARS_MAX)) if length else 0
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many characters two lines share from their start, PREFIX_CHARS_MAX at most."""
     low, high = 0, min(len(one), len(other), PREFIX_CHARS_MAX)
     if one[:2] != other[:2]:
         return 0
@@ -128,8 +140,7 @@ def _shared(one: str, other: str, cut: re.Pattern[str]) -> int:
             low = middle
         else:
             high = middle - 1
-    found = cut.match(one, 0, low)
-    return found.end() if found and not found[0].isspace() else 0
+    return low
 
 
 def _runs(depths: list[int], weights: list[int], prefix: Prefix) -> Iterator[Run]:
@@ -150,9 +161,7 @@ def _runs(depths: list[int], weights: list[int], prefix: Prefix) -> Iterator[Run
             yield from _leaves(inside)
 
 
-def _best(
-    first: int, last: int, depth: int, parts: list[Run], weights: list[int], prefix: Prefix
-) -> Run:
+def _best(first: int, last: int, depth: int, parts: list[Run], weights: list[int], prefix: Prefix) -> Run:
     lines = weights[last + 1] - weights[first]
     apart = sum(part.saved for part in parts)
     if (lines - 1) * depth < HEADING_TOKENS + SAVED_TOKENS_MIN:
@@ -174,9 +183,11 @@ def _leaves(runs: list[Run]) -> Iterator[Run]:
             yield run
 
 
-def _suffix(lines: list[str], members: list[int], prefix: str) -> str:
+def _suffix(lines: list[str], fixed: bytearray, group: Group) -> str:
     """Return what most lines of a group end with, empty where writing it once saves nothing."""
-    ends = [lines[n][len(prefix) :][-SUFFIX_CHARS_MAX:] for n in members]
+    prefix = group.prefix
+    members = [lines[n] for n in range(group.start, group.end) if not fixed[n] and lines[n].startswith(prefix)]
+    ends = [line[len(prefix) :][-SUFFIX_CHARS_MAX:] for line in members]
     (word, count), *_ = Counter(end.rpartition(" ")[2] for end in ends).most_common(1)
     if count < 3 or count * 2 < len(ends):
         return ""
@@ -191,26 +202,28 @@ def _suffix(lines: list[str], members: list[int], prefix: str) -> str:
     return suffix if gain > 0 and MARK not in suffix and not suffix.isspace() else ""
 
 
-def _written(lines: list[str], fixed: bytearray, groups: list[Group]) -> Iterator[str]:
-    """Yield the lines under their headings."""
-    start = 0
-    for number, group in enumerate(groups):
-        yield from lines[start : group.start]
-        yield f"[{group.prefix}…{group.suffix}]"
-        for n in range(group.start, group.end):
-            yield _short(lines[n], group) if not fixed[n] else lines[n]
-        start = group.end
-        following = groups[number + 1].start if number + 1 < len(groups) else len(lines)
-        if start < following:
-            yield "[…]"
-    yield from lines[start:]
+def _written(lines: list[str], fixed: bytearray, groups: list[Group]) -> list[str]:
+    """Return the lines under their headings."""
+    shown: list[str] = []
+    end = 0
+    for group in groups:
+        if end and group.start > end:
+            shown.append(f"[{MARK}]")
+        shown += lines[end : group.start]
+        shown.append(f"[{group.prefix}{MARK}{group.suffix}]")
+        shown += map(_short, lines[group.start : group.end], fixed[group.start : group.end], repeat(group))
+        end = group.end
+    if end < len(lines):
+        shown.append(f"[{MARK}]")
+    return shown + lines[end:]
 
 
-def _short(line: str, group: Group) -> str:
+def _short(line: str, is_fixed: int, group: Group) -> str:
     """Return a line of a group as it is written, whole where it would be read wrongly without its ends."""
-    end = len(line) - len(group.suffix)
-    short = line[len(group.prefix) : end]
-    if not short or not line.startswith(group.prefix) or line[end:] != group.suffix:
+    prefix, suffix = group.prefix, group.suffix
+    end = len(line) - len(suffix)
+    short = line[len(prefix) : end]
+    if is_fixed or not short or not line.startswith(prefix) or (suffix and line[end:] != suffix):
         return line
-    misread = short[0].isspace() or short.startswith(group.prefix) or (short[0] == "[" and MARK in short)
+    misread = short[0].isspace() or short.startswith(prefix) or (short[0] == "[" and MARK in short)
     return line if misread else short

@@ -5,24 +5,33 @@ Reading only splits a line where its parts lie, so that path, mark, number and t
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from msgspec import Struct
 
 LINES_MIN = 3
 SHARE_MIN = 0.6
 """So much of the lines with text must be hits, context or separators."""
-SAMPLE_LINES = 200
+SAMPLE_LINES = 100
 SPLITS_MAX = 16
 """So many places in a line are tried as the end of its path."""
-ROOT_PATHS_MAX = 64
+PATH_CHARS_MAX = 4096
+FOLDERS_MAX = 64
+"""So many folders of a path are tried as the one that other lines leave out."""
 
-_NUMBERED = re.compile(r"((?:[A-Za-z]:(?=[\\/]))?[^:\n]+):([1-9][0-9]{0,8}):")
-_PLAIN = re.compile(r"((?:[A-Za-z]:(?=[\\/]))?[^:\s]+):")
+_NUMBERED = re.compile(r"((?:[A-Za-z]:(?=[\\/]))?[^:\n]{1,4096}):([1-9][0-9]{0,8}):")
+_PLAIN = re.compile(r"((?:[A-Za-z]:(?=[\\/]))?[^:\s]{1,4096}):")
 _TAIL = re.compile(r"([:-])([1-9][0-9]{0,8})\1")
 _CONTEXT = re.compile(r"-[1-9][0-9]{0,8}-")
+_DASH = re.compile("-")
+_FOLDER = re.compile("/")
 _BARE = re.compile(r"([1-9][0-9]{0,8})([:-])")
-_NAMED = re.compile(r"[^\s\d\"'`\[<({#;,=*+-][^\s:]*|\S*[/\\]\S*|[^\s:\"'].*\.[A-Za-z]\w{0,9}")
-_FILE = re.compile(r"(?:[A-Za-z]:)?(?:\S*[/\\]\S+|\S+\.[A-Za-z]\w{0,9})")
+_LETTER = re.compile(r"[^\W\d_]")
+_BLANK = re.compile(r"\s")
+_FOLDERS = re.compile(r"[/\\]")
+_EXTENSION = re.compile(r"\.[A-Za-z]\w{0,9}\Z")
+_NO_NAME = frozenset("\"'`[<({#;,=*+-0123456789")
+"""Where a line without folder or extension before its number starts so, the number is something else."""
 
 
 class Line(Struct, frozen=True):
@@ -48,7 +57,7 @@ class Hits(Struct, frozen=True):
 
 def read(lines: list[str]) -> Hits | None:
     """Return the hits in `lines`, None where most lines are something else."""
-    for name, form in FORMS.items():
+    for form in FORMS.values():
         if _is_search(form(lines[:SAMPLE_LINES]).items):
             hits = form(lines)
             return hits if _is_search(hits.items) else None
@@ -57,14 +66,17 @@ def read(lines: list[str]) -> Hits | None:
 
 def looks_like(sample: str) -> str:
     """Return why `sample` is the output of a search, empty if it is not."""
-    lines = sample.split("\n", SAMPLE_LINES)[:SAMPLE_LINES]
+    lines = sample.rstrip("\n").split("\n", SAMPLE_LINES)[:SAMPLE_LINES]
     return next((f"most lines are {name}" for name, form in FORMS.items() if _is_search(form(lines).items)), "")
 
 
 def _is_search(items: list[Item]) -> bool:
-    found = sum(type(item) is Line for item in items)
-    others = sum(item not in ("", "--") for item in items if type(item) is str)
-    return found >= LINES_MIN and found >= SHARE_MIN * (found + others)
+    others = sum(isinstance(item, str) for item in items)
+    found = len(items) - others
+    if found < LINES_MIN:
+        return False
+    others -= items.count("--") + items.count("")
+    return found >= SHARE_MIN * (found + others) and any(isinstance(item, Line) and item.mark == ":" for item in items)
 
 
 def _numbered(lines: list[str]) -> Hits:
@@ -75,14 +87,30 @@ def _numbered(lines: list[str]) -> Hits:
     root = _root(lines, paths)
     if root:
         items = list(_split(lines, paths, root))
-        if all(type(item) is str or item.path in paths for item in items):
+        if all(isinstance(item, str) or item.path in paths for item in items):
             return Hits("path:number:text", items, root)
     return Hits("path:number:text", list(_split(lines, paths, "")))
 
 
 def _paths(lines: list[str], form: re.Pattern[str]) -> set[str]:
     found = {match[1] for match in map(form.match, lines) if match}
-    return {path for path in found if _NAMED.fullmatch(path)}
+    return {path for path in found if _is_named(path)}
+
+
+def _is_named(path: str) -> bool:
+    """Tell whether `path` before a number can be a file's: `2024-01-02T10` cannot, `host a 1.2` cannot."""
+    if not _LETTER.search(path) or path[0].isspace():
+        return False
+    if _BLANK.search(path):
+        return bool(_EXTENSION.search(path))
+    return path[0] not in _NO_NAME or bool(_FOLDERS.search(path) or _EXTENSION.search(path))
+
+
+def _is_file(path: str) -> bool:
+    """Tell whether `path` looks like a file's even without a number after it."""
+    if len(path) > PATH_CHARS_MAX or _BLANK.search(path) or not _LETTER.search(path):
+        return False
+    return bool(_FOLDERS.search(path[:-1]) or _EXTENSION.search(path))
 
 
 def _root(lines: list[str], paths: set[str]) -> str:
@@ -90,16 +118,15 @@ def _root(lines: list[str], paths: set[str]) -> str:
     for line in lines[:SAMPLE_LINES]:
         if line.startswith("/") and ":" not in line:
             for split in _splits(line, _CONTEXT):
-                for path in sorted(paths, key=len, reverse=True)[:ROOT_PATHS_MAX]:
-                    if line.endswith("/" + path, 0, split):
-                        return line[: split - len(path)]
+                folders = islice(_FOLDER.finditer(line, 0, split), FOLDERS_MAX)
+                root = next((line[: each.end()] for each in folders if line[each.end() : split] in paths), "")
+                if root:
+                    return root
     return ""
 
 
 def _splits(line: str, end: re.Pattern[str]) -> Iterator[int]:
-    for count, match in enumerate(end.finditer(line)):
-        if count == SPLITS_MAX:
-            return
+    for match in islice(end.finditer(line), SPLITS_MAX):
         yield match.start()
 
 
@@ -134,7 +161,7 @@ def _known(line: str, paths: set[str]) -> str:
 
 def _plain(lines: list[str]) -> Hits:
     """Read `path:text`, and `path-text` of the same files."""
-    paths = {path for path in _paths(lines, _PLAIN) if _FILE.fullmatch(path)}
+    paths = {path for path in _paths(lines, _PLAIN) if _is_file(path)}
     return Hits("path:text", list(_split_plain(lines, paths)) if paths else [])
 
 
@@ -151,9 +178,6 @@ def _split_plain(lines: list[str], paths: set[str]) -> Iterator[Item]:
                 continue
             path = known
         yield Line(path, line[len(path)], 0, line[len(path) + 1 :])
-
-
-_DASH = re.compile("-")
 
 
 def _one_file(lines: list[str]) -> Hits:
@@ -178,16 +202,18 @@ def _headings(lines: list[str]) -> Hits:
     """Read a path on a line of its own, `12:text` and `12-text` below it, and a blank line before the next."""
     items: list[Item] = []
     path = ""
+    last = 0
     for index, line in enumerate(lines):
         match = _BARE.match(line) if path else None
-        if match:
-            items.append(Line(path, match[2], int(match[1]), line[match.end() :]))
+        if match and int(match[1]) > last:
+            last = int(match[1])
+            items.append(Line(path, match[2], last, line[match.end() :]))
         elif path and line == "--":
             items.append(line)
         elif _is_heading(lines, index):
             if items:
                 items.pop()
-            path = line
+            path, last = line, 0
         else:
             path = ""
             items.append(line)
@@ -199,7 +225,7 @@ def _is_heading(lines: list[str], index: int) -> bool:
     line = lines[index]
     if index + 1 == len(lines) or (index and lines[index - 1]) or not _BARE.match(lines[index + 1]):
         return False
-    return bool(_NAMED.fullmatch(line)) and not _BARE.match(line)
+    return _is_file(line) and not _BARE.match(line)
 
 
 FORMS: dict[str, Callable[[list[str]], Hits]] = {

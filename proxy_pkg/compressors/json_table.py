@@ -1,173 +1,200 @@
-"""JSON without its layout, and arrays of like objects as a header and one line for each object.
+"""JSON without its layout, and like objects as a table: a header, and one line for each object.
 
-    {"total":240,"items":[240 rows: id,name,owner.login,+; in all: type=user
-    1,alpha,ann
-    2,"a, b",bob,{"note":"x"}
+    {"total":240,"items":[240 rows: id,name,owner.login,(type=user),url=https://e.org/{},note or null,+
+    1,alpha,ann,1-alpha
+    2,"a, b",bob,2-ab,late,{"more":"x"}
     ]}
 
-A table stands where an array would. Its header gives the number of rows, the columns, and what is the
-same in all rows. `owner.login` is a key inside the object at `owner`; names that could be misread are
-JSON strings. A cell is a JSON value; a string stands bare where nothing else could be meant; an empty
-cell is a missing key. Where the columns end in `+`, a last cell may hold an object of further keys.
-Tables do not nest inside cells.
+A table stands where an array would, or with `{` and `}` where an object of like objects would; the column
+KEY then has its keys. The header gives the number of rows and the columns, as columns.py describes them.
+`owner.login` is a key inside the object at `owner`; names that could be misread are JSON strings. A cell is
+a JSON value or a table; a string stands bare where nothing else could be meant; an empty cell is a missing
+key, unless the header says otherwise. Where the columns end in `+`, a last cell may hold an object of
+further keys. Several documents in one text stand one below the other, or in one table of JSON lines.
 
-Values stay equal in the strict sense: numbers keep their spelling, so `1.0`, `1e5` and 30 digits
-survive. What JSON leaves open (a key given twice, NaN, half a surrogate pair) is left alone.
+Values stay equal in the strict sense; see json_values.py.
 """
 
-import re
-from json import JSONDecoder  # noqa: TID251  msgspec merges equal keys and spells numbers anew
-from json.encoder import encode_basestring  # noqa: TID251  its twin: quotes without \u escapes
-from typing import Any, NoReturn
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
+from json.encoder import encode_basestring  # noqa: TID251  quotes without \u escapes
+from operator import itemgetter
+from typing import Any
 
+from proxy_pkg.compressors.columns import BARE_PART, Column
 from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.json_values import ABSENT, Number, cell, cells, read, scalar, text_cells
+from proxy_pkg.compressors.sheet import Layout, lay_out
 from proxy_pkg.model import Grade
 
 ROWS_MIN = 3
 DEPTH_MAX = 64
 """Deeper documents are left alone."""
+FLAT_DEPTH_MAX = 6
+"""Objects further inside a row are cells."""
+KEY = "KEY"
+LAYOUT = Layout()
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_BARE_CELL = re.compile(r"[^\s,\"\[\]{\x00-\x1f\x7f](?:[^,\x00-\x1f\x7f]*[^\s,\x00-\x1f\x7f])?")
-_BARE_NAME = re.compile(r"[^\s\",.;:=+\[\]{}\x00-\x1f\x7f]+")
-_LITERALS = {None: "null", True: "true", False: "false"}
+SYNTAX_CHARS = 3
+"""Quotes and a colon, or a comma, around a key: what each key takes in JSON beside its own characters, at least."""
+
 _MISSING = object()
-
-
-class Number(str):
-    """A JSON number as it was spelled."""
-
-    __slots__ = ()
-
-
-class Column:
-    """A column of a table: its name as printed, and a cell for each row, empty where the key is missing."""
-
-    __slots__ = ("cells", "constant", "name")
-
-    def __init__(self, name: str, cells: list[str]) -> None:
-        self.name = name
-        self.cells = cells
-        self.constant = bool(cells[0]) and len(set(cells)) == 1
+SHARE_OF_ROWS = 3
+"""A key is a column where at least one row in so many has it."""
 
 
 def compress(text: str) -> str | None:
-    """Return the JSON document `text` written shorter with equal values, None if that cannot be done."""
+    """Return the JSON in `text`, one document or several, written shorter with equal values; None if not possible."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
-        result = _write(_DECODER.decode(text), DEPTH_MAX)
+        result = _stream(read(text))
         result.encode()
     except (ValueError, RecursionError):
         return None
     return result if len(result) < len(text) else None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ValueError("a key twice")
-    return made
+def _stream(values: list[Any]) -> str:
+    writer = Writer()
+    if len(values) == 1:
+        return writer.write(values[0], DEPTH_MAX)
+    if _are_like_objects(values):
+        text, plain_min = writer.table(values, DEPTH_MAX, "JSON lines")
+        if text and len(text) <= plain_min:
+            return text
+    return "\n".join([writer.write(value, DEPTH_MAX) for value in values])
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
+def _are_like_objects(values: Iterable[Any]) -> bool:
+    return all(type(value) is dict and value for value in values)
 
 
-def _write(value: Any, depth: int) -> str:
-    """Return `value` as JSON, its arrays of like objects as tables where that is shorter."""
-    if not depth:
-        raise ValueError("too deep")
-    if type(value) is dict:
-        return "{" + ",".join([f"{encode_basestring(k)}:{_write(v, depth - 1)}" for k, v in value.items()]) + "}"
-    if type(value) is not list:
-        return _scalar(value)
-    if _like_objects(value):
-        return min(_table(value, depth - 1), _list(value, depth), key=len)
-    return _list(value, depth)
+class Writer:
+    """Writes the values of one document; what was written once is remembered."""
+
+    def __init__(self) -> None:
+        self._written: dict[int, str] = {}
+
+    def write(self, value: Any, depth: int) -> str:
+        """Return `value` as JSON, with tables where they are shorter."""
+        if type(value) is dict or type(value) is list:
+            text = self._written.get(id(value))
+            if text is None:
+                if not depth:
+                    raise ValueError("too deep")
+                text = self._written[id(value)] = self._write(value, depth)
+            return text
+        return scalar(value)
+
+    def _write(self, value: Any, depth: int) -> str:
+        is_list = type(value) is list
+        rows = value if is_list else list(value.values())
+        if len(rows) < ROWS_MIN or not _are_like_objects(rows):
+            return self._plain(value, depth)
+        text, plain_min = self.table(rows, depth, keys=None if is_list else list(value))
+        if text and len(text) <= plain_min:
+            return text
+        plain = self._plain(value, depth)
+        return text if text and len(text) < len(plain) else plain
+
+    def _plain(self, value: Any, depth: int) -> str:
+        if type(value) is dict:
+            pairs = [f"{encode_basestring(name)}:{self.write(each, depth - 1)}" for name, each in value.items()]
+            return "{" + ",".join(pairs) + "}"
+        is_flat = set(map(type, value)) == {Number}
+        return "[" + ",".join(value if is_flat else [self.write(each, depth - 1) for each in value]) + "]"
+
+    def table(
+        self, rows: list[dict[str, Any]], depth: int, noun: str = "rows", keys: list[str] | None = None
+    ) -> tuple[str, int]:
+        """Return `rows` as a table, empty if they have nothing in common, and what they take at least without one."""
+        names, rare = _names(rows)
+        if not names:
+            return "", 0
+        columns = [Column(KEY, cells(keys), keys, spell=text_cells, absent=ABSENT)] if keys else []
+        for name in names:
+            columns += self._columns((name,), _values(rows, name), depth - 1, FLAT_DEPTH_MAX)
+        plain_min = sum(map(_plain_min, columns))
+        further = [self._further(row, rare, depth - 1) for row in rows] if rare else None
+        header, lines = lay_out(columns, LAYOUT, further)
+        opened, closed = "{}" if keys else "[]"
+        text = f"{opened}{len(rows)} {noun}: {header}{',+' if rare else ''}\n" + "\n".join(lines) + f"\n{closed}"
+        return text, plain_min
+
+    def _further(self, row: dict[str, Any], rare: set[str], depth: int) -> str:
+        further = {name: self.write(value, depth) for name, value in row.items() if name in rare}
+        return ",{" + ",".join([f"{encode_basestring(k)}:{v}" for k, v in further.items()]) + "}" if further else ""
+
+    def _columns(self, path: tuple[str, ...], values: list[Any], depth: int, flat: int) -> list[Column]:
+        """Return the columns for the `values` at `path`: several where most values are objects of like keys."""
+        if not depth:
+            raise ValueError("too deep")
+        objects = [value for value in values if type(value) is dict]
+        if flat and len(objects) * 2 > len(values):
+            names, rare = _names(objects)
+            if names and len(rare) <= len(names):
+                return self._flat(path, values, names, depth, flat)
+        return [self._column(_path_name(path), values, depth)]
+
+    def _flat(self, path: tuple[str, ...], values: list[Any], names: list[str], depth: int, flat: int) -> list[Column]:
+        """Return a column for each key; values that are no objects of such keys have a column of their own."""
+        covers = frozenset(names).issuperset
+        is_flat = [type(value) is dict and bool(value) and covers(value) for value in values]
+        rest = [_MISSING if each else value for value, each in zip(values, is_flat, strict=True)]
+        columns = []
+        if any(value is not _MISSING for value in rest):
+            columns = [self._column(_path_name(path), rest, depth)]
+        objects = [value if each else {} for value, each in zip(values, is_flat, strict=True)]
+        for name in names:
+            columns += self._columns((*path, name), _values(objects, name), depth - 1, flat - 1)
+        return columns
+
+    def _column(self, name: str, values: list[Any], depth: int) -> Column:
+        types = set(map(type, values))
+        if types == {str}:
+            return Column(name, cells(values), values, spell=text_cells, absent=ABSENT)
+        if types == {Number}:
+            return Column(name, values, values, is_text=False, absent=ABSENT)
+        if len(types) == 2 and str in types and types & _HOLES.keys():
+            hole = _HOLES[(types - {str}).pop()]
+            words = [value if type(value) is str else "" for value in values]
+            printed = [cell(value) if type(value) is str else hole for value in values]
+            return Column(name, printed, words, hole=hole, spell=text_cells, absent=ABSENT)
+        return Column(name, [self._cell(value, depth) for value in values], absent=ABSENT)
+
+    def _cell(self, value: Any, depth: int) -> str:
+        if value is _MISSING:
+            return ""
+        return self.write(value, depth - 1) if type(value) is dict or type(value) is list else cell(value)
 
 
-def _list(values: list[Any], depth: int) -> str:
-    return "[" + ",".join([_write(each, depth - 1) for each in values]) + "]"
-
-
-def _plain(value: Any, depth: int) -> str:
-    """Return `value` as JSON without tables."""
-    if not depth:
-        raise ValueError("too deep")
-    if type(value) is dict:
-        return "{" + ",".join([f"{encode_basestring(k)}:{_plain(v, depth - 1)}" for k, v in value.items()]) + "}"
-    if type(value) is list:
-        return "[" + ",".join([_plain(each, depth - 1) for each in value]) + "]"
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> str:
-    if type(value) is str:
-        return encode_basestring(value)
-    return value if type(value) is Number else _LITERALS[value]
-
-
-def _like_objects(values: list[Any]) -> bool:
-    return len(values) >= ROWS_MIN and all(type(value) is dict and value for value in values)
-
-
-def _table(rows: list[dict[str, Any]], depth: int) -> str:
-    names, rare = _names(rows)
-    if not names:
-        return _plain(rows, depth)
-    columns = [
-        column for name in names for column in _columns((name,), [row.get(name, _MISSING) for row in rows], depth)
-    ]
-    if all(column.constant for column in columns):
-        columns[0].constant = False  # a row is a line, and a line has a cell
-    varying = [column for column in columns if not column.constant]
-    same = [column for column in columns if column.constant]
-    header = ",".join([column.name for column in varying] + ["+"] * bool(rare))
-    if same:
-        header += "; in all: " + ",".join(f"{column.name}={column.cells[0]}" for column in same)
-    lines = [",".join(cells) for cells in zip(*(column.cells for column in varying), strict=True)]
-    if rare:
-        lines = [line + _further(row, rare, depth) for line, row in zip(lines, rows, strict=True)]
-    return f"[{len(rows)} rows: {header}\n" + "\n".join(lines) + "\n]"
+def _values(rows: list[dict[str, Any]], name: str) -> list[Any]:
+    try:
+        return list(map(itemgetter(name), rows))
+    except KeyError:
+        return [row.get(name, _MISSING) for row in rows]
 
 
 def _names(rows: list[dict[str, Any]]) -> tuple[list[str], set[str]]:
-    """Return the keys that at least half of `rows` have, in order of appearance, and the other keys."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        for name in row:
-            counts[name] = counts.get(name, 0) + 1
-    common = [name for name, count in counts.items() if count * 2 >= len(rows)]
-    return common, counts.keys() - set(common)
+    """Return the keys that are columns, in order of appearance, and the keys that too few rows have."""
+    counts = Counter(chain.from_iterable(rows))
+    names = [name for name, count in counts.items() if count * SHARE_OF_ROWS >= len(rows)]
+    return names, counts.keys() - set(names)
 
 
-def _columns(path: tuple[str, ...], values: list[Any], depth: int) -> list[Column]:
-    """Return the columns for the `values` at `path`: several where each value is an object of like keys."""
-    if depth and all(type(value) is dict and value for value in values):
-        names, rare = _names(values)
-        if not rare:
-            return [
-                column
-                for name in names
-                for column in _columns((*path, name), [value.get(name, _MISSING) for value in values], depth - 1)
-            ]
-    name = ".".join([part if _BARE_NAME.fullmatch(part) else encode_basestring(part) for part in path])
-    return [Column(name, [_cell(value, depth) for value in values])]
+def _plain_min(column: Column) -> int:
+    """Return what the values of `column` take at least as JSON, in characters."""
+    key = len(column.name) - column.name.rfind(".") + SYNTAX_CHARS
+    return sum(map(len, column.cells)) + key * (len(column.cells) - column.cells.count(""))
 
 
-def _cell(value: Any, depth: int) -> str:
-    if type(value) is str:
-        bare = _BARE_CELL.fullmatch(value) and not _NUMBER.fullmatch(value) and value not in _LITERALS.values()
-        return value if bare else encode_basestring(value)
-    return "" if value is _MISSING else _plain(value, depth)
+def _path_name(path: tuple[str, ...]) -> str:
+    is_bare = all(BARE_PART.fullmatch(part) for part in path) and path != (KEY,)
+    return ".".join(path if is_bare else map(encode_basestring, path))
 
 
-def _further(row: dict[str, Any], rare: set[str], depth: int) -> str:
-    further = {name: value for name, value in row.items() if name in rare}
-    return "," + _plain(further, depth) if further else ""
+_HOLES = {type(None): "null", type(_MISSING): ""}
 
-
-_DECODER = JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=_refuse)
-
-JSON_TABLE = Compressor("json-table", Grade.VALUE_EQUAL, compress)
+JSON_TABLE = Compressor("json-table", Grade.VALUE_EQUAL, compress, version=2)

@@ -8,9 +8,7 @@ Marks are lines of their own that begin with a blank: ` [the line above 3 more t
 import re
 from collections import defaultdict
 
-from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.estimate import tokens
-from proxy_pkg.model import Grade
 
 PERIOD_LINES_MAX = 40
 """Longer stretches that follow themselves are found as blocks."""
@@ -19,22 +17,27 @@ BLOCK_TOKENS_MIN = 40
 """A shorter block is not worth looking up."""
 MARK_TOKENS = 10
 
-_MARK = re.compile(r"^ \[(?:the (?:line|[0-9]+ lines) above [0-9]+ more times|block [0-9]+(?:, [0-9]+ lines| again))\]", re.M)
+_MARK = re.compile(
+    r"^ \[(?:the (?:line|[0-9]+ lines) above [0-9]+ more times|block [0-9]+(?:, [0-9]+ lines| again))\]", re.MULTILINE
+)
 
 
-def compress(text: str) -> str | None:
-    """Return `text` with what comes again counted or referred to, None where that saves nothing."""
-    if _MARK.search(text):
-        return None
+def has_marks(text: str) -> bool:
+    """Tell whether `text` has lines that look like our marks."""
+    return (" [the " in text or " [block " in text) and _MARK.search(text) is not None
+
+
+def counted(text: str) -> str | None:
+    """Return `text`, which has no marks, with what comes again counted or referred to; None if that saves nothing."""
     lines = text.split("\n")
     if len(set(lines)) == len(lines):
         return None
-    shown = _blocks(_counted(lines))
+    shown = _blocks(_runs(lines))
     result = "\n".join(shown)
     return result if len(result) < len(text) else None
 
 
-def _counted(lines: list[str]) -> list[str]:
+def _runs(lines: list[str]) -> list[str]:
     """Return `lines` with stretches that follow themselves shown once and counted."""
     shown: list[str] = []
     seen: dict[str, int] = {}
@@ -128,6 +131,3 @@ def _referring(lines: list[str], starts: dict[int, tuple[int, int]], agains: dic
         shown.append(lines[at])
         at += 1
     return shown
-
-
-REPEATS = Compressor("repeats", Grade.INVERTIBLE, compress)

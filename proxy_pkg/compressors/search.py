@@ -19,14 +19,13 @@ have a header of their own and no `==`.
 """
 
 import re
-from os.path import commonprefix
 
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.hits import Hits, Line, read
+from proxy_pkg.compressors.paths import shared_folder
 from proxy_pkg.model import Grade
 
 STEP = 10
-PREFIX_CHARS_MIN = 4
 HEADER = "[hits by file (== path)"
 ONE_FILE = "[hits"
 COUNTING = "unnumbered lines are context and count on"
@@ -53,7 +52,7 @@ def compress(text: str) -> str | None:
 def _is_forged(hits: Hits) -> bool:
     """Tell whether a line that would stand as it is looks like one of ours."""
     for item in hits.items:
-        if type(item) is str:
+        if isinstance(item, str):
             if _FORGED.match(item):
                 return True
         elif not item.number and _FORGED.match(item.text):
@@ -62,8 +61,8 @@ def _is_forged(hits: Hits) -> bool:
 
 
 def _write(hits: Hits) -> str:
-    found = [item for item in hits.items if type(item) is Line]
-    prefix = _shared_folder({item.path for item in found})
+    found = [item for item in hits.items if isinstance(item, Line)]
+    prefix = shared_folder({item.path for item in found}, "/\\")
     marked = any(item.mark == "-" and not item.number for item in found)
     body, counted = _below_paths(hits, len(prefix), marked)
     return "\n".join((_header(hits, prefix, marked, counted), *body))
@@ -88,12 +87,12 @@ def _below_paths(hits: Hits, prefix_length: int, marked: bool) -> tuple[list[str
     """Return the lines below the header, and whether context lines lost their numbers."""
     out: list[str] = []
     path: str | None = "" if hits.form == "number:text" else None
-    named = counted = False
+    counted = False
     expected = 0
     end = len(hits.items) - 1
     misread = _STRUCTURE.match
     for index, item in enumerate(hits.items):
-        if type(item) is str:
+        if isinstance(item, str):
             if item != "--" and path is not None:
                 out.append("==")
                 path = None
@@ -115,13 +114,6 @@ def _below_paths(hits: Hits, prefix_length: int, marked: bool) -> tuple[list[str
             out.append(f"{number}{item.mark}{item.text}")
         expected = number + 1
     return out, counted
-
-
-def _shared_folder(paths: set[str]) -> str:
-    """Return the folder, its slash included, that two paths or more lie in; empty if that is short."""
-    shared = commonprefix(sorted(paths)) if len(paths) > 1 else ""
-    shared = shared[: max(shared.rfind("/"), shared.rfind("\\")) + 1]
-    return shared if len(shared) >= PREFIX_CHARS_MIN else ""
 
 
 SEARCH = Compressor("search", Grade.INVERTIBLE, compress)

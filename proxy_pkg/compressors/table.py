@@ -2,10 +2,19 @@
 
 from collections.abc import Mapping
 
+from proxy_pkg.compressors.builds import BUILD
 from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.delimited import DELIMITED
 from proxy_pkg.compressors.detect import Kind
+from proxy_pkg.compressors.diffs import DIFF
+from proxy_pkg.compressors.go_test import GO_TEST
 from proxy_pkg.compressors.json_table import JSON_TABLE
+from proxy_pkg.compressors.lint import LINT
+from proxy_pkg.compressors.logs import LOGS
+from proxy_pkg.compressors.markup import MARKUP
 from proxy_pkg.compressors.numbered import NUMBERED
+from proxy_pkg.compressors.paths import PATHS
+from proxy_pkg.compressors.search import SEARCH
 from proxy_pkg.compressors.terminal import TERMINAL
 from proxy_pkg.model import Grade
 
@@ -34,7 +43,16 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
     Kind.NUMBERED: (NUMBERED,),
     Kind.FILE: (),
     Kind.JSON: (JSON_TABLE,),
-    Kind.TERMINAL: (TERMINAL, JSON_TABLE),
+    Kind.TERMINAL: (TERMINAL, JSON_TABLE, DIFF, LINT, SEARCH, PATHS, DELIMITED, BUILD, LOGS),
+    Kind.DIFF: (DIFF,),
+    Kind.MARKUP: (MARKUP,),
+    Kind.SEARCH: (SEARCH,),
+    Kind.PATHS: (PATHS,),
+    Kind.DELIMITED: (DELIMITED,),
+    Kind.GO_TEST: (GO_TEST, JSON_TABLE),
+    Kind.LINT: (LINT,),
+    Kind.BUILD: (BUILD,),
+    Kind.LOG: (LOGS,),
     Kind.TEXT: (),
 }
 COMPRESSORS = tuple({compressor.name: compressor for chain in CHAINS.values() for compressor in chain}.values())

@@ -12,7 +12,7 @@ from itertools import repeat
 from operator import contains, eq
 from os.path import commonprefix
 
-from proxy_pkg.compressors.columns import ABSENT, BARE_NAME, OWN, Column, form
+from proxy_pkg.compressors.columns import BARE_NAME, OWN, Column, form
 
 COLUMNS_MAX = 64
 """Of a wider table, only the first columns take part."""
@@ -21,6 +21,9 @@ TRIES = 3
 WORD_CHARS_MIN = 3
 """What is put into other strings has at least so many characters, on average."""
 ALIKE_CHARS_MIN = 3
+ALIKE_CHARS = 8
+ALIKE_SHARE = 4
+"""What all words share leaves the cells if it is so many characters, or one in so many of all."""
 EXCEPTIONS_SHARE = 3
 """A form with exceptions holds for all but one in so many rows, or more."""
 
@@ -48,10 +51,14 @@ def make(columns: list[Column]) -> None:
 
 def share(column: Column) -> None:
     """Take from the words of `column` what they all begin and end with."""
-    words = [word for word, cell in zip(column.words, column.cells, strict=True) if cell != column.hole]
-    if len(words) > 1:
+    words = column.words
+    if column.hole is not None:
+        words = [word for word, cell in zip(words, column.cells, strict=True) if cell != column.hole]
+    probes = words[:: len(words) // PROBES + 1]
+    if len({word[:1] for word in probes}) == 1 or len({word[-1:] for word in probes}) == 1:
         head, tail = _alike(words)
-        if len(head) + len(tail) >= ALIKE_CHARS_MIN:
+        both = len(head) + len(tail)
+        if both >= ALIKE_CHARS_MIN and (both >= ALIKE_CHARS or both * len(words) * ALIKE_SHARE >= sum(map(len, words))):
             _rewrite(column, column.words, [head, OWN, tail])
 
 
@@ -60,6 +67,7 @@ def _make_one(target: Column, sources: list[Column]) -> None:
     if len(rows) < 2:
         return
     probes = [rows[len(rows) * n // PROBES] for n in range(PROBES)]
+    sources = [source for source in sources if len({source.words[row] for row in probes}) > 1]
     for probe in probes[:: PROBES // TRIES]:
         parts = _taken_apart(target.words[probe], sources, probe)
         if len(parts) > 1 or isinstance(parts[0], Column):
@@ -101,7 +109,10 @@ def _whole(target: Column, parts: list[Part], words: int) -> bool:
     if not exceptions and target.hole is None:
         target.form, target.is_shown = text, False
         return True
-    target.cells = ["" if made else cell or ABSENT for made, cell in zip(same, target.cells, strict=True)]
+    if target.absent is None and "" in target.cells:
+        return False
+    absent = target.absent or ""
+    target.cells = ["" if made else cell or absent for made, cell in zip(same, target.cells, strict=True)]
     target.fallback = text
     return True
 

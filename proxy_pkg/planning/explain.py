@@ -7,7 +7,8 @@ from msgspec import Struct
 from proxy_pkg.compressors.detect import detect
 from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Producer, Verdict
-from proxy_pkg.planning.plan import Draft, Memos, compose, draw, settle
+from proxy_pkg.planning.draft import Draft, Memos, draw
+from proxy_pkg.planning.plan import compose, settle
 from proxy_pkg.planning.policy import Count, Rules, decide
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.gemini import GENERATE

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic_ns
 from typing import TypeVar
 
+from proxy_pkg.planning.draft import NO_CALLS, Calls, Draft, Memos, draw, remember
 from proxy_pkg.planning.find import is_worth_reading
-from proxy_pkg.planning.plan import NO_CALLS, Calls, Draft, Memos, Plan, Ways, compose, draw, remember, settle
+from proxy_pkg.planning.plan import Plan, Ways, compose, settle
 from proxy_pkg.planning.policy import Count, Rules
 from proxy_pkg.protocols.grammar import Conversation
 
@@ -17,6 +18,7 @@ Result = TypeVar("Result")
 # others anyway, since threads of one interpreter take turns.
 _INLINE_BODY_BYTES = 1 << 20
 _INLINE_PENDING_CHARS = 24 << 10
+_INLINE_INDEX_CHARS = 128 << 10
 
 _EMPTY = Plan()
 
@@ -47,13 +49,12 @@ class Planner:
             draft = draw(body, conversation, self._memos, known)
         else:
             draft = await self.elsewhere(lambda: draw(body, conversation, self._memos, known))
-        if draft.pending:
-            await self._settle(draft, deadline_ns)
+        await self._settle(draft, deadline_ns)
         remember(draft, self._memos)
         return compose(draft)
 
     async def _settle(self, draft: Draft, deadline_ns: int) -> None:
-        if draft.pending_chars <= _INLINE_PENDING_CHARS:
+        if draft.pending_chars <= _INLINE_PENDING_CHARS and draft.unindexed_chars <= _INLINE_INDEX_CHARS:
             self._decide(draft, deadline_ns)
             return
         try:

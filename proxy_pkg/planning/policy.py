@@ -19,6 +19,7 @@ class Rules(Struct, frozen=True):
 
     margin_percent: int
     block_bytes_max: int
+    references: bool = True
 
 
 def decide(text: str, producer: Producer, rules: Rules, count: Count) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from proxy_pkg.model import Producer
+from proxy_pkg.planning.references import Seen
 
 PlaceT = TypeVar("PlaceT")
 
@@ -20,9 +21,20 @@ class Prefix(Struct, Generic[PlaceT], frozen=True):
 
     items_key: str
     data: bytes
+    head_forgets: bool
+    may_refer: bool
     places: Sequence[PlaceT]
     calls: Sequence[tuple[str, Producer]]
     doubts: Sequence[str]
+    seen: list[Seen]
+    """The index of its lines, as far as it was made. Whoever reads on takes it; for a second one it is made anew."""
+
+    def take_seen(self) -> Seen | None:
+        return self.seen.pop() if self.seen else None
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data) + sum(seen.size_bytes for seen in self.seen)
 
 
 class Prefixes(Generic[PlaceT]):
@@ -48,14 +60,14 @@ class Prefixes(Generic[PlaceT]):
 
     def remember(self, prefix: Prefix[PlaceT]) -> None:
         """Keep `prefix`, in place of those that it extends; the ones seen longest ago are forgotten."""
-        if len(prefix.data) > self._bytes_max // 4:
+        if prefix.size_bytes > self._bytes_max // 4:
             return
         with self._lock:
             kept = [entry for entry in self._entries if not prefix.data.startswith(entry.data)]
             kept.append(prefix)
-            held = sum(len(entry.data) for entry in kept)
+            held = sum(entry.size_bytes for entry in kept)
             while held > self._bytes_max or len(kept) > self._entries_max:
-                held -= len(kept.pop(0).data)
+                held -= kept.pop(0).size_bytes
             # A new list, so that a thread that looks goes on in the old one.
             self._entries = kept
 

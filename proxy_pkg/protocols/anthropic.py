@@ -34,6 +34,7 @@ MESSAGES = Protocol(
     conversation=Conversation(
         items="messages",
         signs=(b"tool_result", b"tool_use"),
+        forgetting=(b"clear_tool_uses", b"compact_"),
         calls=(CallPlace(parts="content", when=("type", ("tool_use",)), name="name", arguments="input"),),
         results=(
             ResultPlace(

@@ -53,6 +53,26 @@ class Conversation(Struct, frozen=True):
     signs: tuple[bytes, ...]
     calls: tuple[CallPlace, ...]
     results: tuple[ResultPlace, ...]
+    forgetting: tuple[bytes, ...] = ()
+    """Byte strings outside the items that tell the API to drop old results, so that nothing may point at them."""
+
+
+class FrameMap(Struct, frozen=True):
+    """How the text frames of a WebSocket carry a conversation: JSON objects told apart by their `type`.
+
+    requests  types of the client's frames that ask for an answer and may hold items
+    holders   keys of the object that holds the items; "" is the frame itself
+    brings    types of the upstream's frames that bring a finished item of the answer
+    item      the key of that item
+    ends      types of the upstream's frames that end an answer
+    """
+
+    conversation: Conversation
+    requests: tuple[str, ...]
+    holders: tuple[str, ...]
+    brings: tuple[str, ...]
+    item: str
+    ends: tuple[str, ...]
 
 
 class ErrorShape(Struct, frozen=True):
@@ -79,8 +99,11 @@ class Api(Struct, frozen=True):
 
 
 class Protocol(Struct, frozen=True):
-    """One request format of an API. Without a conversation it is relayed as it comes."""
+    """One request format of an API. Without a conversation it is relayed as it comes, and so are the frames of
+    a WebSocket without a frame map.
+    """
 
     name: str
     api: Api
     conversation: Conversation | None = None
+    frames: FrameMap | None = None

@@ -1,33 +1,43 @@
 """OpenAI: the Responses API, over HTTP and in the frames of its WebSocket."""
 
-from proxy_pkg.protocols.grammar import CallPlace, Conversation, Protocol, ResultPlace
-from proxy_pkg.protocols.openai import RESPONSES_API
+from proxy_pkg.protocols.grammar import CallPlace, Conversation, FrameMap, Protocol, ResultPlace
+from proxy_pkg.protocols.openai import API, RESPONSES_API
 
-RESPONSES = Protocol(
-    name="openai_responses",
-    api=RESPONSES_API,
-    conversation=Conversation(
-        items="input",
-        signs=(b"_call",),
-        calls=(
-            CallPlace(when=("type", ("function_call",)), id="call_id", name="name", arguments="arguments"),
-            CallPlace(when=("type", ("custom_tool_call",)), id="call_id", name="name", arguments="input"),
-            CallPlace(
-                when=("type", ("local_shell_call", "shell_call")),
-                id="call_id",
-                name="",
-                fixed_name="shell",
-                arguments="action",
-            ),
-        ),
-        results=(
-            ResultPlace(
-                when=("type", ("function_call_output", "custom_tool_call_output", "local_shell_call_output")),
-                id="call_id",
-                text="output",
-                text_types=("input_text", "output_text", "text"),
-            ),
-            ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True),
+CONVERSATION = Conversation(
+    items="input",
+    signs=(b"_call",),
+    forgetting=(b'"truncation"', b"context_management"),
+    calls=(
+        CallPlace(when=("type", ("function_call",)), id="call_id", name="name", arguments="arguments"),
+        CallPlace(when=("type", ("custom_tool_call",)), id="call_id", name="name", arguments="input"),
+        CallPlace(
+            when=("type", ("local_shell_call", "shell_call")),
+            id="call_id",
+            name="",
+            fixed_name="shell",
+            arguments="action",
         ),
     ),
+    results=(
+        ResultPlace(
+            when=("type", ("function_call_output", "custom_tool_call_output", "local_shell_call_output")),
+            id="call_id",
+            text="output",
+            text_types=("input_text", "output_text", "text"),
+        ),
+        ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True),
+    ),
 )
+
+FRAMES = FrameMap(
+    conversation=CONVERSATION,
+    requests=("response.create",),
+    holders=("", "response"),
+    brings=("response.output_item.done",),
+    item="item",
+    ends=("response.completed", "response.done", "response.failed", "response.incomplete", "error"),
+)
+
+RESPONSES = Protocol(name="openai_responses", api=RESPONSES_API, conversation=CONVERSATION, frames=FRAMES)
+
+REALTIME = Protocol(name="openai_realtime", api=API, frames=FRAMES)

@@ -89,6 +89,7 @@ _PASSTHROUGH = (
     _open_row(r"/api/", "client", anthropic.OTHER),
     _open_row(r"(/upload|/download|/resumable/upload)?/v1(beta|alpha)", "other", gemini.OTHER),
     _open_row(r"/(upload|download)/", "files", gemini.OTHER),
+    _open_row(r"/ws/google\.", "live", gemini.OTHER),
     _open_row(r"/v1/(models|tunedModels)/[^/]+:\w+$", "other", gemini.OTHER),
     _open_row(r"/v1/(cachedContents|operations|corpora)(/|$)", "other", gemini.OTHER),
     _open_row(r"/v1/models(/|$)", "models", None),
@@ -98,6 +99,7 @@ _PASSTHROUGH = (
     _open_row(r"/v1/images/", "images", openai.OTHER),
     _open_row(r"/v1/audio/", "audio", openai.OTHER),
     _open_row(r"/v1/responses/", "responses_other", openai.OTHER),
+    _open_row(r"(/v1)?/realtime(/|$)", "realtime", openai_responses.REALTIME),
     _open_row(r"/v1(/|$)", "other", None),
     _open_row(r"/(models|embeddings|responses|chat|completions)(/|$)", "other", openai.OTHER),
 )

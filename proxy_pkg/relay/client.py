@@ -1,7 +1,9 @@
 """The one aiohttp session of a worker: its pool, its limits, and nothing that adds to a request."""
 
+import select
 from collections.abc import Iterable
 from contextvars import ContextVar
+from functools import partial
 from time import monotonic_ns
 from typing import Any
 
@@ -13,6 +15,7 @@ from multidict import CIMultiDict
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512
+_NEWS = select.POLLIN | select.POLLRDHUP  # an unused connection has nothing to say but that it ends
 _NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
 
 
@@ -43,11 +46,27 @@ connecting: ContextVar[Connecting | None] = ContextVar("connecting", default=Non
 """Of the request that the running task is about to send: aiohttp itself tells nobody."""
 
 
+class PooledConnection(ResponseHandler):
+    """A connection that is looked at before it is used again.
+
+    One that the upstream closed in the same turn of the loop still seems open to aiohttp, and a request written to
+    it would be lost: a POST cannot be sent twice.
+    """
+
+    def is_connected(self) -> bool:
+        if self.transport is None or self.transport.is_closing():
+            return False
+        poller = select.poll()
+        poller.register(self.transport.get_extra_info("socket").fileno(), _NEWS)
+        return not poller.poll(0)
+
+
 class BoundedConnector(TCPConnector):
     """A connector that keeps at most `idle_max` unused connections; aiohttp has no such option of its own."""
 
     def __init__(self, idle_max: int, **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(PooledConnection, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
         self._idle_max = idle_max
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109  # the base has it
@@ -95,19 +114,22 @@ def open_session(limits: PoolLimits) -> tuple[aiohttp.ClientSession, BoundedConn
         keepalive_timeout=limits.idle_seconds,
         ttl_dns_cache=int(limits.dns_cache_seconds),
     )
-    session = aiohttp.ClientSession(
-        connector=connector,
-        request_class=RelayRequest,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(
-            total=limits.total_timeout_seconds or None,
-            sock_connect=limits.connect_timeout_seconds,
-            sock_read=limits.first_byte_timeout_seconds,
-        ),
-        max_line_size=_HEADER_LINE_BYTES_MAX,
-        max_field_size=_HEADER_LINE_BYTES_MAX,
-        max_headers=_HEADERS_MAX,
-        requote_redirect_url=False,
+    timeout = aiohttp.ClientTimeout(
+        total=limits.total_timeout_seconds or None,
+        sock_connect=limits.connect_timeout_seconds,
+        sock_read=limits.first_byte_timeout_seconds,
     )
-    return session, connector
+    return aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options()), connector
+
+
+def session_options() -> dict[str, Any]:
+    """What every session of ours has: nothing added to a request, nothing taken from an answer."""
+    return {
+        "request_class": RelayRequest,
+        "cookie_jar": aiohttp.DummyCookieJar(),
+        "auto_decompress": False,
+        "max_line_size": _HEADER_LINE_BYTES_MAX,
+        "max_field_size": _HEADER_LINE_BYTES_MAX,
+        "max_headers": _HEADERS_MAX,
+        "requote_redirect_url": False,
+    }

@@ -3,11 +3,20 @@
 Hop-by-hop headers are those of RFC 9110 section 7.6.1, and whatever a `connection` header names.
 """
 
+import re
 from collections.abc import Collection, Iterable
 
 from multidict import CIMultiDict
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
+
+# RFC 9110 section 5.5: whoever receives one in a value puts a space in its place. The server sends none.
+_CONTROLS = bytes([*range(9), *range(10, 32), 127])
+_forbidden = re.compile(b"[" + re.escape(_CONTROLS) + b"]").search
+_WITHOUT_CONTROLS = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+
+BODILESS = frozenset((204, 304))
+"""Statuses of answers that never have a body."""
 
 _HOP_BY_HOP = frozenset(
     (
@@ -40,14 +49,20 @@ def request_headers(headers: RawHeaders, ours: Collection[bytes] = ()) -> CIMult
     return kept
 
 
-def response_headers(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
+def response_headers(headers: RawHeaders, status: int) -> list[tuple[bytes, bytes]]:
     """The upstream's headers as the client gets them, in order, names in lower case.
 
-    `content-length` stays: the body is relayed as it comes, so the length still holds.
+    `content-length` stays: the body is relayed as it comes, so the length still holds. It goes where a status has
+    no body: there it may tell of the body that another answer would have, and the server would wait for that.
     """
     lowered = [(name.lower(), value) for name, value in headers]
     dropped = _HOP_BY_HOP | named_by_connection(lowered)
-    return [pair for pair in lowered if pair[0] not in dropped]
+    if status in BODILESS:
+        dropped |= {b"content-length"}
+    kept = [pair for pair in lowered if pair[0] not in dropped]
+    if _forbidden(b" ".join(value for _, value in kept)):
+        kept = [(name, value.translate(_WITHOUT_CONTROLS)) for name, value in kept]
+    return kept
 
 
 def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
@@ -58,7 +73,10 @@ def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
 
 
 def _text(value: bytes) -> str:
-    """A header value such that aiohttp, which writes UTF-8, sends the bytes that came."""
+    """A header value such that aiohttp, which writes UTF-8, sends the bytes that came.
+
+    Bytes that are no UTF-8 arrive as the same characters in UTF-8: aiohttp writes no others.
+    """
     try:
         return value.decode()
     except UnicodeDecodeError:

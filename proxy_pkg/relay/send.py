@@ -1,17 +1,21 @@
 """Send one request upstream and hand back its answer as soon as the head is there."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy_pkg.errors import UpstreamTimeoutError
 from proxy_pkg.relay.client import Connecting, connecting
 from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
 
 Body = bytes | AsyncIterator[bytes] | None
 
 _PART_BYTES = 256 << 10
+_WRITTEN_AT_ONCE_BYTES = 64 << 10  # what aiohttp hands to the socket without waiting for the upstream to read
 
 
 async def send(
@@ -25,13 +29,17 @@ async def send(
     """The upstream's answer, its body not yet read, and how its connection was had. The caller closes the answer.
 
     `url` is sent as it is spelled. A body given as bytes is framed by its length, one given in parts by the
-    content-length in `headers`, or else in chunks. Redirects are not followed.
-    Raises RelayError.
+    content-length in `headers`, or else in chunks. Redirects are not followed. An upstream that takes no part of
+    the body for `gap_timeout_seconds` is given up. Raises RelayError.
     """
     if isinstance(body, bytes):
         headers["Content-Length"] = str(len(body))
-        if len(body) > _PART_BYTES:
+        if len(body) > _WRITTEN_AT_ONCE_BYTES:
             body = _parts(body)
+    patience = None
+    if isinstance(body, AsyncIterator):
+        patience = _Patience(gap_timeout_seconds)
+        body = patience.watched(body)
     made = Connecting()
     connecting.set(made)
     try:
@@ -40,10 +48,49 @@ async def send(
         )
     except FOREIGN_ERRORS as error:
         raise translated(error, "head") from error
+    except asyncio.CancelledError as error:
+        if patience is None or not patience.ended_it():
+            raise
+        raise UpstreamTimeoutError("the upstream stopped reading the request", "send") from error
+    finally:
+        if patience is not None:
+            patience.over()
     # The wait for the first byte is over; from here on the gap between two reads counts.
     if response.connection is not None and response.connection.protocol is not None:
         response.connection.protocol.read_timeout = gap_timeout_seconds or None
     return response, made
+
+
+class _Patience:
+    """Ends the task that made it when an upstream takes no part of a body for too long: aiohttp waits for ever."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self._limit_seconds = limit_seconds
+        self._loop = asyncio.get_running_loop()
+        self._owner: asyncio.Task[Any] | None = asyncio.current_task()
+        self._lost = False
+
+    async def watched(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The parts, each with a time limit for its way to the upstream; waiting for a part itself has none here."""
+        async for part in parts:
+            timer = self._loop.call_later(self._limit_seconds, self._give_up)
+            try:
+                yield part
+            finally:
+                timer.cancel()
+
+    def over(self) -> None:
+        """An answer has begun or the request has failed: from here on others watch."""
+        self._owner = None
+
+    def ended_it(self) -> bool:
+        """Whether the cancellation that the task meets is this one's alone. It ends here then."""
+        return self._lost and self._owner is not None and self._owner.uncancel() == 0
+
+    def _give_up(self) -> None:
+        if self._owner is not None:
+            self._lost = True
+            self._owner.cancel()
 
 
 async def _parts(body: bytes) -> AsyncIterator[bytes]:

@@ -7,9 +7,12 @@ for the rest of the loop's turn, at the longest, it leaves together with what fo
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 _HEAD = b"HTTP/1.1 "
+
+# Upstreams may answer with any three digits, and uvicorn has no line for those from 600 on.
+STATUS_LINE.update({status: b"HTTP/1.1 %d \r\n" % status for status in range(600, 1000)})
 
 
 class HeadCork:

@@ -8,8 +8,10 @@ from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
 from proxy_pkg.config.settings import Settings
+from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
 from proxy_pkg.server.connection import Connection
+from proxy_pkg.server.websocket import SocketConnection
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
 _YOUNG_OBJECTS = 20_000
@@ -45,7 +47,9 @@ def uvicorn_options(settings: Settings, worker: Any) -> dict[str, Any]:
         "app": None,
         "loop": "uvloop",
         "http": Connection,
-        "ws": "none",
+        "ws": SocketConnection,
+        "ws_max_size": MESSAGE_BYTES_MAX,
+        "ws_ping_interval": None,  # pings are the peers' own affair
         "lifespan": "on",
         "interface": "asgi3",
         "log_config": None,

@@ -19,6 +19,7 @@ from proxy_pkg.web.middleware.auth import TokenAuth
 from proxy_pkg.web.operations import operations_routes
 from proxy_pkg.web.services import open_services
 from proxy_pkg.web.state import WorkerState
+from proxy_pkg.web.websocket import SocketForward
 
 _STANDARD_ERROR = 2
 
@@ -34,6 +35,7 @@ class ProxyApp(Starlette):
         routes = operations_routes(settings, counters, state)
         super().__init__(routes=routes, lifespan=partial(_lifespan, settings, counters, encoder, state))
         self.relay: Forward | None = None
+        self.sockets: SocketForward | None = None
         self._own_paths = frozenset(route.path for route in routes)
         self._door = TokenAuth(self._choose, settings.proxy_token) if settings.proxy_token else self._choose
 
@@ -44,6 +46,9 @@ class ProxyApp(Starlette):
         if scope["type"] == "http" and scope["path"] not in self._own_paths:
             assert self.relay is not None, "a request before the lifespan began"
             await self.relay(scope, receive, send)
+        elif scope["type"] == "websocket":
+            assert self.sockets is not None, "a request before the lifespan began"
+            await self.sockets(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -60,6 +65,7 @@ async def _lifespan(
     access_log = AccessLog(settings.log_format, partial(os.write, _STANDARD_ERROR)) if settings.access_log else None
     services = open_services(settings, counters, encoder, access_log)
     app.relay = Forward(services)
+    app.sockets = SocketForward(services)
     state.warm = True
     try:
         yield

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from proxy_pkg.errors import RefusedError, ScanError
 from proxy_pkg.model import Level
+from proxy_pkg.planning.draft import NO_CALLS, Calls
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import NO_CALLS, Calls, Plan
+from proxy_pkg.planning.plan import Plan
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, encode

@@ -23,6 +23,8 @@ from proxy_pkg.web.services import Services
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
 _client_label = lru_cache(maxsize=256)(client_label)
+_EVENT_END_BYTES_MAX = 4
+_FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
 _NOWHERE = Match(openai.OTHER, "unknown")
 
 logger = logging.getLogger("proxy_pkg")
@@ -53,7 +55,7 @@ class Exchange:
         self.asked_ns = 0
         self._status = 0
         self._announced: int | None = None
-        self._event_stream = False
+        self._takes_events = False
         self._tail = b""
 
     def hold(self, part_bytes: int) -> None:
@@ -146,8 +148,9 @@ class Exchange:
         headers += self.told
         headers.append((b"x-headroom-request-id", self.id.encode()))
         headers.append((b"server-timing", _timing(self.record)))
-        self._event_stream = answer.content_type == "text/event-stream"
-        if self._event_stream:
+        is_event_stream = answer.content_type == "text/event-stream"
+        self._takes_events = is_event_stream and not any(name in answer.headers for name in _FIXED_BYTES)
+        if is_event_stream:
             headers.append((b"x-accel-buffering", b"no"))
         self.started = True
         self._status = answer.status
@@ -160,14 +163,15 @@ class Exchange:
 
     def _on_chunk(self, chunk: bytes) -> None:
         self.record.response_bytes += len(chunk)
-        self._tail = chunk
+        self._tail = chunk if len(chunk) >= _EVENT_END_BYTES_MAX else (self._tail + chunk)[-_EVENT_END_BYTES_MAX:]
         if self.record.response_bytes == self._announced:
             self.finish(self._status)
 
     @property
     def between_events(self) -> bool:
         """Whether an event may be added: an event stream has begun, and its last event is complete."""
-        return self._event_stream and (self._tail[-4:].replace(b"\r", b"").endswith(b"\n\n") or not self._tail)
+        tail = self._tail[-_EVENT_END_BYTES_MAX:].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return self._takes_events and (tail.endswith(b"\n\n") or not tail)
 
     def finish(self, status: int) -> None:
         """Count the request, before the byte that completes its answer leaves. Only the first call counts.

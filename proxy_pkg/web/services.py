@@ -11,6 +11,7 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
+from proxy_pkg.relay.websocket import open_socket_session
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.store.marks import Marks
 from proxy_pkg.tokens.count import Encoder
@@ -27,6 +28,8 @@ class Services(Struct):
     """Origin by the name of the API; nothing in a request can name another."""
     session: aiohttp.ClientSession
     connector: BoundedConnector
+    socket_session: aiohttp.ClientSession
+    """For WebSockets, with the same pool."""
     planner: Planner
     counters: Counters
     admission: Admission
@@ -40,6 +43,7 @@ class Services(Struct):
 
     async def close(self) -> None:
         self.planner.close()
+        await self.socket_session.close()
         await self.session.close()
         if self.access_log is not None:
             self.access_log.flush()
@@ -71,6 +75,9 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         },
         session=session,
         connector=connector,
+        socket_session=open_socket_session(
+            connector, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
+        ),
         planner=Planner(rules, encoder.count, settings.memo_bytes_max, settings.compression_deadline_ms, marks),
         counters=counters,
         admission=Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max),

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import inverses
 import pytest
-from screen import seen
 
 from proxy_pkg.compressors.detect import Kind, detect
-from proxy_pkg.compressors.table import run_chain
+from proxy_pkg.compressors.table import CHAINS, run_chain
 from proxy_pkg.model import Producer
+from tests.compressors import inverse_search, inverses, page
+from tests.compressors.screen import seen
 
 CASES = Path(__file__).parent.parent / "cases" / "compressors"
 FOLDERS = {str(path.relative_to(CASES)): path for path in sorted(CASES.glob("*/*")) if path.is_dir()}
@@ -23,6 +23,14 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
             return bool(inverses.json_table(after) == inverses.json_values(before))
         case Kind.TERMINAL:
             return list(map(seen, after.split("\n"))) == list(map(seen, before.split("\n")))
+        case Kind.SEARCH:
+            return inverse_search.search(after) == before
+        case Kind.PATHS:
+            return inverse_search.paths(after) == before
+        case Kind.DIFF:
+            return inverse_search.diff(after) == before
+        case Kind.MARKUP:
+            return page.held(after) == page.held(before)
         case _:
             return False
 
@@ -39,4 +47,4 @@ def test_a_real_text_is_sent_as_written_down(name: str) -> None:
 
 
 def test_there_are_cases_for_every_kind_with_a_chain() -> None:
-    assert {name.split("/")[0] for name in FOLDERS} == {Kind.NUMBERED, Kind.JSON, Kind.TERMINAL}
+    assert {name.split("/")[0] for name in FOLDERS} == {kind for kind, chain in CHAINS.items() if chain}

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-import inverses
+from tests.compressors import inverses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -24,6 +24,9 @@ PIECES = st.one_of(
     st.sampled_from(["     1→a\n     2→b\n     3→c\n", " 12\t", "1→", "[every 10th line numbered]\n"]),
     st.sampled_from(["\n", "\r", "\r\n", "\b", "\x1b[31m", "\x1b[K", "\x1b", "10%", "\u2028", "\x0c", "\x00"]),
     st.sampled_from(['{"a": 1}', "[", "]", "{", "}", ",", ", ", '"', ":", "[3 rows: a\n", "😀", "漢", "e\u0301"]),
+    st.sampled_from(["src/a.py:1:x\n", "src/a.py-2-\n", "src/a.py:y\n", "7:a\n8-b\n", "--\n", "== a\n", "src/b.c\n"]),
+    st.sampled_from(["diff --git a/x b/x\n", "--- a/x\n+++ b/x\n", "@@ -1 +1 @@\n-a\n+b\n", "diff x\n", "rename to\n"]),
+    st.sampled_from(["<html>", "<p  id='a'>", "</p>", "<!--x-->", "<pre>", "<script>", "<?xml ?>", "  ", "&gt;"]),
     st.text(max_size=5),
 )
 TEXTS = st.lists(PIECES, max_size=20).map("".join)
@@ -51,6 +54,20 @@ HOSTILE = {
     "like objects": lambda size: "[" + '{"a": "b c"}, ' * (size // 14) + '{"a": 1}]',
     "wide objects": lambda size: "[" + ", ".join([_wide(size // 36)] * 3) + "]",
     "objects without a common key": lambda size: "[" + ", ".join(f'{{"{n}": {n}}}' for n in range(size // 16)) + "]",
+    "slashes": lambda size: "/" * size + " a.py:1:x",
+    "paths as long as lines": lambda size: "a/" * (size // 2) + ":1:x\n" + "a/" * 9,
+    "hits": lambda size: "src/a.py:1:x\n" * (size // 13),
+    "hits of as many files": lambda size: "".join(f"src/{n}.py:1:x\nsrc/{n}.py-2-y\n" for n in range(size // 28)),
+    "dashes and numbers": lambda size: "a.py:1:x\n" * 9 + ("a-1-" * 200 + "\n") * (size // 801),
+    "paths": lambda size: "".join(f"/srv/app/{n % 99}/{n}.py\n" for n in range(size // 18)),
+    "diff headers": lambda size: "diff --git a/x b/x\nindex 1..2\n" * (size // 31),
+    "hunk headers": lambda size: "--- a\n+++ b\n" + "@@ -1 +1 @@\n" * (size // 12),
+    "open tags": lambda size: "<html>" + "<a" * (size // 2),
+    "open attributes": lambda size: "<html>" + '<a b="' * (size // 6),
+    "open comments": lambda size: "<html>" + "<!--" * (size // 4),
+    "one comment": lambda size: "<html>" + "<!--a--> \n" * (size // 10),
+    "open scripts": lambda size: "<html>" + "<script>" * (size // 8),
+    "elements": lambda size: "<html>" + "<li   class='a'>x  &gt;</li>\n\n" * (size // 30),
     "nested objects": lambda size: "[" + ",".join(['{"a":' * 30 + "1" + "}" * 30] * (size // 181)) + "]",
 }
 

@@ -1,4 +1,4 @@
-import inverses
+from tests.compressors import inverses
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

@@ -156,11 +156,17 @@ class Upstream:
             for each in list(self.connections):
                 self._loop.call_soon_threadsafe(each.reset)
         self.wait_until(lambda self: self.open_connections == 0)
+        self.settle()
         self.requests.clear()
         self.connections.clear()
         self._released.clear()
         self.answer = default_answer
         self.continues = True
+
+    def settle(self) -> None:
+        """Return when every end of a connection that was noted here has left for the other side."""
+        if self._loop:
+            asyncio.run_coroutine_threadsafe(_turns(), self._loop).result(STOP_LIMIT_SECONDS)
 
     def describe(self) -> str:
         """What was seen, for the message of a failed assertion."""
@@ -312,6 +318,12 @@ class Upstream:
             for wait in waits:
                 wait.cancel()
         return not connection.peer_left.is_set()
+
+
+async def _turns() -> None:
+    """A transport closes its socket one turn of the loop after it was aborted."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 def _count(rule: Rule) -> Rule:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.errors import ScanError
-from proxy_pkg.planning.plan import Memos, Plan, compose, draw, remember, settle
+from proxy_pkg.planning.draft import Memos, draw, remember
+from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.prefix import Prefix, Prefixes
 from proxy_pkg.protocols.gemini import GENERATE
@@ -82,12 +83,16 @@ def test_rubbish_after_a_known_beginning_is_still_refused() -> None:
         assert plan(body, memos) == plan(body, Memos(1 << 20)), rest
 
 
+def prefix(data: bytes) -> Prefix[int]:
+    return Prefix("messages", data, False, True, (), (), (), [])
+
+
 def test_the_bytes_kept_are_bounded() -> None:
     prefixes: Prefixes[int] = Prefixes(bytes_max=4000, entries_max=8)
     random.seed(1)
     for _ in range(200):
         size = random.randrange(1, 1500)
-        prefixes.remember(Prefix("messages", random.randbytes(size), (), (), ()))
+        prefixes.remember(prefix(random.randbytes(size)))
         held = sum(len(entry.data) for entry in prefixes._entries)
         assert held <= 4000
         assert len(prefixes) <= 8
@@ -96,7 +101,7 @@ def test_the_bytes_kept_are_bounded() -> None:
 def test_the_longest_beginning_is_taken_and_extended_ones_are_replaced() -> None:
     prefixes: Prefixes[int] = Prefixes(bytes_max=1 << 20)
     for data in (b"abc", b"abcdef", b"abx"):
-        prefixes.remember(Prefix("messages", data, (), (), ()))
+        prefixes.remember(prefix(data))
     assert len(prefixes) == 2
     found = prefixes.longest(b"abcdefgh", "messages")
     assert found is not None

@@ -48,7 +48,7 @@ def strange_bodies(shape: Shape) -> dict[str, bytes]:
         "items nested and never closed": b'{"%b":' % key + b"[" * 50_000 + b"tool_result functionResponse tool _call",
         "invalid utf-8 in the text": shape.body(literal(NUMBERED)[:-1] + b'\xff\xfe"'),
         "lone surrogate in the text": shape.body(literal(NUMBERED)[:-1] + rb'\ud83d"'),
-        "control characters in the text": shape.body(literal(NUMBERED).replace(rb"\n", b"\n")[:40]),
+        "raw control characters in the text": shape.body(literal(NUMBERED).replace(rb"\n", b"\n")),
         "a broken escape in the text": shape.body(literal(NUMBERED)[:-1] + rb'\x"'),
         "number bombs": good.replace(b"1.50", b"1" * 20_000 + b"e" + b"9" * 5_000 + b"x"),
     }

@@ -135,3 +135,20 @@ def test_loading_starts_no_thread_and_keeps_no_second_copy() -> None:
     assert isinstance(encoding, tiktoken.Encoding)
     assert encoding._mergeable_ranks == {}
     assert encoding.encode_ordinary("ab") == [0, 1]
+
+
+@pytest.mark.parametrize("line", ["    def read(self) -> bytes:", "2026-01-01 ERROR disk full on /dev/sda1", "日本語のログ"])
+def test_a_gauge_of_a_long_text_is_near_its_count(line: str) -> None:
+    text = "\n".join(f"{line} {number}" for number in range(9000))
+    assert len(text) > count.GAUGED_CHARS_MAX
+    assert abs(count.load().gauge(text) / count.load().count(text) - 1) < 0.03
+
+
+def test_a_gauge_of_a_short_text_is_its_count() -> None:
+    for text in ("", "a", "word " * 500):
+        assert count.load().gauge(text) == count.load().count(text)
+
+
+def test_a_gauge_never_raises_and_is_the_same_each_time() -> None:
+    for text in ("\ud83d" * 100_000, "<|endoftext|>" * 10_000, "^" * 300_000):
+        assert count.load().gauge(text) == count.load().gauge(text) >= 0

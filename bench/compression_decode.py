@@ -1,0 +1,114 @@
+"""What can still be read in what is sent, and whether each step of compression kept its promise.
+
+Nothing is taken on trust: each step that a verdict names is run again, and its result is turned back by an inverse
+that the tests have from the documented form. A text is looked into only after that.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from bench.processes import ROOT
+from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.table import COMPRESSORS
+from proxy_pkg.model import Grade, Verdict
+from tests.compressors import inverses
+from tests.compressors.inverse_lines import lines
+from tests.compressors.inverse_tables import json_values
+from tests.compressors.page import held
+from tests.compressors.screen import seen
+
+Inverse = Callable[[str], Any]
+Check = Callable[[str, str], bool]
+
+_DECODING_ERRORS = (AssertionError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+
+
+class Decoded(Struct, frozen=True):
+    """What a reader has: a text, or the values of a JSON text. `problem` says which promise was broken, if any."""
+
+    value: Any
+    problem: str = ""
+
+
+def decode(before: str, verdict: Verdict) -> Decoded:
+    """What a reader of `verdict.text`, sent in place of `before`, can know of it."""
+    if verdict.text is None:
+        return Decoded(before)
+    text, value = before, None
+    for name in verdict.compressor.split("+"):
+        step = STEPS.get(name)
+        shorter = step.compress(text) if step else None
+        if step is None or shorter is None:
+            return Decoded(verdict.text, f"{name} does not give again what was sent")
+        problem, undone = _undo(step, text, shorter)
+        if problem:
+            return Decoded(undone, problem)
+        if value is None or step.grade is Grade.LOSSY:
+            value = undone
+        text = shorter
+    if text != verdict.text:
+        return Decoded(verdict.text, f"{verdict.compressor} does not give again what was sent")
+    return Decoded(value)
+
+
+def _undo(step: Compressor, before: str, after: str) -> tuple[str, Any]:
+    """The promise that a step broke, if any, and what a reader makes of its result."""
+    if step.grade is Grade.LOSSY:
+        return ("" if has_only_lines_of(before, after) else f"{step.name} adds or reorders lines"), after
+    check = CHECKS.get(step.name)
+    if check is not None:
+        return ("" if check(before, after) else f"{step.name} changes more than it may"), after
+    inverse = INVERSES.get(step.name)
+    if inverse is None:
+        return f"{step.name} has no inverse in the tests", after
+    try:
+        undone = inverse(after)
+    except _DECODING_ERRORS as error:
+        return f"the inverse of {step.name} fails: {type(error).__name__} {error!s:.60}", after
+    if undone == before or (step.grade is Grade.VALUE_EQUAL and undone == values(before)):
+        return "", undone
+    return f"the inverse of {step.name} gives something else", undone
+
+
+def values(text: str) -> Any:
+    """The values of a JSON text with numbers as they are spelled; equal to nothing where it is no JSON."""
+    try:
+        return json_values(text)
+    except (ValueError, RecursionError):
+        return object()
+
+
+def has_only_lines_of(before: str, after: str) -> bool:
+    """Whether each line of `after` is one of `before`, in order, or a mark in square brackets."""
+    rest = iter(before.split("\n"))
+    return all(line in rest for line in after.split("\n") if not (line.startswith("[") and line.endswith("]")))
+
+
+def same_on_screen(before: str, after: str) -> bool:
+    """Whether a terminal shows the same, line by line, blanks at the end of lines apart."""
+    return list(map(seen, before.split("\n"))) == list(map(seen, after.split("\n")))
+
+
+def same_page(before: str, after: str) -> bool:
+    """Whether two HTML or XML texts have the same elements, attributes, words and comments."""
+    return held(before) == held(after)
+
+
+def _named() -> dict[str, Inverse]:
+    """The functions in the tests' files of inverses that are named like a compressor."""
+    stems = sorted(path.stem for path in (ROOT / "tests/compressors").glob("inverse*.py"))
+    modules = [importlib.import_module(f"tests.compressors.{stem}") for stem in stems]
+    names = {name: name.replace("-", "_") for name in STEPS}
+    return {name: getattr(module, its) for name, its in names.items() for module in modules if hasattr(module, its)}
+
+
+STEPS: Mapping[str, Compressor] = {compressor.name: compressor for compressor in COMPRESSORS}
+FOLDING = ("lint", "build", "logs")
+"""Compressors that share one form, and so one inverse."""
+INVERSES: Mapping[str, Inverse] = dict.fromkeys(FOLDING, lines) | _named() | inverses.INVERSES
+"""By compressor: what gives back the text, or its values."""
+CHECKS: Mapping[str, Check] = {"terminal": same_on_screen, "markup": same_page}
+"""By compressor without an inverse: whether `before` and `after` are the same to a reader."""

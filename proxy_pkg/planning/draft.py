@@ -1,0 +1,228 @@
+"""A body as it was read: its texts in order, and what is known of each from earlier turns."""
+
+from collections.abc import Hashable, Mapping
+
+from msgspec import Struct
+
+from proxy_pkg.model import Producer, Verdict
+from proxy_pkg.planning.find import Outline, Text, is_worth_reading, outline
+from proxy_pkg.planning.memo import Memo
+from proxy_pkg.planning.prefix import Prefix, Prefixes
+from proxy_pkg.planning.references import Lines, Run, Seen, name_of
+from proxy_pkg.protocols.grammar import Conversation
+from proxy_pkg.wire.scan import split
+
+Calls = Mapping[str, Producer]
+"""Tool calls by their ids."""
+
+NO_CALLS: Calls = {}
+_UNKNOWN = Producer()
+_ITEMS_THAT_CHANGE = 3
+
+
+class Decided(Struct, frozen=True):
+    """A verdict, the tool call it was made for, and the bytes to send instead of the text, if any."""
+
+    producer: Producer
+    verdict: Verdict
+    literal: bytes | None
+    runs: tuple[Run, ...] = ()
+    """Lines of the text that became references to earlier texts."""
+
+
+class Item:
+    """One item of a conversation as it was read, and what was decided about each of its texts by itself."""
+
+    __slots__ = ("_lines", "decided", "outline")
+
+    def __init__(self, found: Outline) -> None:
+        self.outline = found
+        self.decided: list[Decided | None] = [None] * len(found.texts)
+        self._lines: dict[tuple[int, bool], Lines] = {}
+
+    def lines(self, index: int, numbered: bool) -> Lines:
+        """One of its texts as lines, split once."""
+        if (lines := self._lines.get((index, numbered))) is None:
+            lines = self._lines[index, numbered] = Lines(self.outline.texts[index].text, numbered)
+        return lines
+
+
+class Place(Struct):
+    """A text in a body: the item it stands in, which of its texts, where the item begins, and its tool call.
+
+    `decided` is what holds for the text by itself, until references were looked for.
+    """
+
+    item: Item
+    index: int
+    offset: int
+    producer: Producer
+    decided: Decided | None = None
+
+    @property
+    def text(self) -> Text:
+        return self.item.outline.texts[self.index]
+
+    @property
+    def name(self) -> str:
+        """What a reference calls it."""
+        return name_of(self.text.call, self.producer)
+
+    def recall(self) -> bool:
+        """Take over what was decided on an earlier turn; False if that was for another tool call, or never."""
+        decided = self.item.decided[self.index]
+        if decided is None or (decided.producer is not self.producer and decided.producer != self.producer):
+            return False
+        self.decided = decided
+        return True
+
+    def settle(self, decided: Decided) -> None:
+        self.decided = self.item.decided[self.index] = decided
+
+
+class Draft(Struct):
+    """A body's texts in order, those not yet decided, and why items were left unread."""
+
+    body: bytes
+    items_key: str
+    head_forgets: bool
+    """What stands before the items tells the API to drop old results."""
+    places: list[Place] = []
+    pending: list[Place] = []
+    doubts: list[str] = []
+    calls: list[tuple[str, Producer]] = []
+    known: int = 0
+    """Places before this one were settled on an earlier turn, references included."""
+    seen: Seen | None = None
+    may_refer: bool = True
+    abandoned: bool = False
+    """Nobody waits for it any more; what is still pending need not be decided."""
+    marks: list[tuple[int, int, int, int]] = []
+    """Ends of items that were read now: the offset, and how many places, doubts and calls came up to it."""
+
+    @property
+    def pending_chars(self) -> int:
+        """How much text is to be decided."""
+        return sum(len(place.text.text) for place in self.pending)
+
+    @property
+    def unindexed_chars(self) -> int:
+        """How much text is to be looked through for lines that repeat."""
+        known = self.known if self.seen is not None else 0
+        return sum(len(place.text.text) for place in self.places[known:])
+
+
+class Memos:
+    """What this worker remembers: conversations, items by their bytes, verdicts by text and tool call."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.items: Memo[Item] = Memo(bytes_max // 4)
+        self.verdicts: Memo[Decided] = Memo(bytes_max // 4)
+        self.prefixes: Prefixes[Place] = Prefixes(bytes_max // 2)
+
+
+def draw(body: bytes, conversation: Conversation, memos: Memos, earlier: Calls = NO_CALLS) -> Draft:
+    """Read `body` and look up what is known of it. Raises ScanError where the body cannot be cut.
+
+    `earlier` are tool calls, by id, that were made before the body's own first item.
+    """
+    # With earlier calls the same bytes may mean other tools, so such a body is neither looked up nor remembered.
+    known = None if earlier else memos.prefixes.longest(body, conversation.items)
+    if known is not None:
+        draft = _read_on(body, conversation, memos, known)
+        if draft.may_refer == known.may_refer:
+            return draft
+    offset, parts = split(body, conversation.items)
+    draft = Draft(body, conversation.items, _has(conversation.forgetting, body[:offset]))
+    _read_parts(draft, offset, parts, conversation, memos, earlier)
+    if earlier:
+        draft.marks.clear()
+    return draft
+
+
+def remember(draft: Draft, memos: Memos) -> None:
+    """Keep the settled draft for the next turn, but for its newest items.
+
+    Clients move their cache marks with each turn, so these come back with other bytes.
+    """
+    if len(draft.marks) <= _ITEMS_THAT_CHANGE:
+        return
+    offset, places, doubts, calls = draft.marks[-1 - _ITEMS_THAT_CHANGE]
+    memos.prefixes.remember(
+        Prefix(
+            items_key=draft.items_key,
+            data=draft.body[:offset],
+            head_forgets=draft.head_forgets,
+            may_refer=draft.may_refer,
+            places=draft.places[:places],
+            calls=draft.calls[:calls],
+            doubts=draft.doubts[:doubts],
+            seen=[] if draft.seen is None else [draft.seen],
+        )
+    )
+
+
+def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefix[Place]) -> Draft:
+    offset, parts = _split_rest(body, len(known.data), conversation.items)
+    draft = Draft(
+        body=body,
+        items_key=conversation.items,
+        head_forgets=known.head_forgets,
+        places=list(known.places),
+        doubts=list(known.doubts),
+        calls=list(known.calls),
+        known=len(known.places),
+        seen=known.take_seen(),
+    )
+    _read_parts(draft, offset, parts, conversation, memos, NO_CALLS)
+    return draft
+
+
+def _read_parts(
+    draft: Draft, offset: int, parts: list[bytes], conversation: Conversation, memos: Memos, earlier: Calls
+) -> None:
+    producers = {**earlier, **dict(draft.calls)}
+    for part in parts:
+        if is_worth_reading(part, conversation):
+            key = (conversation.signs, part)
+            item = memos.items.get(key) or _read(key, part, conversation, memos)
+            _place(item, offset, producers, draft)
+        offset += len(part)
+        draft.marks.append((offset, len(draft.places), len(draft.doubts), len(draft.calls)))
+    draft.may_refer = not (draft.head_forgets or _has(conversation.forgetting, draft.body[offset:]))
+
+
+def _has(signs: tuple[bytes, ...], data: bytes) -> bool:
+    return any(sign in data for sign in signs)
+
+
+def _split_rest(body: bytes, offset: int, key: str) -> tuple[int, list[bytes]]:
+    """Split what follows the item that ends at `offset`, as if an array began there.
+
+    The parts keep their comma and blanks, as those of a whole body do.
+    """
+    opening = b'{"%s":[{}' % key.encode()
+    _, parts = split(opening + body[offset:], key)
+    return offset, parts[1:]
+
+
+def _read(key: Hashable, part: bytes, conversation: Conversation, memos: Memos) -> Item:
+    found = outline(part, conversation)
+    item = Item(found)
+    # Charged for its bytes, its texts, and these as lines.
+    memos.items.put(key, item, len(part) + sum(5 * len(text.text) for text in found.texts))
+    return item
+
+
+def _place(item: Item, offset: int, producers: dict[str, Producer], draft: Draft) -> None:
+    found = item.outline
+    if found.doubt:
+        draft.doubts.append(found.doubt)
+    draft.calls += found.calls
+    producers.update(found.calls)
+    for index, text in enumerate(found.texts):
+        producer = producers.get(text.call) or (Producer(text.tool) if text.tool else _UNKNOWN)
+        place = Place(item, index, offset, producer)
+        draft.places.append(place)
+        if not place.recall():
+            draft.pending.append(place)

@@ -1,0 +1,240 @@
+"""The WebSocket endpoint: one socket to the client, one to the upstream, or one refusal before the first is open."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from functools import lru_cache
+from time import monotonic_ns
+from typing import Any
+
+from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
+from proxy_pkg.model import Level
+from proxy_pkg.protocols import openai
+from proxy_pkg.protocols.table import Match, match
+from proxy_pkg.relay.headers import request_headers, response_headers
+from proxy_pkg.relay.pump import Message, Receive, Send
+from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
+from proxy_pkg.stats.clients import client_label
+from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
+from proxy_pkg.web.failures import failure_of, send_failure
+from proxy_pkg.web.frames import Frames
+from proxy_pkg.web.middleware.auth import TOKEN_HEADER
+from proxy_pkg.web.services import Services
+
+DRAIN = "proxy_pkg.drain"
+"""The ASGI extension in which our server hands over an event: set once open sockets should end."""
+
+_OF_THE_HOP = frozenset((b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"))
+_OURS = _OF_THE_HOP | {BYPASS_HEADER, TOKEN_HEADER}
+_NOT_ACCEPTED_WITH = frozenset((b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol"))
+
+_SWITCHED = 101
+_GOING_AWAY = 1001
+_INTERNAL = 1011
+_RESTART = 1012
+_TRY_LATER = 1013
+
+_DRAIN_SHARE = 0.9
+
+_client_label = lru_cache(maxsize=256)(client_label)
+_NOWHERE = Match(openai.OTHER, "unknown")
+
+logger = logging.getLogger("proxy_pkg")
+
+
+class SocketForward:
+    """The ASGI endpoint of every WebSocket."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        # A handshake is a GET, but the frames that follow are what a POST to the same path has in its body.
+        matched = match("POST", scope["path"], (name for name, _ in scope["headers"]))
+        exchange = SocketExchange(self._services, matched or _NOWHERE, scope, receive, send)
+        admission, counters = self._services.admission, self._services.counters
+        counters.began()
+        try:
+            if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
+                raise RefusedError(f"no API known here has the path {scope['path']}", "unknown_path", 404)
+            admission.enter()
+            try:
+                await exchange.run()
+            finally:
+                admission.leave(exchange.held_bytes)
+        except ClientGoneError:
+            exchange.record.outcome = "client_gone"
+        except (RefusedError, RelayError) as error:
+            await exchange.fail(error)
+        except Exception as error:  # a fault of ours still ends the socket properly
+            logger.exception("request %s failed", exchange.id)
+            await exchange.fail(RefusedError(f"the proxy failed: {type(error).__name__}", "internal_error", 500))
+        finally:
+            exchange.finish(0)
+            counters.ended()
+
+
+class SocketExchange:
+    """One socket on its way, from the handshake to the close."""
+
+    def __init__(self, services: Services, matched: Match, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        self.services = services
+        self.matched = matched
+        self.scope = scope | {"method": "GET"}
+        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self.receive = receive
+        self.send = send
+        self.id = services.next_request_id()
+        agent = next((value.decode("latin-1") for name, value in self.headers if name == b"user-agent"), "")
+        self.record = RequestRecord(protocol=matched.protocol.name, route="websocket", client=_client_label(agent))
+        self.began_ns = monotonic_ns()
+        self.held_bytes = 0
+        self.accepted = False
+        self.problem = ""
+        self.frames = Frames(matched.protocol.frames, services.planner, self._level(), self.record)
+
+    def _level(self) -> Level:
+        """How far frames may shrink; what says that none may is written down."""
+        level = self.services.settings.compression
+        if self.matched.protocol.frames is None:
+            return Level.OFF
+        if level is not Level.OFF and asks_to_bypass(self.headers):
+            self.record.decision, self.record.decision_reason = "bypassed", "bypass_header"
+            return Level.OFF
+        if level is Level.OFF:
+            self.record.decision, self.record.decision_reason = "passthrough", "compression_off"
+        return level
+
+    def hold(self, part_bytes: int) -> None:
+        self.services.admission.hold(part_bytes)
+        self.held_bytes += part_bytes
+        self.record.request_bytes += max(0, part_bytes)
+
+    async def run(self) -> None:
+        """Relay the socket. Raises RefusedError, ClientGoneError or RelayError."""
+        await self.receive()  # the handshake, of which the scope has everything
+        upstream = await self._connect()
+        goodbye = Ending("proxy", _GOING_AWAY)
+        try:
+            await self._accept(upstream)
+            pump = Pump(self.receive, self.send, upstream, self.frames.outgoing, self._observe, self.hold)
+            goodbye = await pump.run(self._leave())
+        finally:
+            closing = goodbye if goodbye.by != "upstream" or goodbye.code != CUT else Ending("proxy", _GOING_AWAY)
+            await upstream.close(closing.code, closing.reason)
+        await self._end(goodbye)
+
+    async def _connect(self) -> UpstreamSocket:
+        """A socket to the upstream, unless the client leaves before it is open."""
+        headers = request_headers(self.headers, _OURS)
+        deflate = any(name == b"sec-websocket-extensions" and b"deflate" in value for name, value in self.headers)
+        target = self.scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
+        if self.scope["query_string"]:
+            target += "?" + self.scope["query_string"].decode("latin-1")
+        url = self.services.upstreams[self.matched.protocol.api.name] + target
+        asked_ns = monotonic_ns()
+        connecting = self.services.loop.create_task(connect(self.services.socket_session, url, headers, deflate))
+        leaving = asyncio.ensure_future(self.receive())
+        try:
+            await asyncio.wait((connecting, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                raise ClientGoneError("the client left during the handshake")
+            self.record.first_byte_ns = monotonic_ns() - asked_ns
+            return connecting.result()
+        finally:
+            await self._give_up(connecting, leaving)
+
+    @staticmethod
+    async def _give_up(connecting: "asyncio.Task[UpstreamSocket]", leaving: "asyncio.Future[Message]") -> None:
+        """End both waits. A socket that nobody will use is closed."""
+        unused = leaving.done()
+        leaving.cancel()
+        connecting.cancel()
+        await asyncio.gather(leaving, connecting, return_exceptions=True)
+        if unused and not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close(_GOING_AWAY)
+
+    async def _accept(self, upstream: UpstreamSocket) -> None:
+        headers = [pair for pair in response_headers(upstream.headers, _SWITCHED) if pair[0] not in _NOT_ACCEPTED_WITH]
+        headers.append((b"x-headroom-request-id", self.id.encode()))
+        self.accepted = True
+        await self.send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": headers})
+
+    def _observe(self, message: str | bytes) -> None:
+        self.record.response_bytes += len(message)
+        if isinstance(message, str):
+            self.frames.incoming(message)
+
+    async def _leave(self) -> Ending:
+        """Ends when this worker should: between two answers, or shortly before the server would cut them."""
+        drain: asyncio.Event = self.scope.get("extensions", {}).get(DRAIN) or asyncio.Event()
+        await drain.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.frames.idle.wait(), _DRAIN_SHARE * self.services.settings.drain_limit_seconds)
+        return Ending("proxy", _RESTART, "the proxy restarts")
+
+    async def _end(self, ending: Ending) -> None:
+        """Tell the client how the socket ended, and count it before."""
+        if ending.by == "client":
+            if ending.code == CUT:
+                self.record.outcome = "client_gone"
+            self.finish(_SWITCHED)
+            return
+        code, reason = ending.code, ending.reason
+        if code == CUT:
+            self.problem = reason = "the connection to the upstream broke"
+            code, self.record.outcome, self.record.failure_phase = _INTERNAL, "failed", "body"
+        self.finish(_SWITCHED)
+        await self._close(None if code == NO_CODE else code, reason)
+
+    async def fail(self, error: RefusedError | RelayError) -> None:
+        """Refuse the handshake with the upstream's own answer or one of ours, or close what is open already."""
+        record = self.record
+        if isinstance(error, HandshakeRefusedError):
+            self.finish(error.status)
+            await self._relay_refusal(error)
+            return
+        self.problem = str(error)
+        if isinstance(error, RelayError):
+            record.outcome, record.failure_phase = "failed", error.phase
+        else:
+            record.outcome, record.refusal = "refused", error.code
+        failure = failure_of(error)
+        self.finish(_SWITCHED if self.accepted else failure.status)
+        if self.accepted:
+            await self._close(_TRY_LATER if failure.status == 503 else _INTERNAL, failure.message)
+        else:
+            await send_failure(self._refuse, self.matched.protocol.api.errors, failure, self.id)
+
+    async def _relay_refusal(self, error: HandshakeRefusedError) -> None:
+        headers = [pair for pair in response_headers(error.headers, error.status) if pair[0] != b"content-length"]
+        headers += [(b"content-length", b"%d" % len(error.body)), (b"x-headroom-request-id", self.id.encode())]
+        await self._refuse({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self._refuse({"type": "http.response.body", "body": error.body, "more_body": False})
+
+    async def _refuse(self, message: Message) -> None:
+        """Send a part of an ordinary answer in place of the handshake's, where the server can."""
+        if "websocket.http.response" in self.scope.get("extensions", {}):
+            await self.send({**message, "type": f"websocket.{message['type']}"})
+        elif message["type"] == "http.response.start":
+            await self.send({"type": "websocket.close", "code": 1008})
+
+    async def _close(self, code: int | None, reason: str) -> None:
+        with suppress(OSError):  # the client may be gone
+            await self.send({"type": "websocket.close", "code": code, "reason": _cut(reason)})
+
+    def finish(self, status: int) -> None:
+        """Count the socket; only the first call does."""
+        if self.record.counted:
+            return
+        self.record.status_class = status_class(status)
+        self.record.upstream_ns = monotonic_ns() - self.began_ns
+        self.services.counters.finished(self.record)
+        if self.services.access_log is not None:
+            self.services.access_log.add(self.id, self.scope, status, self.record, self.problem, self.began_ns)
+
+
+def _cut(reason: str) -> str:
+    """At most the 123 bytes that a close frame has room for."""
+    return reason.encode()[:123].decode("utf-8", "ignore")

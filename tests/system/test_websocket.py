@@ -1,0 +1,163 @@
+"""WebSockets on the real gunicorn: restarts between two answers, kills, and the official SDK as the client."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import openai
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from bench.processes import Server
+from tests.fakes.scripts import reply
+from tests.fakes.upstream import Upstream
+from tests.fakes.websocket import PeerLeft, Socket, Sockets, listen
+
+LIMIT_SECONDS = 15.0
+ASK = '{"type":"response.create","model":"gpt-5","input":"hi"}'
+COMPLETED: dict[str, Any] = {
+    "type": "response.completed",
+    "sequence_number": 1,
+    "response": {"id": "resp_1", "object": "response", "status": "completed", "output": [], "model": "gpt-5"},
+}
+DONE = msgspec.json.encode(COMPLETED).decode()
+
+
+class Turns:
+    """A talk that answers each request when it is told to."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.answering = asyncio.Event()
+        self.sockets = Sockets(upstream, self.talk)
+
+    async def talk(self, socket: Socket) -> None:
+        try:
+            while True:
+                await socket.receive()
+                await self.answering.wait()
+                await socket.send(DONE)
+        except PeerLeft:
+            return
+
+    def answer(self) -> None:
+        assert self.upstream._loop
+        self.upstream._loop.call_soon_threadsafe(self.answering.set)
+
+    async def asked(self, times: int) -> None:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while sum(len(socket.received) for socket in self.sockets.opened) < times:
+                await asyncio.sleep(0.01)
+
+
+def client_of(server: Server) -> Any:
+    return connect(f"ws://127.0.0.1:{server.port}/v1/responses", proxy=None, ping_interval=None)
+
+
+async def end_of(client: Any) -> int:
+    """The code of its close frame, 1006 without one."""
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await client.recv()
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 1006
+    raise AssertionError("a message came where the end was expected")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_restart_lets_an_answer_finish_and_ends_idle_sockets(
+    number: signal.Signals, upstream: Upstream, server: Callable[..., Server]
+) -> None:
+    started = server(HEADROOM_WORKERS="1")
+    turns = Turns(upstream)
+    async with client_of(started) as idle, client_of(started) as busy:
+        await busy.send(ASK)
+        await turns.asked(1)
+        os.kill(started.master_pid, number)
+        assert await end_of(idle) == 1012
+        turns.answer()
+        assert await asyncio.wait_for(busy.recv(), LIMIT_SECONDS) == DONE
+        assert await end_of(busy) == 1012
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while upstream.open_connections:
+            await asyncio.sleep(0.01)
+    assert [socket.close for socket in turns.sockets.opened] == [(1012, "the proxy restarts")] * 2
+
+
+async def test_an_answer_that_outlasts_the_drain_limit_is_cut(
+    upstream: Upstream, server: Callable[..., Server]
+) -> None:
+    started = server(HEADROOM_WORKERS="1", HEADROOM_DRAIN_LIMIT_SECONDS="1")
+    turns = Turns(upstream)
+    async with client_of(started) as busy:
+        await busy.send(ASK)
+        await turns.asked(1)
+        began = time.monotonic()
+        os.kill(started.master_pid, signal.SIGTERM)
+        assert await end_of(busy) == 1012
+        await asyncio.to_thread(started.process.wait, LIMIT_SECONDS)
+        assert time.monotonic() - began < 6
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while upstream.open_connections:
+            await asyncio.sleep(0.01)
+    assert "Traceback" not in started.log.read_text()
+
+
+async def test_a_killed_worker_cuts_both_sides(upstream: Upstream, server: Callable[..., Server]) -> None:
+    started = server(HEADROOM_WORKERS="1")
+    sockets = Sockets(upstream, listen)
+    async with client_of(started) as client:
+        await client.send(ASK)
+        [worker] = started.worker_pids
+        os.kill(worker, signal.SIGKILL)
+        assert await end_of(client) == 1006
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while upstream.open_connections:
+            await asyncio.sleep(0.01)
+    assert sockets.opened[0].close is None
+
+
+@pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")  # the SDK's own use
+@pytest.mark.parametrize("direct", [True, False])
+def test_the_sdk_talks_through_the_server(direct: bool, upstream: Upstream, shared_server: Server) -> None:
+    turns = Turns(upstream)
+    turns.answer()
+    url = upstream.url if direct else shared_server.url
+    with (
+        openai.OpenAI(api_key="sk-test", base_url=url + "/v1") as client,
+        client.responses.connect(extra_query={"a": "b"}, extra_headers={"x-mine": "1"}) as connection,
+    ):
+        for text in ("one", "two"):
+            connection.response.create(model="gpt-5", input=text)
+            event: Any = connection.recv()
+            assert event.type == "response.completed"
+            assert event.response.id == "resp_1"
+    [socket] = turns.sockets.opened
+    assert [msgspec.json.decode(frame)["input"] for frame in socket.received] == ["one", "two"]
+    assert socket.request.target == "/v1/responses?a=b"
+    assert (socket.request.header("authorization"), socket.request.header("x-mine")) == ("Bearer sk-test", "1")
+
+
+@pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")
+def test_the_sdk_sees_a_refusal_as_the_upstream_gave_it(upstream: Upstream, shared_server: Server) -> None:
+    upstream.play(reply(b'{"error":{"message":"no sockets"}}', 426), times=2)
+    outcomes = [refusal(url) for url in (upstream.url, shared_server.url)]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][1] == 426
+
+
+def refusal(url: str) -> tuple[str, int | None]:
+    with openai.OpenAI(api_key="sk-test", base_url=url + "/v1", max_retries=0) as client:
+        try:
+            with client.responses.connect():
+                raise AssertionError("nobody accepts a socket here")
+        except AssertionError:
+            raise
+        except (openai.OpenAIError, InvalidStatus) as error:
+            response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+            return type(error).__name__, getattr(response, "status_code", None)

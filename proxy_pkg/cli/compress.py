@@ -47,7 +47,9 @@ def compress(
     if protocol and protocol not in PROTOCOLS:
         fail((f"--protocol {protocol} is not known; use one of {', '.join(PROTOCOLS)}",))
     settings = examined.settings
-    rules = Rules(settings.compression_margin_percent, settings.compression_block_bytes_max)
+    rules = Rules(
+        settings.compression_margin_percent, settings.compression_block_bytes_max, settings.compression_references
+    )
     explanation = _explain(_read(file), _producer(tool, command), raw, protocol, rules)
     if output is not None:
         output.write_bytes(explanation.sent)

@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,:/-]*%?\s*|\s*")
 
 def looks_like(sample: str) -> str:
     """Return why `sample`, the start of a text, looks like separated values; empty if it does not."""
-    lines = _whole_lines(sample.split("\n", 4 * LINES_SAMPLED)[:-1])[:LINES_SAMPLED]
+    lines = _whole_lines(sample.split("\n", 4 * LINES_SAMPLED)[:-1], "\n")[:LINES_SAMPLED]
     separator = _separator(lines)
     return f"{len(lines)} lines have equal numbers of {SEPARATORS[separator]} cells" if separator else ""
 
@@ -44,7 +44,7 @@ def compress(text: str) -> str | None:
     if _OWN_HEADER.match(text) or not looks_like(text[: 1 << 15]):
         return None
     end = "\r\n" if "\r\n" in text[: 1 << 15] else "\n"
-    lines = _whole_lines(text.removesuffix(end).split(end))
+    lines = _whole_lines(text.removesuffix(end).split(end), end)
     separator = _separator(lines[:LINES_SAMPLED])
     rows = _rows(lines, separator) if separator else None
     if not rows or (GROUP_MARK in text and any(each.startswith(GROUP_MARK) for row in rows for each in row)):
@@ -53,7 +53,7 @@ def compress(text: str) -> str | None:
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
 
 
-def _whole_lines(lines: list[str]) -> list[str]:
+def _whole_lines(lines: list[str], end: str) -> list[str]:
     """Return `lines` with those joined that lie inside one pair of quotes."""
     whole: list[str] = []
     parts: list[str] = []
@@ -62,7 +62,7 @@ def _whole_lines(lines: list[str]) -> list[str]:
         if parts:
             parts.append(line)
             if odd:
-                whole.append("\n".join(parts))
+                whole.append(end.join(parts))
                 parts = []
         elif odd:
             parts = [line]
@@ -84,10 +84,13 @@ def _separator(lines: list[str]) -> str:
 
 
 def _rows(lines: list[str], separator: str) -> list[list[str]] | None:
-    """Return the cells of `lines` as they are written, None if some line has other than the first."""
-    cell = re.compile(rf'[ \t]*"(?:[^"]|"")*"[ \t]*(?={re.escape(separator)}|\Z)|(?![ \t]*")[^{re.escape(separator)}]*')
+    """Return the cells of `lines` as they are written, None if some line has more or fewer than the first."""
+    mark = re.escape(separator)
+    cell = re.compile(rf'[ \t]*"(?:[^"]|"")*"[ \t]*(?={mark}|\Z)|(?![ \t]*")[^\n{mark}]*')
     rows = [line.split(separator) if '"' not in line else _quoted_cells(line, separator, cell) for line in lines]
     width = len(rows[0])
+    if any("\n" in line and '"' not in line for line in lines):
+        return None
     return rows if 1 < width <= COLUMNS_MAX and set(map(len, rows)) == {width} else None
 
 

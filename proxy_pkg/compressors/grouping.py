@@ -95,7 +95,8 @@ def _groups(lines: list[str], fixed: bytearray, cut: Cut) -> list[Group]:
     """Return the groups, first among lines that are not indented, then among all in the stretches left over."""
     flush = [n for n, line in enumerate(lines) if line and not line[0].isspace()]
     outer = list(_found(lines, fixed, flush, cut))
-    groups, start = [], 0
+    groups: list[Group] = []
+    start = 0
     for group in (*outer, None):
         end = group.start if group else len(lines)
         left = [n for n in range(start, end) if lines[n]]

@@ -51,8 +51,8 @@ _AS_WRITTEN = {
 }
 _SPECIAL = frozenset((*_AS_WRITTEN, "pre"))
 _HTML_MARKUP = re.compile(
-    rf"<(?:[!?]|/pre(?=[ \t\n\r\f/>])|[A-Za-z][^ \t\n\r\f/>]{{0,32}}+[ \t\n\r\f/]|(?:{'|'.join(sorted(_SPECIAL))})>)",
-    re.IGNORECASE,
+    r"<(?:[A-Za-z][^ \t\n\r\f/>]{0,32}+[ \t\n\r\f/]|[!?]"
+    rf"|(?i:/pre(?=[ \t\n\r\f/>])|(?:{'|'.join(sorted(_SPECIAL))})>))"
 )
 """Of a page, what may have to change, and what says how to read on: most tags are like text."""
 _COMMENT_END = re.compile("--!?>")

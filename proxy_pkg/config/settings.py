@@ -151,6 +151,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             help="A compressed text is used only if it saves at least this share of its tokens.",
         ),
     ]
+    compression_references: Annotated[
+        bool,
+        Row(
+            default=True,
+            help="Lines that stand in an earlier tool result of the same request become a reference to it.",
+        ),
+    ]
     compression_block_bytes_max: Annotated[
         int, _size(MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
     ]

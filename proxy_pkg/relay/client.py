@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import TCPConnector
+from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 from multidict import CIMultiDict
 
@@ -59,6 +60,13 @@ class PooledConnection(ResponseHandler):
         poller = select.poll()
         poller.register(self.transport.get_extra_info("socket").fileno(), _NEWS)
         return not poller.poll(0)
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:  # type: ignore[override]
+        super().set_exception(exc, *cause)
+        # Of an answer whose framing goes wrong on the way, aiohttp tells only those who wait for its head.
+        body = self._payload
+        if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
+            body.set_exception(aiohttp.ClientPayloadError("the framing is not HTTP"), exc)
 
 
 class BoundedConnector(TCPConnector):

@@ -64,7 +64,9 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         )
     )
     marks = Marks(settings.state_dir if counters.shared else "")
-    rules = Rules(settings.compression_margin_percent, settings.compression_block_bytes_max)
+    rules = Rules(
+        settings.compression_margin_percent, settings.compression_block_bytes_max, settings.compression_references
+    )
     return Services(
         settings=settings,
         loop=asyncio.get_running_loop(),

@@ -41,7 +41,7 @@ FOLDINGS = [
 
 @pytest.mark.parametrize("folding", FOLDINGS)
 @given(text=TEXTS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_the_inverse_returns_every_line(folding: Folding, text: str) -> None:
     short = folded(text, folding)
     if short is not None:
@@ -51,7 +51,7 @@ def test_the_inverse_returns_every_line(folding: Folding, text: str) -> None:
 
 
 @given(text=TEXTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_alerts_and_their_neighbours_stay_word_for_word(text: str) -> None:
     short = folded(text, FOLDINGS[0])
     if short is not None:
@@ -61,13 +61,13 @@ def test_alerts_and_their_neighbours_stay_word_for_word(text: str) -> None:
 
 
 LOG = [
-    "2024-05-01 10:00:00.120 INFO  org.example.shop.Cart: item 1 added",
-    "2024-05-01 10:00:00.180 INFO  org.example.shop.Cart: item 2 added",
-    "2024-05-01 10:00:01.001 INFO  org.example.shop.Cart: item 3 added",
-    "2024-05-01 10:00:01.002 INFO  org.example.shop.Cart: item 4 added",
-    "2024-05-01 10:00:01.990 ERROR org.example.shop.Till: out of paper",
-    "2024-05-01 10:00:02.003 INFO  org.example.shop.Cart: item 5 added",
-    "2024-05-01 10:00:02.044 INFO  org.example.shop.Cart: item 6 added",
+    "2024-05-01 10:00:00.120 INFO  Cart: item 1 added",
+    "2024-05-01 10:00:00.180 INFO  Cart: item 2 added",
+    "2024-05-01 10:00:01.001 INFO  Cart: item 3 added",
+    "2024-05-01 10:00:01.002 INFO  Cart: item 4 added",
+    "2024-05-01 10:00:01.990 ERROR Till: out of paper",
+    "2024-05-01 10:00:02.003 INFO  Cart: item 5 added",
+    *(f"2024-05-01 10:00:02.1{n} INFO  Cart: item {n} added" for n in range(10, 26)),
 ]
 
 
@@ -76,11 +76,11 @@ def test_a_log_says_its_date_once_and_shows_an_error_whole() -> None:
         [
             '[below "[A…]" each line had A before it, but for those empty, indented or beginning with A]',
             "[2024-05-01 10:00:…]",
-            "00.120 INFO  org.example.shop.Cart: item 1 added",
-            "00.180 INFO  org.example.shop.Cart: item 2 added",
-            "01.001 INFO  org.example.shop.Cart: item 3 added",
+            "00.120 INFO  Cart: item 1 added",
+            "00.180 INFO  Cart: item 2 added",
+            "01.001 INFO  Cart: item 3 added",
             *LOG[3:6],
-            "02.044 INFO  org.example.shop.Cart: item 6 added",
+            *(f"02.1{n} INFO  Cart: item {n} added" for n in range(10, 26)),
         ]
     )
 
@@ -104,8 +104,8 @@ def test_repeats_are_counted_and_blocks_referred_to() -> None:
 
 
 def test_findings_stand_below_their_file() -> None:
-    findings = [f"src/shop/till.py:{n}:5: E501 Line too long ({n} > 88)" for n in range(90, 96)]
-    text = "\n".join([*findings, "src/shop/cart.py:1:1: F401 unused import", "Found 7 errors."])
+    findings = [f"src/shop/till.py:{n}:5: E501 Line too long ({n} > 88)" for n in range(90, 102)]
+    text = "\n".join([*findings, "src/shop/cart.py:1:1: F401 unused import", "Found 13 errors."])
     short = lint.LINT.compress(text)
     assert short is not None
     assert short.split("\n")[1:] == [
@@ -113,7 +113,7 @@ def test_findings_stand_below_their_file() -> None:
         *(finding.removeprefix("src/shop/till.py:") for finding in findings),
         "[…]",
         "src/shop/cart.py:1:1: F401 unused import",
-        "Found 7 errors.",
+        "Found 13 errors.",
     ]
 
 

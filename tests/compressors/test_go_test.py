@@ -35,7 +35,7 @@ def event(fields: dict[str, object]) -> str:
 
 
 @given(st.lists(FIELDS.map(event) | OTHERS, min_size=1, max_size=20).map("\n".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_inverse_returns_every_line(text: str) -> None:
     short = go_test.compress(text)
     if short is not None:

@@ -179,7 +179,7 @@ def test_an_answer_that_breaks_off_ends_without_a_proper_end(
     name: str, shared_server: Server, upstream: Upstream
 ) -> None:
     script, sent = CUT_ANSWERS[name]
-    for target in TARGETS:
+    for target in TARGETS if ("hold", "go") not in script.steps else TARGETS[:1]:
         upstream.play(script)
         with Caller(shared_server.port) as caller:
             caller.write(request_bytes("POST", target, (), b'{"stream":true}'))
@@ -188,13 +188,15 @@ def test_an_answer_that_breaks_off_ends_without_a_proper_end(
             caller.finish(answer)
         assert (answer.status, answer.complete) == (200, False), target
         assert sent.startswith(answer.body), "only what the upstream said"
-    assert len(upstream.requests) == len(TARGETS)
+        if script.steps[-1] == ("close",):
+            assert answer.body == sent, "all that the upstream said"
 
 
-def test_what_came_before_a_clean_close_is_all_delivered(shared_server: Server, upstream: Upstream) -> None:
-    upstream.play(begin([EVENT] * 50, ("close",)))
-    answer = ask(shared_server.port, "POST", "/v1/messages", (), b'{"stream":true}')
-    assert (answer.body, answer.complete) == (EVENT * 50, False)
+def test_what_came_with_a_close_is_all_delivered(shared_server: Server, upstream: Upstream) -> None:
+    for _ in range(10):
+        upstream.play(Script((("send", head(200, (*SSE, CHUNKED)) + chunk(EVENT) * 50), ("close",))))
+        answer = ask(shared_server.port, "POST", "/v1/messages", (), b'{"stream":true}')
+        assert (answer.body, answer.complete) == (EVENT * 50, False)
 
 
 @pytest.mark.parametrize("split", [1, 2, len(EVENT)])

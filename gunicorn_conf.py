@@ -26,6 +26,7 @@ max_requests_jitter = limits.max_requests_jitter(settings)
 timeout = settings.worker_timeout_seconds
 graceful_timeout = limits.graceful_timeout_seconds(settings)
 keepalive = settings.keepalive_seconds
+worker_tmp_dir = limits.heartbeat_dir()
 
 loglevel = settings.log_level
 logger_class = LOGGERS[settings.log_format]
@@ -43,7 +44,7 @@ def when_ready(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    hooks.pre_fork(server)
+    hooks.pre_fork(server, worker)
 
 
 def post_fork(server: Any, worker: Any) -> None:

@@ -74,7 +74,7 @@ def kind_of(folder: str) -> str:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix not in (".py",):
+        if path.is_file():
             yield path.name, path
         elif (path / "in.txt").is_file():
             yield path.name, path / "in.txt"
@@ -144,12 +144,12 @@ NO_OUTPUTS = frozenset(("full-agent-trajectories", "wire-cassettes", "conversati
 KINDS = (
     Kind(READS, ("numbered",), 28, 28, 0),
     Kind("JSON", ("json-tool-results", "json"), 36, 65, 39.9),
-    Kind("logs", ("logs",), 25, 65, 11.3),
+    Kind("logs", ("logs", "log"), 25, 65, 11.3),
     Kind("search", ("search-results", "search", "paths"), 30, 40, 12.2),
     Kind("diffs", ("diffs", "diff"), 3, 20, 13.8),
-    Kind("tests and builds", ("test-output", "tests", "lint"), 15, 50, 14.8),
+    Kind("tests and builds", ("test-output", "tests", "lint", "build", "go-test"), 15, 50, 14.8),
     Kind("HTML", ("html", "markup"), 10, 75, 25.2),
-    Kind("CSV", ("csv",), 10, 70, 21.3),
+    Kind("CSV", ("csv", "delimited"), 10, 70, 21.3),
     Kind("code", ("code",), 0, 0, 0),
     Kind("prose", ("prose-markdown", "prose"), 0, 0, 0.8),
 )

@@ -15,7 +15,7 @@ from bench.processes import ROOT
 from proxy_pkg.config.load import load as load_settings
 from proxy_pkg.model import Level, Producer, Verdict
 from proxy_pkg.planning.policy import Rules, decide
-from proxy_pkg.tokens.count import count
+from proxy_pkg.tokens.count import count, load
 
 Decide = Callable[[str, Producer], Verdict]
 TIMED_RUNS = 2
@@ -44,13 +44,15 @@ class Measured(Struct, frozen=True):
 def rules() -> Rules:
     """What the server decides by if no setting is given."""
     settings = load_settings(environ={}).settings
-    return Rules(settings.compression_margin_percent, settings.compression_block_bytes_max)
+    return Rules(
+        settings.compression_margin_percent, settings.compression_block_bytes_max, settings.compression_references
+    )
 
 
 def decision(level: Level) -> Decide:
     """The decision function of the server at `level`. Raises KeyError for a level that it cannot take."""
     chosen = LEVELS[level]()
-    return lambda text, producer: decide(text, producer, chosen, count)
+    return lambda text, producer: decide(text, producer, chosen, load())
 
 
 def measure(block: Block, decide: Decide) -> Measured:

@@ -13,20 +13,22 @@ from typing import Any
 import msgspec
 
 from bench.compression_corpus import conversation_files
-from bench.compression_decode import STEPS, decode
+from bench.compression_references import Reader
 from bench.replay import CACHE_READ_PRICE, CACHE_WRITE_PRICE, Saving, shared_length, strings
-from proxy_pkg.planning.explain import explain_body
+from proxy_pkg.planning.draft import Memos, draw
 from proxy_pkg.planning.offload import Planner
+from proxy_pkg.planning.plan import settle
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.openai_chat import CHAT
-from proxy_pkg.tokens.count import count
+from proxy_pkg.tokens.count import count, load
 from proxy_pkg.wire.scan import split
 from proxy_pkg.wire.splice import splice
 
 MEMO_BYTES = 64 << 20
 DEADLINE_MS = 60_000
+NO_DEADLINE_NS = 1 << 62
 MESSAGE_FIELDS = ("role", "content", "tool_calls", "tool_call_id", "name")
 
 
@@ -87,21 +89,23 @@ def replayed(each: Recorded, rules: Rules) -> Replayed:
 
 
 def undecodable(body: bytes, protocol: Protocol, rules: Rules) -> Iterator[str]:
-    """What goes wrong where a text that a compressor wrote is turned back.
-
-    A text that refers to an earlier one of the request cannot be turned back by itself, and is not looked at.
-    """
-    for span in explain_body(body, protocol, rules, count).spans:
-        if all(name in STEPS for name in span.verdict.compressor.split("+")):
-            problem = decode(span.text, span.verdict).problem
-            if problem:
-                yield f"{span.tool} result at {span.start}: {problem}"
+    """What goes wrong where the texts of a request are turned back, in their order."""
+    assert protocol.conversation is not None
+    memos = Memos(MEMO_BYTES)
+    draft = draw(body, protocol.conversation, memos)
+    settle(draft, rules, load(), memos, NO_DEADLINE_NS)
+    reader = Reader()
+    for place in draft.places:
+        assert place.decided is not None
+        problem = reader.read(place.text.call, place.text.text, place.decided.verdict)
+        if problem:
+            yield f"{place.name}: {problem}"
 
 
 async def planned(bodies: Iterable[bytes], protocol: Protocol, rules: Rules) -> list[bytes]:
     """What goes upstream for each body."""
     assert protocol.conversation is not None
-    planner = Planner(rules, count, MEMO_BYTES, DEADLINE_MS)
+    planner = Planner(rules, load(), MEMO_BYTES, DEADLINE_MS)
     try:
         return [splice(body, (await planner.plan(body, protocol.conversation)).replacements) for body in bodies]
     finally:

@@ -17,7 +17,7 @@ from proxy_pkg.model import Producer
 from proxy_pkg.tokens.count import count
 
 POSITIONS = 5
-ONE_BY_ONE_BYTES_MAX = 24 << 10
+ONE_BY_ONE_BYTES_MAX = 48 << 10
 """In a larger block the facts of one class are planted together, which costs one run instead of POSITIONS."""
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 OURS = "ours"

@@ -9,6 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from bench.compression_corpus import READS
+from tests.compressors.inverse_tables import json_values
+from tests.compressors.screen import seen
 
 FACTS_MAX = 120
 SHINGLE_WORDS = 7
@@ -49,14 +51,26 @@ class View:
     def shows(self, fact: Fact) -> bool:
         """Whether a reader finds the fact."""
         if not isinstance(self._value, str):
-            among = self._records if len(fact.parts) > 1 else [self._leaves]
-            return any(leaves_of_one.issuperset(fact.parts) for leaves_of_one in among)
+            return self._has_values(fact)
+        if any(char in part for part in fact.parts for char in "\x1b\r\b"):
+            fact = Fact(tuple(map(seen, fact.parts)), fact.lines)
         squeezed = [" ".join(part.split()) for part in fact.parts]
         if fact.lines == 0:
             return all(_within(part, self._squeezed) for part in squeezed)
         if len(squeezed) == 1 and squeezed[0] in self._lines:
             return True
         return any(all(_within(part, near) for part in fact.parts) for near in self._near(fact))
+
+    def _has_values(self, fact: Fact) -> bool:
+        if len(fact.parts) > 1:
+            return any(record.issuperset(fact.parts) for record in self._records)
+        try:
+            meant = json_values(fact.parts[0])
+        except ValueError:
+            meant = None
+        if isinstance(meant, dict | list):  # a line that is a record by itself
+            return any(record == meant for record in records(self._value))
+        return fact.parts[0] in self._leaves
 
     def _near(self, fact: Fact) -> Iterator[str]:
         """The lines around each place where the first part stands."""
@@ -85,11 +99,11 @@ def _within(part: str, text: str) -> bool:
 
 
 def records(value: Any) -> Iterator[Any]:
-    """The elements of all arrays in a value."""
+    """The elements of all arrays in a value; records one a line count as an array."""
     pending = [value]
     while pending:
         inside = pending.pop()
-        if isinstance(inside, list):
+        if isinstance(inside, list | tuple):
             yield from inside
             pending += inside
         elif isinstance(inside, dict):
@@ -103,7 +117,7 @@ def leaves(value: Any) -> Iterator[str]:
         inside = pending.pop()
         if isinstance(inside, dict):
             pending += inside.values()
-        elif isinstance(inside, list):
+        elif isinstance(inside, list | tuple):
             pending += inside
         else:
             yield str(inside)

@@ -77,10 +77,17 @@ class Replacement(Struct, frozen=True):
 
 
 class Upstream(Struct, frozen=True):
-    """A place that requests are relayed to. `origin` is scheme://host[:port][/path], without a slash at its end."""
+    """A place that requests are relayed to, as the settings name it.
+
+    `url` is scheme://host[:port][/path], without a slash at its end. `api` is anthropic, openai or gemini: it shapes
+    errors where the path does not say more. Conversations of this API whose model fits one of the patterns in
+    `models` (`*` and `?` as in file names) go here too, without the prefix `/u/NAME`.
+    """
 
     name: str
-    origin: str
+    url: str
+    api: str
+    models: tuple[str, ...] = ()
 
 
 class Head(Struct, frozen=True):

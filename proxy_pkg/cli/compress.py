@@ -71,12 +71,12 @@ def _producer(tool: str, command: str) -> Producer:
 
 
 def _explain(data: bytes, producer: Producer, raw: bool, protocol_name: str, rules: Rules) -> Explanation:
-    count = load().count
+    tokens = load()
     protocol = PROTOCOLS.get(protocol_name) or (None if raw or producer.name else protocol_of(data))
     if protocol is None:
-        return explain_text(data.decode("utf-8", "surrogateescape"), producer, rules, count)
+        return explain_text(data.decode("utf-8", "surrogateescape"), producer, rules, tokens)
     try:
-        return explain_body(data, protocol, rules, count)
+        return explain_body(data, protocol, rules, tokens)
     except ScanError as error:
         fail((f"as {protocol.name} the body goes through as it came: {error}",))
 

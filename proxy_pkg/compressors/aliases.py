@@ -26,6 +26,7 @@ SAVED_TOKENS_MIN = 32
 _QUOTED = re.compile(rf'"[^"\n]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}"')
 _WORD = re.compile(rf"[^\s\"'(),;\[\]{{}}<>=&]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}")
 _FIELD = re.compile(rf"(?<=\t)[^\t\n]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}(?=[\t\n])")
+_LETTER = re.compile(r"[^\W\d_]")
 _PROSE = re.compile(rf"(?<!\S)[^\s0-9\"][^0-9\n\"]{{{PHRASE_CHARS_MIN},{PHRASE_CHARS_MAX}}}(?!\S)")
 
 
@@ -98,7 +99,7 @@ def _phrases(body: str) -> list[str]:
     scores = {
         phrase: _saved(phrase, int(count * share))
         for phrase, count in counts.items()
-        if count > 2 and count * share * len(phrase) > SAVED_TOKENS_MIN * 3
+        if count > 2 and count * share * len(phrase) > SAVED_TOKENS_MIN * 3 and _LETTER.search(phrase)
     }
     best = sorted((phrase for phrase in scores if scores[phrase] >= SAVED_TOKENS_MIN), key=lambda p: (-scores[p], p))
     return best[:CANDIDATES_MAX]
@@ -106,7 +107,7 @@ def _phrases(body: str) -> list[str]:
 
 def _candidates(piece: str) -> dict[str, int]:
     """Return whole words, folders, quoted strings, fields and runs of words, and how often each was seen."""
-    words = Counter(_WORD.findall(piece))
+    words = Counter(word.rstrip("-") for word in _WORD.findall(piece))
     found = dict(words)
     for word, count in words.items():
         folder = word[: word.rfind("/") + 1]

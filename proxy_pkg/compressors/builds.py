@@ -5,7 +5,7 @@ Lines that tell of a failure stay word for word, and so do those beside them.
 
 import re
 
-from proxy_pkg.compressors import pytest_column
+from proxy_pkg.compressors import go_runs, pytest_column
 from proxy_pkg.compressors.alerts import failures
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.folding import SAMPLE_CHARS_MAX, Folding, folded, is_folded
@@ -50,9 +50,13 @@ def looks_like(sample: str) -> str:
 
 def compress(text: str) -> str | None:
     """Return `text` shorter, None where it is no test run or build, in our form already, or nothing is saved."""
-    if text.startswith(pytest_column.HEADER) or is_folded(text) or not looks_like(text[:SAMPLE_CHARS_MAX]):
+    if (
+        text.startswith((pytest_column.HEADER, go_runs.HEADER))
+        or is_folded(text)
+        or not looks_like(text[:SAMPLE_CHARS_MAX])
+    ):
         return None
-    result = pytest_column.left_out(text) or text
+    result = pytest_column.left_out(text) or go_runs.left_out(text) or text
     result = folded(result, _FOLDING) or result
     return result if len(result) < len(text) else None
 

@@ -42,7 +42,23 @@ class Column:
     `absent` is what an empty cell becomes where empty means something else, None if it has to stay empty.
     """
 
-    __slots__ = ("absent", "cells", "changes", "fallback", "form", "heads", "hole", "is_named", "is_shown", "is_text", "name", "plain", "rests", "spell", "words")
+    __slots__ = (
+        "absent",
+        "cells",
+        "changes",
+        "fallback",
+        "form",
+        "heads",
+        "hole",
+        "is_named",
+        "is_shown",
+        "is_text",
+        "name",
+        "plain",
+        "rests",
+        "spell",
+        "words",
+    )
 
     def __init__(
         self,
@@ -66,7 +82,7 @@ class Column:
         self.form = ""
         self.fallback = ""
         self.heads: list[str] = []
-        self.changes = sum(map(ne, cells, islice(cells, 1, None)))
+        self.changes: int = sum(map(ne, cells, islice(cells, 1, None)))
         self.is_shown = True
         self.is_named = False
 
@@ -100,10 +116,12 @@ def weight(cells: list[str]) -> int:
     return sum(map(len, cells)) + SEPARATOR_WEIGHT * (len(cells) - cells.count(""))
 
 
-def form(parts: Iterable[str | Column]) -> str:
-    """Return the form of literals and the columns between them, empty if a literal has a brace in it."""
-    parts = list(parts)
-    if any(("{" in part or "}" in part) and part not in (OWN, HEAD) for part in parts if isinstance(part, str)):
-        return ""
-    text = "".join(part if isinstance(part, str) else f"{{{part.name}}}" for part in parts)
+def form(parts: Iterable[str | Column | None]) -> str:
+    """Return the form of literals, the columns between them and None for the cell; empty if a literal has a brace."""
+    written = []
+    for part in parts:
+        if isinstance(part, str) and ("{" in part or "}" in part):
+            return ""
+        written.append(part if isinstance(part, str) else f"{{{part.name}}}" if part else OWN)
+    text = "".join(written)
     return text if _BARE_FORM.fullmatch(text) and " or " not in text else "f" + encode_basestring(text)

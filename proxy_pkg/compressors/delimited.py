@@ -86,7 +86,7 @@ def _separator(lines: list[str]) -> str:
 def _rows(lines: list[str], separator: str) -> list[list[str]] | None:
     """Return the cells of `lines` as they are written, None if some line has more or fewer than the first."""
     mark = re.escape(separator)
-    cell = re.compile(rf'[ \t]*"(?:[^"]|"")*"[ \t]*(?={mark}|\Z)|(?![ \t]*")[^\n{mark}]*')
+    cell = re.compile(rf' *"(?:[^"]|"")*" *(?={mark}|\Z)|(?! *")[^\n{mark}]*')
     rows = [line.split(separator) if '"' not in line else _quoted_cells(line, separator, cell) for line in lines]
     width = len(rows[0])
     if any("\n" in line and '"' not in line for line in lines):

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from proxy_pkg.compressors import builds, delimited, diffs, go_test, hits, lint, logs, markup, paths
+from proxy_pkg.compressors import builds, delimited, diffs, go_test, hits, lint, logs, markup, paths, tree
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style
 from proxy_pkg.compressors.producers import numbers_lines, prints_file
 from proxy_pkg.model import Producer
@@ -37,6 +37,8 @@ class Kind(StrEnum):
     """Hits of grep, rg and their kin."""
     PATHS = "paths"
     """A list of paths."""
+    TREE = "tree"
+    """A tree drawn with lines."""
     DELIMITED = "delimited"
     """CSV, TSV and their kin."""
     GO_TEST = "go-test"
@@ -112,7 +114,8 @@ RECOGNISERS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.BUILD, builds.looks_like),
     (Kind.SEARCH, hits.looks_like),
     (Kind.PATHS, paths.looks_like),
-    (Kind.DELIMITED, delimited.looks_like),
+    (Kind.TREE, tree.looks_like),
     (Kind.LOG, logs.looks_like),
+    (Kind.DELIMITED, delimited.looks_like),
 )
 """The first that gives a reason names the kind; each sees no more than SAMPLE_CHARS_MAX characters of the text."""

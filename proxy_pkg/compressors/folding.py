@@ -1,5 +1,6 @@
 """How logs, test runs and lists of findings are written shorter: repeats, then shared beginnings, then long names."""
 
+import re
 from collections.abc import Callable
 from itertools import compress
 
@@ -9,6 +10,8 @@ from proxy_pkg.compressors import aliases, grouping, repeats
 from proxy_pkg.compressors.alerts import Flag
 
 SAMPLE_CHARS_MAX = 32_768
+
+_TABLE = re.compile(r"\[[0-9]+ (?:\w+ )?rows: ")
 
 
 class Folding(Struct, frozen=True):
@@ -25,8 +28,8 @@ class Folding(Struct, frozen=True):
 
 
 def is_folded(text: str) -> bool:
-    """Tell whether `text` is, or looks like, a text that was written shorter already."""
-    return text.startswith((aliases.HEADER, grouping.HEADER)) or repeats.has_marks(text)
+    """Tell whether `text` is, or looks like, a text that was written shorter already, here or as a table."""
+    return text.startswith((aliases.HEADER, grouping.HEADER)) or bool(_TABLE.match(text)) or repeats.has_marks(text)
 
 
 def folded(text: str, folding: Folding) -> str | None:

@@ -34,6 +34,8 @@ HEADING_TOKENS = 5
 """What a heading costs beside its text, the end of the group included."""
 
 MARK = "…"
+MARKS = (" [the ", " [block ")
+"""How lines begin that stand for repeated ones: they end no group."""
 
 _HEADING = re.compile(r"^\[.*…", re.MULTILINE)
 _CUT = re.compile(r".*[\s:/,;|\])>]", re.DOTALL)
@@ -99,7 +101,7 @@ def _groups(lines: list[str], fixed: bytearray, cut: Cut) -> list[Group]:
     start = 0
     for group in (*outer, None):
         end = group.start if group else len(lines)
-        left = [n for n in range(start, end) if lines[n]]
+        left = [n for n in range(start, end) if lines[n] and not lines[n].startswith(MARKS)]
         if sum(lines[n][0].isspace() for n in left) >= INDENTED_LINES_MIN:
             groups += _found(lines, fixed, left, cut)
         if group:

@@ -143,12 +143,12 @@ class Writer:
         covers = frozenset(names).issuperset
         is_flat = [type(value) is dict and bool(value) and covers(value) for value in values]
         rest = [_MISSING if each else value for value, each in zip(values, is_flat, strict=True)]
-        columns = []
-        if any(value is not _MISSING for value in rest):
-            columns = [self._column(_path_name(path), rest, depth)]
+        columns = [self._column(_path_name(path), rest, depth)] if _has_any(rest) else []
         objects = [value if each else {} for value, each in zip(values, is_flat, strict=True)]
         for name in names:
-            columns += self._columns((*path, name), _values(objects, name), depth - 1, flat - 1)
+            inner = _values(objects, name)
+            if _has_any(inner):
+                columns += self._columns((*path, name), inner, depth - 1, flat - 1)
         return columns
 
     def _column(self, name: str, values: list[Any], depth: int) -> Column:
@@ -168,6 +168,10 @@ class Writer:
         if value is _MISSING:
             return ""
         return self.write(value, depth - 1) if type(value) is dict or type(value) is list else cell(value)
+
+
+def _has_any(values: list[Any]) -> bool:
+    return any(value is not _MISSING for value in values)
 
 
 def _values(rows: list[dict[str, Any]], name: str) -> list[Any]:

@@ -13,11 +13,12 @@ from proxy_pkg.model import Grade
 LINES_MIN = 4
 LINES_MAX = 100
 """So many lines are looked at."""
+TABLE_LINES_MAX = 20
 SHARE_MIN = 0.4
 """So much of the sample's lines must look logged, or lie in a stack trace."""
 
 _STAMPED = re.compile(
-    r"""(?!\{)[^\n]{0,48}?(?:
+    r"""(?!\{|[-dlbcps][-rwxsStT]{9})[^\n]{0,48}?(?:
         \d{4}[-/.]\d\d[-/.]\d\d[T\ :_]\ ?\d\d:?\d\d    # 2024-05-01 10:00, 2024/05/01T1000
         |\d\d[-/.]\d\d[-/.](?:\d\d){1,2}[\ T,-]{1,2}\d\d:\d\d
         |\d\d-\d\d\ \d\d:\d\d:\d\d\.\d{3}              # Android
@@ -34,7 +35,8 @@ _STAMPED = re.compile(
     re.VERBOSE,
 )
 _FRAME = re.compile(
-    r"[^\S\n]*(?:at [\w.$<>/@ -]+[(:]|File \"[^\"\n]+\", line \d|#\d+ |\d+: (?:0x[0-9a-f]+ - )?[\w<]|\.\.\. \d+ more)"
+    r"[^\S\n]*(?:at [\w.$<>/@ -]+[(:]|File \"[^\"\n]+\", line \d|#\d+ "
+    r"|\d+: (?:0x[0-9a-f]+ - )?[\w<&*']+(?: as [\w:]+>)?::|\.\.\. \d+ more)"
     r"|(?:Caused by: |Traceback \(|goroutine \d+ \[|\[stacktrace\]|thread '|Exception in thread )"
 )
 
@@ -46,6 +48,8 @@ def looks_like(sample: str) -> str:
     lines = [line for line in sample.split("\n", LINES_MAX)[:LINES_MAX] if line.strip()]
     if len(lines) < LINES_MIN:
         return ""
+    if _is_table(lines):
+        return ""
     stamped = sum(map(bool, map(_STAMPED.match, lines)))
     if stamped >= LINES_MIN and stamped >= SHARE_MIN * len(lines):
         return f"{stamped} of the first {len(lines)} lines begin with a time or level"
@@ -53,6 +57,14 @@ def looks_like(sample: str) -> str:
     if frames >= LINES_MIN and frames + stamped >= SHARE_MIN * len(lines):
         return f"{frames} of the first {len(lines)} lines are stack frames"
     return ""
+
+
+def _is_table(lines: list[str]) -> bool:
+    """Tell whether `lines` are rows below the names of their columns."""
+    names, *rows = (line.strip() for line in lines[:TABLE_LINES_MAX])
+    if _STAMPED.match(names) or _FRAME.match(names):
+        return False
+    return any(mark in names and {row.count(mark) for row in rows} == {names.count(mark)} for mark in ",;\t")
 
 
 def opens_with_bracket(sample: str) -> str:

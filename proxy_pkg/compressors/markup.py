@@ -168,7 +168,7 @@ class Writer:
         stop = end.end() if end else len(self._text)
         comment = self._text[self._at : stop]
         ready = run if self._pre_depth else run.rstrip(_BLANKS)
-        if self._is_html and comment in self._comments and run[-1:] in _AFTER_TEXT:
+        if self._is_html and comment in self._comments and self._written_text(run)[-1:] in _AFTER_TEXT:
             self._out.append(self._written_text(ready))
             self._at, self._run = stop, _WHITE.sub(_narrow, run[len(ready) :])
             return

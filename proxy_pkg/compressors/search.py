@@ -9,8 +9,9 @@
 Below `== path` a line begins with its number and `:` for a hit or `-` for context, as it came. A context line
 right below line n is line n + 1 and stands without number and mark, but for every tenth, the last of all, and
 those whose text could be misread. Where the tool printed no numbers, lines below `== path` stand as they are,
-or, as the header then says, behind the `:` or `-` that told hit from context. `--` are the tool's own separators. Text
-of no file stands before the first `== path` or below a bare `==`. Blank lines at the end stay.
+or, where there is context or something to misread, behind the `:` or `-` that told hit from context. `--` are the
+tool's own separators. Text of no file stands before the first `== path` or below a bare `==`. Blank lines at the end
+stay.
 
 Further words in the header: `blank lines between` says that the tool wrote each path on its own line, a blank
 line before all but the first line of the text; `lines without a colon had paths below X` that some client shortened
@@ -45,7 +46,10 @@ def compress(text: str) -> str | None:
     hits = read(body.split("\n"))
     if hits is None or _is_forged(hits):
         return None
-    result = _write(hits) + text[len(body) :]
+    result = _write(hits)
+    if result.endswith("\n"):
+        return None  # an empty hit is last, and could not be told from the blank lines at the end
+    result += text[len(body) :]
     return result if len(result) < len(text) else None
 
 
@@ -55,7 +59,7 @@ def _is_forged(hits: Hits) -> bool:
         if isinstance(item, str):
             if _FORGED.match(item):
                 return True
-        elif not item.number and _FORGED.match(item.text):
+        elif not item.number and item.mark + item.text == "--":
             return True
     return False
 
@@ -63,7 +67,7 @@ def _is_forged(hits: Hits) -> bool:
 def _write(hits: Hits) -> str:
     found = [item for item in hits.items if isinstance(item, Line)]
     prefix = shared_folder({item.path for item in found}, "/\\")
-    marked = any(item.mark == "-" and not item.number for item in found)
+    marked = any(not item.number and (item.mark == "-" or _STRUCTURE.match(item.text)) for item in found)
     body, counted = _below_paths(hits, len(prefix), marked)
     return "\n".join((_header(hits, prefix, marked, counted), *body))
 

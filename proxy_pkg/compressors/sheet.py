@@ -5,6 +5,7 @@ that many rows have. Columns whose values come in runs move into lines that begi
 the rows below them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice, pairwise
@@ -28,6 +29,7 @@ GROUP_ROWS_MIN = 3
 ROWS_MIN = 6
 """A table of fewer rows has no such lines."""
 CUT_MARKS = "/ -:._"
+_CUT = re.compile(r"[/ :._-]|(?<=[0-9])T(?=[0-9])")
 CUT_SHARE = 4
 """Words are cut in two where that saves one in so many of their characters, or more."""
 CUTS_MAX = 8
@@ -226,8 +228,8 @@ def _cuts(words: list[str]) -> Iterator[tuple[list[str], str, list[str]]]:
     """Yield the words cut in two between words, where the first parts come in runs, and what stands at each cut."""
     sample = words[:SAMPLED]
     if len(set(map(len, words))) == 1:
-        for at in [at for at, char in enumerate(words[0][:-1]) if char in CUT_MARKS][-CUTS_MAX:]:
-            mark = words[0][at]
+        for found in [*_CUT.finditer(words[0], 0, len(words[0]) - 1)][-CUTS_MAX:]:
+            at, mark = found.start(), found[0]
             if _come_in_runs([word[:at] for word in sample]) and all(word[at] == mark for word in words):
                 yield [word[:at] for word in words], mark, [word[at + 1 :] for word in words]
         return

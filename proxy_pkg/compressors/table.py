@@ -16,6 +16,7 @@ from proxy_pkg.compressors.numbered import NUMBERED
 from proxy_pkg.compressors.paths import PATHS
 from proxy_pkg.compressors.search import SEARCH
 from proxy_pkg.compressors.terminal import TERMINAL
+from proxy_pkg.compressors.tree import TREE
 from proxy_pkg.model import Grade
 
 
@@ -43,11 +44,12 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
     Kind.NUMBERED: (NUMBERED,),
     Kind.FILE: (),
     Kind.JSON: (JSON_TABLE,),
-    Kind.TERMINAL: (TERMINAL, JSON_TABLE, DIFF, LINT, SEARCH, PATHS, DELIMITED, BUILD, LOGS),
+    Kind.TERMINAL: (TERMINAL, JSON_TABLE, DIFF, LINT, SEARCH, PATHS, BUILD, LOGS, DELIMITED),
     Kind.DIFF: (DIFF,),
     Kind.MARKUP: (MARKUP,),
     Kind.SEARCH: (SEARCH,),
     Kind.PATHS: (PATHS,),
+    Kind.TREE: (TREE,),
     Kind.DELIMITED: (DELIMITED,),
     Kind.GO_TEST: (GO_TEST, JSON_TABLE),
     Kind.LINT: (LINT,),

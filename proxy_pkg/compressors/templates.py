@@ -12,7 +12,7 @@ from itertools import repeat
 from operator import contains, eq
 from os.path import commonprefix
 
-from proxy_pkg.compressors.columns import BARE_NAME, OWN, Column, form
+from proxy_pkg.compressors.columns import BARE_NAME, Column, form
 
 COLUMNS_MAX = 64
 """Of a wider table, only the first columns take part."""
@@ -59,7 +59,7 @@ def share(column: Column) -> None:
         head, tail = _alike(words)
         both = len(head) + len(tail)
         if both >= ALIKE_CHARS_MIN and (both >= ALIKE_CHARS or both * len(words) * ALIKE_SHARE >= sum(map(len, words))):
-            _rewrite(column, column.words, [head, OWN, tail])
+            _rewrite(column, column.words, [head, None, tail])
 
 
 def _make_one(target: Column, sources: list[Column]) -> None:
@@ -72,7 +72,7 @@ def _make_one(target: Column, sources: list[Column]) -> None:
         parts = _taken_apart(target.words[probe], sources, probe)
         if len(parts) > 1 or isinstance(parts[0], Column):
             alike = sum(_made(parts, row) == target.words[row] for row in probes)
-            if alike * 2 > PROBES and _whole(target, parts, len(rows)):
+            if alike * 2 > PROBES and _whole(target, parts):
                 return
     if len(rows) == len(target.words):
         _partly(target, sources, probes)
@@ -99,10 +99,11 @@ def _all_made(parts: list[Part], rows: int) -> Iterator[str]:
     return map("".join, zip(*(repeat(part, rows) if isinstance(part, str) else part.words for part in parts)))
 
 
-def _whole(target: Column, parts: list[Part], words: int) -> bool:
+def _whole(target: Column, parts: list[Part]) -> bool:
     """Let `target` be made of `parts`, where that holds for all or most of its rows."""
     text = form(parts)
     same = list(map(eq, _all_made(parts, len(target.cells)), target.words))
+    words = len(target.cells) - (0 if target.hole is None else target.cells.count(target.hole))
     exceptions = words - sum(same)
     if not text or exceptions * EXCEPTIONS_SHARE > words:
         return False
@@ -132,19 +133,19 @@ def _partly(target: Column, sources: list[Column], probes: list[int]) -> None:
         before, after = [cut[0] for cut in cuts], [cut[2] for cut in cuts]
         if after.count(after[0]) == len(after):
             head, tail = _alike(before)
-            done = _rewrite(target, before, [head, OWN, tail, source, after[0]])
+            done = _rewrite(target, before, [head, None, tail, source, after[0]])
         elif before.count(before[0]) == len(before):
             head, tail = _alike(after)
-            done = _rewrite(target, after, [before[0], source, head, OWN, tail])
+            done = _rewrite(target, after, [before[0], source, head, None, tail])
         else:
             continue
         if done:
             return
 
 
-def _rewrite(column: Column, words: list[str], parts: list[Part]) -> bool:
-    """Let the cells of `column` be `words` without the literals around {} in `parts`."""
-    at = parts.index(OWN)
+def _rewrite(column: Column, words: list[str], parts: list[Part | None]) -> bool:
+    """Let the cells of `column` be `words` without the literals around the cell in `parts`."""
+    at = parts.index(None)
     head, tail = parts[at - 1], parts[at + 1]
     text = form(parts)
     if not text or not isinstance(head, str) or not isinstance(tail, str):
@@ -161,6 +162,6 @@ def _alike(words: list[str]) -> tuple[str, str]:
     if len({word[-1:] for word in words[:: len(words) // PROBES + 1]}) > 1:
         return words[0][:start], ""
     room = min(map(len, words)) - start
-    backwards = [word[:-room - 1:-1] for word in words] if room else [""]
+    backwards = [word[: -room - 1 : -1] for word in words] if room else [""]
     tail = _TAIL.search(commonprefix([min(backwards), max(backwards)])[::-1])
     return words[0][:start], tail[0] if tail else ""

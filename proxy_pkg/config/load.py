@@ -118,6 +118,11 @@ def socket_passed(environ: Mapping[str, str] | None = None) -> bool:
     return names.get("LISTEN_PID") == str(os.getpid()) and names.get("LISTEN_FDS", "0") not in ("", "0")
 
 
+def take_notify_socket() -> str:
+    """Where a service manager listens (sd_notify(3)), or nothing. Nobody else in this process will find it after."""
+    return os.environ.pop("NOTIFY_SOCKET", "")
+
+
 def _usable(examined: Examined) -> Loaded:
     if examined.problems:
         raise SettingsError(examined.problems)

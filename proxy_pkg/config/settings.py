@@ -10,9 +10,9 @@ from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hin
 
 from msgspec import Struct, structs
 
-from proxy_pkg.model import Level
+from proxy_pkg.model import Level, Upstream
 
-Scalar = str | int | float | bool
+Scalar = str | int | float | bool | tuple[Upstream, ...]
 """What a setting's value can be before it becomes a field of Settings."""
 
 KIB: Final = 1024
@@ -133,6 +133,39 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ]
 
+    vertex_target_api_url: Annotated[
+        str,
+        _target("", "VERTEX_TARGET_API_URL", "Origin for Vertex AI paths (`/v1/projects/…`); empty refuses them."),
+    ]
+    bedrock_target_api_url: Annotated[
+        str,
+        _target(
+            "",
+            "BEDROCK_TARGET_API_URL",
+            "Gateway for Bedrock paths (`/model/…`), which signs requests anew; empty refuses them.",
+        ),
+    ]
+    chatgpt_target_api_url: Annotated[
+        str,
+        _target(
+            "https://chatgpt.com",
+            "CHATGPT_TARGET_API_URL",
+            "Origin for `/backend-api/…`, which Codex uses when signed in with ChatGPT.",
+        ),
+    ]
+    code_assist_target_api_url: Annotated[
+        str,
+        _target(
+            "https://cloudcode-pa.googleapis.com",
+            "CODE_ASSIST_TARGET_API_URL",
+            "Origin for `/v1internal:…`, which Gemini CLI uses when signed in with Google.",
+        ),
+    ]
+    upstreams: Annotated[
+        tuple[Upstream, ...],
+        Row(default=(), kind="upstreams", help="More places to relay to, by name; see below."),
+    ]
+
     # What is compressed
     compression: Annotated[
         Level,
@@ -144,7 +177,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compression_margin_percent: Annotated[
         int,
         Row(
-            default=5,
+            default=3,
             minimum=0,
             maximum=90,
             unit="percent",
@@ -159,7 +192,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ]
     compression_block_bytes_max: Annotated[
-        int, _size(MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
+        int, _size(2 * MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
     ]
     compression_deadline_ms: Annotated[
         int,
@@ -194,6 +227,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     worker_timeout_seconds: Annotated[
         int, _seconds(30, "A worker that gives no sign of life for so long is replaced.", minimum=2)
+    ]
+
+    # What is asked for again
+    retry_attempts_max: Annotated[
+        int,
+        _count(
+            0,
+            "How often a conversation that an upstream refuses as too busy (429, 529) is sent again; 0 never.",
+            unit="retries",
+            minimum=0,
+            maximum=10,
+        ),
+    ]
+    retry_delay_seconds_max: Annotated[
+        float,
+        _seconds(10, "Longest wait before a retry; an upstream that asks for a longer one is not asked again."),
     ]
 
     # Size limits
@@ -259,7 +308,7 @@ def _complete(name: str, annotation: object) -> Row:
         choices = get_args(kind)
     else:
         choices = tuple(level.value for level in Level) if kind is Level else ()
-    by_type = {bool: "boolean", int: "integer", float: "number", str: "text"}
+    by_type: dict[object, str] = {bool: "boolean", int: "integer", float: "number", str: "text"}
     return structs.replace(
         row,
         name=name,

@@ -84,7 +84,7 @@ class Draft(Struct):
     """A body's texts in order, those not yet decided, and why items were left unread."""
 
     body: bytes
-    items_key: str
+    items_path: tuple[str, ...]
     head_forgets: bool
     """What stands before the items tells the API to drop old results."""
     places: list[Place] = []
@@ -127,13 +127,13 @@ def draw(body: bytes, conversation: Conversation, memos: Memos, earlier: Calls =
     `earlier` are tool calls, by id, that were made before the body's own first item.
     """
     # With earlier calls the same bytes may mean other tools, so such a body is neither looked up nor remembered.
-    known = None if earlier else memos.prefixes.longest(body, conversation.items)
+    known = None if earlier else memos.prefixes.longest(body, conversation.path)
     if known is not None:
         draft = _read_on(body, conversation, memos, known)
         if draft.may_refer == known.may_refer:
             return draft
-    offset, parts = split(body, conversation.items)
-    draft = Draft(body, conversation.items, _has(conversation.forgetting, body[:offset]))
+    offset, parts = split(body, *conversation.path)
+    draft = Draft(body, conversation.path, _has(conversation.forgetting, body[:offset]))
     _read_parts(draft, offset, parts, conversation, memos, earlier)
     if earlier:
         draft.marks.clear()
@@ -150,7 +150,7 @@ def remember(draft: Draft, memos: Memos) -> None:
     offset, places, doubts, calls = draft.marks[-1 - _ITEMS_THAT_CHANGE]
     memos.prefixes.remember(
         Prefix(
-            items_key=draft.items_key,
+            items_path=draft.items_path,
             data=draft.body[:offset],
             head_forgets=draft.head_forgets,
             may_refer=draft.may_refer,
@@ -163,10 +163,10 @@ def remember(draft: Draft, memos: Memos) -> None:
 
 
 def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefix[Place]) -> Draft:
-    offset, parts = _split_rest(body, len(known.data), conversation.items)
+    offset, parts = _split_rest(body, len(known.data), conversation.path)
     draft = Draft(
         body=body,
-        items_key=conversation.items,
+        items_path=conversation.path,
         head_forgets=known.head_forgets,
         places=list(known.places),
         doubts=list(known.doubts),
@@ -196,13 +196,13 @@ def _has(signs: tuple[bytes, ...], data: bytes) -> bool:
     return any(sign in data for sign in signs)
 
 
-def _split_rest(body: bytes, offset: int, key: str) -> tuple[int, list[bytes]]:
+def _split_rest(body: bytes, offset: int, path: tuple[str, ...]) -> tuple[int, list[bytes]]:
     """Split what follows the item that ends at `offset`, as if an array began there.
 
     The parts keep their comma and blanks, as those of a whole body do.
     """
-    opening = b'{"%s":[{}' % key.encode()
-    _, parts = split(opening + body[offset:], key)
+    opening = b"".join(b'{"%s":' % key.encode() for key in path) + b"[{}"
+    _, parts = split(opening + body[offset:], *path)
     return offset, parts[1:]
 
 

@@ -9,7 +9,7 @@ from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Producer, Verdict
 from proxy_pkg.planning.draft import Draft, Memos, draw
 from proxy_pkg.planning.plan import compose, settle
-from proxy_pkg.planning.policy import Count, Rules, decide
+from proxy_pkg.planning.policy import Rules, Tokens, decide
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Protocol
@@ -45,19 +45,19 @@ class Explanation(Struct, frozen=True):
     sent: bytes
 
 
-def explain_text(text: str, producer: Producer, rules: Rules, count: Count) -> Explanation:
+def explain_text(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Explanation:
     """Explain a tool's output as the result of `producer`."""
-    span = _explained(0, len(text), text, producer, decide(text, producer, rules, count))
+    span = _explained(0, len(text), text, producer, decide(text, producer, rules, tokens))
     sent = text if span.verdict.text is None else span.verdict.text
     return Explanation("", (span,), (), sent.encode("utf-8", "surrogateescape"))
 
 
-def explain_body(body: bytes, protocol: Protocol, rules: Rules, count: Count) -> Explanation:
+def explain_body(body: bytes, protocol: Protocol, rules: Rules, tokens: Tokens) -> Explanation:
     """Explain a request body. Raises ScanError where it cannot be cut."""
     assert protocol.conversation is not None
     memos = Memos(_MEMO_BYTES)
     draft = draw(body, protocol.conversation, memos)
-    settle(draft, rules, count, memos, _NO_DEADLINE_NS)
+    settle(draft, rules, tokens, memos, _NO_DEADLINE_NS)
     plan = compose(draft)
     return Explanation(protocol.name, tuple(_spans(draft)), plan.doubts, splice(body, plan.replacements))
 

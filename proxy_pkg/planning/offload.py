@@ -9,7 +9,7 @@ from typing import TypeVar
 from proxy_pkg.planning.draft import NO_CALLS, Calls, Draft, Memos, draw, remember
 from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.plan import Plan, Ways, compose, settle
-from proxy_pkg.planning.policy import Count, Rules
+from proxy_pkg.planning.policy import Rules, Tokens
 from proxy_pkg.protocols.grammar import Conversation
 
 Result = TypeVar("Result")
@@ -27,11 +27,11 @@ class Planner:
     """Makes plans for one worker. Holds its memo and one thread; close it when the worker ends."""
 
     def __init__(
-        self, rules: Rules, count: Count, memo_bytes_max: int, deadline_ms: int, ways: Ways | None = None
+        self, rules: Rules, tokens: Tokens, memo_bytes_max: int, deadline_ms: int, ways: Ways | None = None
     ) -> None:
         self._ways = ways
         self._rules = rules
-        self._count = count
+        self._tokens = tokens
         self._memos = Memos(memo_bytes_max)
         self._deadline_ns = deadline_ms * 1_000_000
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
@@ -64,7 +64,7 @@ class Planner:
             raise
 
     def _decide(self, draft: Draft, deadline_ns: int) -> None:
-        settle(draft, self._rules, self._count, self._memos, deadline_ns, self._ways)
+        settle(draft, self._rules, self._tokens, self._memos, deadline_ns, self._ways)
 
     async def elsewhere(self, work: Callable[[], Result]) -> Result:
         """Do `work` on the planner's thread, in turn with its other work."""

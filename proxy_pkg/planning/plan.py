@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from proxy_pkg.model import Replacement, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Memos, Place
-from proxy_pkg.planning.policy import Count, Rules, decide
+from proxy_pkg.planning.policy import Rules, Tokens, decide
 from proxy_pkg.planning.refer import refer
 from proxy_pkg.planning.rewrite import literal
 
@@ -42,7 +42,9 @@ class Plan(Struct, frozen=True):
         return sum(verdict.tokens_after for verdict in self.verdicts)
 
 
-def settle(draft: Draft, rules: Rules, count: Count, memos: Memos, deadline_ns: int, ways: Ways | None = None) -> None:
+def settle(
+    draft: Draft, rules: Rules, tokens: Tokens, memos: Memos, deadline_ns: int, ways: Ways | None = None
+) -> None:
     """Decide what is pending. A text that is new to all workers when `deadline_ns` (monotonic) has passed is left
     alone, and stays so; one that was sent shorter before is made shorter again, however late it is.
     """
@@ -53,11 +55,11 @@ def settle(draft: Draft, rules: Rules, count: Count, memos: Memos, deadline_ns: 
         key = (text, place.producer.name, repr(place.producer.arguments))
         decided = memos.verdicts.get(key)
         if decided is None:
-            verdict = _decide(place, rules, count, deadline_ns, ways)
+            verdict = _decide(place, rules, tokens, deadline_ns, ways)
             decided = Decided(place.producer, verdict, literal(verdict))
             memos.verdicts.put(key, decided, len(text) + len(decided.literal or b""))
         place.settle(decided)
-    refer(draft, rules, count, memos)
+    refer(draft, rules, tokens, memos)
 
 
 def compose(draft: Draft) -> Plan:
@@ -75,7 +77,7 @@ def compose(draft: Draft) -> Plan:
     return Plan(tuple(replacements), tuple(verdicts), tuple(draft.doubts))
 
 
-def _decide(place: Place, rules: Rules, count: Count, deadline_ns: int, ways: Ways | None) -> Verdict:
+def _decide(place: Place, rules: Rules, tokens: Tokens, deadline_ns: int, ways: Ways | None) -> Verdict:
     text, producer = place.text.text, place.producer
     key = 0
     way: int | None = None
@@ -86,7 +88,7 @@ def _decide(place: Place, rules: Rules, count: Count, deadline_ns: int, ways: Wa
         way = LEFT_ALONE if ways is None else ways.first(key, LEFT_ALONE)
     if way == LEFT_ALONE:
         return Verdict("deadline")
-    verdict = decide(text, producer, rules, count)
+    verdict = decide(text, producer, rules, tokens)
     if verdict.text is not None and ways is not None and ways.first(key, SHORTENED) == LEFT_ALONE:
         return Verdict("deadline")
     return verdict

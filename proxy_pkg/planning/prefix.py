@@ -19,7 +19,7 @@ PlaceT = TypeVar("PlaceT")
 class Prefix(Struct, Generic[PlaceT], frozen=True):
     """The first bytes of a body, up to the end of an item, and what was read in them."""
 
-    items_key: str
+    items_path: tuple[str, ...]
     data: bytes
     head_forgets: bool
     may_refer: bool
@@ -46,13 +46,13 @@ class Prefixes(Generic[PlaceT]):
         self._entries: list[Prefix[PlaceT]] = []
         self._lock = Lock()
 
-    def longest(self, body: bytes, items_key: str) -> Prefix[PlaceT] | None:
+    def longest(self, body: bytes, items_path: tuple[str, ...]) -> Prefix[PlaceT] | None:
         """The longest known prefix of `body`. Looking costs what comparing bytes costs, up to where they differ."""
         best: Prefix[PlaceT] | None = None
         for entry in self._entries:
             if (
                 (best is None or len(entry.data) > len(best.data))
-                and entry.items_key == items_key
+                and entry.items_path == items_path
                 and body.startswith(entry.data)
             ):
                 best = entry

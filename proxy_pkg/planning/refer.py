@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from proxy_pkg.compressors.table import run_chain
 from proxy_pkg.model import Grade, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Memos, Place
-from proxy_pkg.planning.policy import Count, Rules
+from proxy_pkg.planning.policy import Rules, Tokens, weighed
 from proxy_pkg.planning.references import RUN_LINES_MIN, Lines, Run, Seen, may_refer, with_references
 from proxy_pkg.planning.rewrite import literal
 
@@ -13,7 +13,7 @@ NUMBERED = "numbered"
 _TOKENS_SAVED_MIN = 30
 
 
-def refer(draft: Draft, rules: Rules, count: Count, memos: Memos) -> None:
+def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
     """Let lines that stand in earlier texts become references, in the texts that are new since the known prefix.
 
     Pure: it looks at the texts before each one and at nothing else. The draft must be settled.
@@ -30,7 +30,7 @@ def refer(draft: Draft, rules: Rules, count: Count, memos: Memos) -> None:
         if lines is not None and number >= draft.known and may_refer(place.text.text):
             runs = seen.find(lines)
             if runs:
-                decided = place.decided = _referring(draft, place, lines, runs, seen, rules, count, memos)
+                decided = place.decided = _referring(draft, place, lines, runs, seen, rules, tokens, memos)
         # A result without an id of its own could not be named.
         seen.add(lines if place.text.call and place.index == 0 else None, decided.runs)
     draft.seen = seen
@@ -53,7 +53,7 @@ def _referring(
     runs: Sequence[Run],
     seen: Seen,
     rules: Rules,
-    count: Count,
+    tokens: Tokens,
     memos: Memos,
 ) -> Decided:
     """What to send for a text with references in it; what was decided without them, if that is not clearly more."""
@@ -64,18 +64,17 @@ def _referring(
     key = (text, alone.verdict.kind, tuple(runs), tuple(names.items()))
     decided = memos.verdicts.get(key)
     if decided is None:
-        verdict = _verdict(text, alone.verdict, with_references(lines, runs, seen, names), rules, count)
+        verdict = _verdict(text, alone.verdict, with_references(lines, runs, seen, names), rules, tokens)
         decided = alone if verdict is None else Decided(place.producer, verdict, literal(verdict), tuple(runs))
         memos.verdicts.put(key, decided, len(text) + len(decided.literal or b""))
     return decided
 
 
-def _verdict(text: str, alone: Verdict, referring: str, rules: Rules, count: Count) -> Verdict | None:
+def _verdict(text: str, alone: Verdict, referring: str, rules: Rules, tokens: Tokens) -> Verdict | None:
     chained = run_chain(alone.kind, referring) if alone.kind == NUMBERED else None
     shorter = referring if chained is None else chained[0]
-    before = alone.tokens_before if alone.text is not None else count(text)
-    now = alone.tokens_after if alone.text is not None else before
-    after = count(shorter)
+    before, after = weighed(text, shorter, rules, tokens)
+    now = before if alone.text is None else alone.tokens_after
     if now - after < _TOKENS_SAVED_MIN or after * 100 > now * (100 - rules.margin_percent):
         return None
     return Verdict(

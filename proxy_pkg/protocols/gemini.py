@@ -27,7 +27,7 @@ API = Api(
     ),
 )
 
-_CONVERSATION = Conversation(
+CONVERSATION = Conversation(
     items="contents",
     signs=(b"functionCall", b"functionResponse", b"function_call", b"function_response"),
     calls=(
@@ -40,6 +40,6 @@ _CONVERSATION = Conversation(
     ),
 )
 
-GENERATE = Protocol(name="gemini_generate", api=API, conversation=_CONVERSATION)
+GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION)
 
 OTHER = Protocol(name="gemini_other", api=API)

@@ -55,6 +55,13 @@ class Conversation(Struct, frozen=True):
     results: tuple[ResultPlace, ...]
     forgetting: tuple[bytes, ...] = ()
     """Byte strings outside the items that tell the API to drop old results, so that nothing may point at them."""
+    within: tuple[str, ...] = ()
+    """Keys that lead from the body to the object with the items, where that is not the body itself."""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Keys that lead from the body to the array of items."""
+        return (*self.within, self.items)
 
 
 class FrameMap(Struct, frozen=True):

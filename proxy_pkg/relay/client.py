@@ -61,7 +61,14 @@ class PooledConnection(ResponseHandler):
         poller.register(self.transport.get_extra_info("socket").fileno(), _NEWS)
         return not poller.poll(0)
 
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:  # type: ignore[override]
+    def close(self) -> None:
+        transport = self.transport
+        super().close()
+        # A closed transport waits until what it was given is sent, and an upstream that does not read never lets it.
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)
         # Of an answer whose framing goes wrong on the way, aiohttp tells only those who wait for its head.
         body = self._payload
@@ -79,7 +86,12 @@ class BoundedConnector(TCPConnector):
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109  # the base has it
         began_ns = monotonic_ns()
-        protocol = await super()._create_connection(req, traces, timeout)
+        try:
+            protocol = await super()._create_connection(req, traces, timeout)
+        except (aiohttp.ClientConnectorError, TimeoutError):
+            if req.host is not None and (req.host, req.port) in self._cached_hosts:
+                self.clear_dns_cache(req.host, req.port)  # the provider may have moved: the next request asks anew
+            raise
         if (made := connecting.get()) is not None:
             made.connect_ns = monotonic_ns() - began_ns
         return protocol
@@ -127,7 +139,11 @@ def open_session(limits: PoolLimits) -> tuple[aiohttp.ClientSession, BoundedConn
         sock_connect=limits.connect_timeout_seconds,
         sock_read=limits.first_byte_timeout_seconds,
     )
-    return aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options()), connector
+    session = aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options())
+    # It would send what it takes for idempotent a second time after a fault; idle connections are looked at before
+    # use, so what such a fault leaves open is whether the first request was carried out.
+    session._retry_connection = False
+    return session, connector
 
 
 def session_options() -> dict[str, Any]:

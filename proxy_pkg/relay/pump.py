@@ -55,6 +55,12 @@ class Departure:
         if self._watch is None:
             self._watch = self._loop.create_task(self._wait())
 
+    def leave(self) -> None:
+        """End the block as if the client had gone, for a reason of our own."""
+        if not self._over and not self.happened and self._owner is not None:
+            self.happened = True
+            self._owner.cancel()
+
     def stop(self) -> None:
         """The exchange is over: what the client does now no longer matters.
 
@@ -66,9 +72,7 @@ class Departure:
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        if not self._over and self._owner is not None:
-            self.happened = True
-            self._owner.cancel()
+        self.leave()
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         self.stop()

@@ -68,12 +68,15 @@ class UpstreamSocket:
         keep_alive(self._transport)
 
     async def send(self, message: str | bytes) -> None:
-        """Raises RelayError if the socket is broken or closing."""
+        """Raises RelayError if the socket is broken or closing.
+
+        A task that is cancelled here leaves: the message still goes out whole, or the connection ends with it.
+        """
+        work = self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message)
+        sending = asyncio.get_running_loop().create_task(work)
+        sending.add_done_callback(_look_at)
         try:
-            if isinstance(message, str):
-                await self._socket.send_str(message)
-            else:
-                await self._socket.send_bytes(message)
+            await asyncio.shield(sending)
         except FOREIGN_ERRORS as error:
             raise translated(error, "send") from error
 
@@ -98,6 +101,12 @@ class UpstreamSocket:
                 await self._socket.close(code=_WORDS.get(code, code), message=reason.encode())
         if self._transport.get_write_buffer_size():
             self._transport.abort()  # else a peer that reads nothing would keep it for ever
+
+
+def _look_at(sending: "asyncio.Task[None]") -> None:
+    """Take note of how it ended, which nobody else does after a cancellation."""
+    if not sending.cancelled():
+        sending.exception()
 
 
 # What is said to the upstream where the client said nothing: "normal" and "going away".

@@ -5,11 +5,15 @@ for the rest of the loop's turn, at the longest, it leaves together with what fo
 """
 
 import asyncio
+import fcntl
+import struct
+import termios
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 _HEAD = b"HTTP/1.1 "
+_LAST_REQUEST_SECONDS = 1
 
 # Upstreams may answer with any three digits, and uvicorn has no line for those from 600 on.
 STATUS_LINE.update({status: b"HTTP/1.1 %d \r\n" % status for status in range(600, 1000)})
@@ -50,12 +54,52 @@ class HeadCork:
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection."""
+    """One client's connection.
+
+    When the worker ends, an answer that has not begun says `connection: close`. A connection without a request, and
+    one whose answer began too early to say so, waits a moment for a request more: it may be on its way, and a
+    connection closed in its face is a failure that the client cannot tell from a lost request.
+    """
+
+    ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
+
+    def shutdown(self) -> None:
+        self.ending = True
+        self.timeout_keep_alive = _LAST_REQUEST_SECONDS
+        if self.cycle is None or self.cycle.response_complete:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close, unless a request has come that the loop has not read yet."""
+        if self.transport.is_closing() or not _unread_bytes(self.transport):
+            super().timeout_keep_alive_handler()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.ending and self.cycle is not None:
+            self.cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         # The base forgets the timer after a reset, and it would keep the last request alive until it fires.
         self._unset_keepalive_if_required()
+
+
+def _unread_bytes(transport: asyncio.Transport) -> int:
+    """What the peer sent and nobody has read: the kernel knows before the loop does."""
+    peer = transport.get_extra_info("socket")
+    if peer is None:
+        return 0
+    try:
+        answer = fcntl.ioctl(peer.fileno(), termios.FIONREAD, b"\0\0\0\0")
+    except OSError:
+        return 0
+    return int(struct.unpack("i", answer)[0])

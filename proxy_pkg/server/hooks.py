@@ -7,17 +7,21 @@ import threading
 from typing import Any
 
 from proxy_pkg.config.blob import unpack
+from proxy_pkg.config.load import take_notify_socket
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
+from proxy_pkg.server.arbiter import adopt
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.tokens import count
 
 
 def on_starting(server: Any, settings: Settings) -> None:
-    """In the master, before anything is opened: claim the state directory and load the vocabulary.
+    """In the master, before anything is opened: take over its ways, claim the state directory, load the vocabulary.
 
     Ends the process with status 1 if the directory cannot be used.
     """
+    # Taken away, because gunicorn would say that all is ready before there is a worker.
+    adopt(server, take_notify_socket())
     try:
         # Held by the master and inherited by each worker, so that it is free when the last of them has ended.
         server.state_lock = prepare(settings.state_dir)
@@ -43,8 +47,13 @@ def when_ready(server: Any) -> None:
     server.log.info("vocabulary loaded, forking workers")
 
 
-def pre_fork(server: Any) -> None:
-    """A fork copies one thread only: a lock that another thread holds would stay locked in the worker for good."""
+def pre_fork(server: Any, worker: Any) -> None:
+    """In the master: give the worker its seat, and begin to count its time, so that one that hangs is found out.
+
+    A fork copies one thread only: a lock that another thread holds would stay locked in the worker for good.
+    """
+    worker.seat, worker.seats = server.seat(), server.seats
+    worker.notify()
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if names:
         server.log.error("threads in the master while forking, a worker may hang: %s", ", ".join(names))

@@ -1,9 +1,12 @@
 """Gunicorn's own limits, derived from Settings so that our limits always pass first."""
 
+import os
+
 from proxy_pkg.config.settings import Settings
 
 _AFTER_DRAIN_SECONDS = 10
 _JITTER_SHARE = 10
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 (gunicorn makes its files there safely, and they have no names)
 
 
 def bind_address(settings: Settings) -> str:
@@ -15,6 +18,14 @@ def bind_address(settings: Settings) -> str:
 def graceful_timeout_seconds(settings: Settings) -> int:
     """When the master stops waiting for a worker: after the worker's own drain limit, with time to close down."""
     return settings.drain_limit_seconds + _AFTER_DRAIN_SECONDS
+
+
+def heartbeat_dir() -> str | None:
+    """Where workers show that they live: in memory, so that no slow or full disk makes them look dead.
+
+    None, which is the system's own choice, where there is no such place.
+    """
+    return _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def max_requests_jitter(settings: Settings) -> int:

@@ -48,8 +48,13 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self.handshake_complete = False  # or the base would call it a close frame without a code
         super().connection_lost(exc)
 
+    def abandon(self) -> None:
+        """End now, with the code for a server that restarts."""
+        super().shutdown()
+
     def shutdown(self) -> None:
-        if self.handshake_complete and not self.close_sent:
-            self.drain.set()
-        else:
+        """Let the app end the socket, at once or when it is open; one that is closing already needs no more."""
+        if self.close_sent:
             super().shutdown()
+        else:
+            self.drain.set()

@@ -1,47 +1,83 @@
 """The worker class: uvicorn inside gunicorn, fed from Settings alone."""
 
+import faulthandler
 import gc
 import os
-from typing import Any
+import signal
+import sys
+from typing import Any, Final
 
+from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
+from proxy_pkg.server.condition import READY, WISHES_TO_LEAVE, tell
 from proxy_pkg.server.connection import Connection
+from proxy_pkg.server.seats import Seats
+from proxy_pkg.server.serving import ServingLoop
 from proxy_pkg.server.websocket import SocketConnection
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
 _YOUNG_OBJECTS = 20_000
 
+EXIT_LIMIT_SECONDS: Final = 5
+"""Time from the last answer to the end of the process. A thread that never returns would make Python wait for it."""
+
+_MASTER_ONLY = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
+
 
 class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships no types
-    """Runs the app that its Settings describe. `settings` is set by the post_fork hook."""
+    """Runs the app that its Settings describe. `settings` is set by the post_fork hook, the seat by pre_fork."""
 
     settings: Settings
+    seats: Seats | None = None
+    seat: int = -1
 
     def init_process(self) -> None:
-        self.config = Config(**uvicorn_options(self.settings, self))
+        self.config = Config(**uvicorn_options(self.settings))
         super().init_process()
 
     def init_signals(self) -> None:
         super().init_signals()
+        # A terminal sends these to all its processes, and they would end a worker that has streams open.
+        for number in _MASTER_ONLY:
+            signal.signal(number, signal.SIG_IGN)
+        # The master aborts a worker whose loop is stuck: where it is stuck then stands in the log.
+        faulthandler.enable(sys.stderr, all_threads=True)
         gc.set_threshold(_YOUNG_OBJECTS)
 
     def load_wsgi(self) -> None:
         self.wsgi = worker_app(self.settings)
 
-    async def callback_notify(self) -> None:
-        # A worker whose master was killed has nobody left to replace or stop it: it must not hold the port.
-        if os.getppid() != self.ppid:
-            self.log.error("the master is gone, worker %s ends", self.pid)
-            os.kill(os.getpid(), 15)
-        self.notify()
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        serving = ServingLoop(self.config, self)
+        await serving.serve(sockets=self.sockets)
+        faulthandler.dump_traceback_later(EXIT_LIMIT_SECONDS, exit=True)
+        if not serving.started:
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+    def begin_drain(self) -> None:
+        self.wsgi.begin_drain()
+
+    def abandon(self) -> None:
+        self.wsgi.abandon()
+
+    def on_ready(self) -> None:
+        tell(self, READY)
+
+    def on_worn(self) -> None:
+        self.log.info("this worker has served its number of requests and goes when a successor serves")
+        tell(self, WISHES_TO_LEAVE)
+
+    def is_orphan(self) -> bool:
+        return os.getppid() != int(self.ppid)
 
 
-def uvicorn_options(settings: Settings, worker: Any) -> dict[str, Any]:
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
     """What uvicorn gets. Gunicorn's file reaches uvicorn only through here, so what is not named keeps its default."""
     return {
         "app": None,
@@ -58,10 +94,7 @@ def uvicorn_options(settings: Settings, worker: Any) -> dict[str, Any]:
         "date_header": False,
         "proxy_headers": False,
         "limit_concurrency": None,
-        "limit_max_requests": worker.max_requests,
         "backlog": settings.backlog,
         "timeout_keep_alive": settings.keepalive_seconds,
         "timeout_graceful_shutdown": settings.drain_limit_seconds,
-        "timeout_notify": 1,
-        "callback_notify": worker.callback_notify,
     }

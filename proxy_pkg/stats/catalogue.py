@@ -179,6 +179,14 @@ CATALOGUE: tuple[Metric, ...] = (
         amount="response_bytes",
     ),
     Metric(
+        "proxy_upstream_retries_total",
+        "counter",
+        "requests",
+        "Requests that were sent again because the upstream was too busy.",
+        (_PROTOCOL,),
+        amount="retries",
+    ),
+    Metric(
         "proxy_upstream_connections_total",
         "counter",
         "requests",

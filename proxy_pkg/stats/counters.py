@@ -44,6 +44,11 @@ class Counters:
         """This worker's ledger, to be read with `reading.read_ledger`; release it before `close`."""
         return memoryview(self._slot.mapping).toreadonly()
 
+    def drains(self) -> None:
+        """This worker takes no new connections any more."""
+        if not self.closed:
+            self._words[at.WORD_DRAINING] = 1
+
     def began(self) -> None:
         """A request is being served from now on."""
         if not self.closed:
@@ -80,6 +85,7 @@ class Counters:
         words = self._words
         words[at.WORD_IN_FLIGHT] = 0
         words[at.WORD_FINISHED] = 0
+        words[at.WORD_DRAINING] = 0
         words[at.WORD_STARTED_NS] = time.monotonic_ns()
         words[at.WORD_PID] = os.getpid()
         words[at.WORD_STARTS] += 1

@@ -29,6 +29,7 @@ WORD_STARTED_NS: Final = 3
 WORD_STARTS: Final = 4
 WORD_IN_FLIGHT: Final = 5
 WORD_FINISHED: Final = 6
+WORD_DRAINING: Final = 7
 
 NOWHERE: Final = CELLS - SERIES_CELLS_MAX
 """First of the cells that no key names: what cannot be counted is added here and read by nobody."""

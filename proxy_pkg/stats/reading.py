@@ -23,6 +23,7 @@ class Worker(Struct, frozen=True):
     age_seconds: float
     requests: int
     in_flight: int
+    draining: bool = False
 
 
 Series = dict[tuple[str, ...], list[int]]
@@ -99,7 +100,8 @@ def _read_ledger(buffer: memoryview, slot: int, held: bool, sums: _Sums) -> None
         if held and _is_alive(pid):
             age_seconds = (time.monotonic_ns() - words[at.WORD_STARTED_NS]) / 1e9
             finished, in_flight = words[at.WORD_FINISHED], words[at.WORD_IN_FLIGHT]
-            sums.workers.append(Worker(slot, pid, round(age_seconds, 3), finished, in_flight))
+            draining = bool(words[at.WORD_DRAINING])
+            sums.workers.append(Worker(slot, pid, round(age_seconds, 3), finished, in_flight, draining))
         for entry in at.entries(buffer):
             start = at.HEADER_WORDS + entry.first
             found = words[start : start + entry.cells].tolist()

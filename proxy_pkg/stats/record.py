@@ -52,6 +52,8 @@ class RequestRecord(Struct):
     connect_ns: int = 0
     first_byte_ns: int = 0
     upstream_ns: int = 0
+    retries: int = 0
+    """How often the upstream was asked again because it was too busy."""
 
     counted: bool = False
     """Set by `Counters.finished`; a record is counted once however often it is handed over."""

@@ -53,6 +53,7 @@ class Encoder:
     def __init__(self, encode: Callable[[str], Sequence[int]] | None, problem: str = "") -> None:
         self.basis = "bytes" if encode is None else "o200k_base"
         self.problem = problem
+        self.exact_chars_max = GAUGED_CHARS_MAX
         self._encode = encode
 
     def count(self, text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import RefusedError
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.tokens.count import Encoder
@@ -22,6 +23,8 @@ from proxy_pkg.web.state import WorkerState
 from proxy_pkg.web.websocket import SocketForward
 
 _STANDARD_ERROR = 2
+_RETRY_AFTER_SECONDS = 1
+_ENDED = "the proxy restarts, and this request was not complete within HEADROOM_DRAIN_LIMIT_SECONDS: send it again"
 
 
 class ProxyApp(Starlette):
@@ -31,16 +34,32 @@ class ProxyApp(Starlette):
     """
 
     def __init__(self, settings: Settings, counters: Counters, encoder: Encoder) -> None:
-        state = WorkerState(time.monotonic(), counters.slot)
+        self._counters = counters
+        self._condition = state = WorkerState(time.monotonic(), counters.slot)
         routes = operations_routes(settings, counters, state)
         super().__init__(routes=routes, lifespan=partial(_lifespan, settings, counters, encoder, state))
         self.relay: Forward | None = None
         self.sockets: SocketForward | None = None
         self._own_paths = frozenset(route.path for route in routes)
-        self._door = TokenAuth(self._choose, settings.proxy_token) if settings.proxy_token else self._choose
+        token = settings.proxy_token
+        self._door = TokenAuth(self._choose, token, self._refuse) if token else self._choose
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._door(scope, receive, send)
+
+    def begin_drain(self) -> None:
+        """This worker ends: from now on it is not ready, and says so to whoever asks."""
+        self._condition.draining = True
+        self._counters.drains()
+
+    def abandon(self) -> None:
+        """End what is still open, each request with an error in the form of its answer."""
+        if self.relay is not None:
+            self.relay.abandon(RefusedError(_ENDED, "shutting_down", 503, _RETRY_AFTER_SECONDS))
+
+    async def _refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
+        assert self.relay is not None, "a request before the lifespan began"
+        await self.relay.refuse(scope, receive, send, error)
 
     async def _choose(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._own_paths:
@@ -70,6 +89,6 @@ async def _lifespan(
     try:
         yield
     finally:
-        state.draining = True
+        state.draining = True  # where another server than ours runs the app
         await services.close()
         counters.close()

@@ -62,16 +62,17 @@ class BodyReader:
         if message["type"] == "http.disconnect":
             raise ClientGoneError("the client left while its body was read")
         part = message.get("body", b"")
-        self._check(len(part))
+        self.bytes_read += len(part)
+        self.expect(self.bytes_read)
         return part, message.get("more_body", False)
 
     def _give_up(self, task: asyncio.Task[Any]) -> None:
         self._late = True
         task.cancel()
 
-    def _check(self, part_bytes: int) -> None:
-        self.bytes_read += part_bytes
-        if self._bytes_max is not None and self.bytes_read > self._bytes_max:
+    def expect(self, total_bytes: int) -> None:
+        """Raise RefusedError (413) if a body of so many bytes is too long."""
+        if self._bytes_max is not None and total_bytes > self._bytes_max:
             raise RefusedError(
                 f"the request body is longer than {self._bytes_max} bytes (HEADROOM_BODY_BYTES_MAX)",
                 "body_too_large",

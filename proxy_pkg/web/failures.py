@@ -6,9 +6,11 @@ import msgspec
 
 from proxy_pkg.errors import RefusedError, RelayError, UpstreamTimeoutError
 from proxy_pkg.protocols.grammar import ErrorShape
-from proxy_pkg.relay.pump import Send
+from proxy_pkg.relay.pump import Message, Send
 
 CODE_PREFIX = "headroom_"
+
+_POLICY = 1008
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -52,6 +54,21 @@ async def send_failure(send: Send, shape: ErrorShape, failure: Failure, request_
         headers.append((b"retry-after", b"%d" % failure.retry_after_seconds))
     await send({"type": "http.response.start", "status": failure.status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def refusing(scope: dict[str, Any], send: Send) -> Send:
+    """A `send` for the ordinary answer that refuses a WebSocket handshake.
+
+    A server that knows of no such answers gets a close instead, which it turns into an answer of its own.
+    """
+
+    async def refuse(message: Message) -> None:
+        if "websocket.http.response" in scope.get("extensions", {}):
+            await send({**message, "type": f"websocket.{message['type']}"})
+        elif message["type"] == "http.response.start":
+            await send({"type": "websocket.close", "code": _POLICY, "reason": ""})
+
+    return refuse
 
 
 def _fill(template: Any, shape: ErrorShape, failure: Failure, request_id: str) -> Any:

@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import AsyncIterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic_ns
 from typing import Any
+
+from multidict import CIMultiDict
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError, UpstreamTimeoutError
 from proxy_pkg.protocols import openai
 from proxy_pkg.protocols.table import Match, match
 from proxy_pkg.relay.headers import BODILESS, request_headers, response_headers
-from proxy_pkg.relay.pump import Departure, Receive, Send, pump
+from proxy_pkg.relay.pump import Departure, Message, Receive, Send, pump
+from proxy_pkg.relay.retry import insist
 from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
@@ -57,6 +60,8 @@ class Exchange:
         self._announced: int | None = None
         self._takes_events = False
         self._tail = b""
+        self._departure: Departure | None = None
+        self._abandoned: RefusedError | None = None
 
     def hold(self, part_bytes: int) -> None:
         self.services.admission.hold(part_bytes)
@@ -65,6 +70,7 @@ class Exchange:
     async def run(self) -> None:
         """Relay the request. Raises RefusedError, ClientGoneError or RelayError."""
         async with Departure(self.receive, self.services.loop) as departure:
+            self._departure = departure
             body = await self._body(departure)
             answer = await self._ask(body)
             try:
@@ -77,7 +83,13 @@ class Exchange:
                 raise
             answer.release()
         if departure.happened:
-            raise ClientGoneError("the client left before its answer was complete")
+            raise self._abandoned or ClientGoneError("the client left before its answer was complete")
+
+    def abandon(self, error: RefusedError) -> None:
+        """End the exchange with `error`: now, or in the middle of an event as soon as that is complete."""
+        self._abandoned = error
+        if self._departure is not None and (self.between_events or not self._takes_events):
+            self._departure.leave()
 
     async def _body(self, departure: Departure) -> Body:
         """The body to send: whole where it holds a conversation, else in parts as it comes."""
@@ -89,6 +101,7 @@ class Exchange:
             )
         limits = (settings.body_bytes_max, settings.body_timeout_seconds, self.services.loop)
         reader = BodyReader(self.receive, *limits)
+        reader.expect(announced_bytes(self.headers) or 0)
         body = await reader.whole(self.hold)
         departure.start()
         self.record.request_bytes = len(body)
@@ -128,10 +141,18 @@ class Exchange:
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
         url = services.upstreams[self.matched.protocol.api.name] + target
+        answer = await self._ask_once(url, headers, body)
+        if services.retries is not None and isinstance(body, bytes) and self.matched.protocol.conversation is not None:
+            again = partial(self._ask_once, url, headers, body)
+            answer, self.record.retries = await insist(services.retries, answer, again)
+        return answer
+
+    async def _ask_once(self, url: str, headers: CIMultiDict[str], body: Body) -> Any:
+        services = self.services
         asked_ns = monotonic_ns()
         try:
             answer, connecting = await send(
-                services.session, scope["method"], url, headers, body, services.settings.gap_timeout_seconds
+                services.session, self.scope["method"], url, headers, body, services.settings.gap_timeout_seconds
             )
         except RelayError as error:
             if self.upload_error is not None:
@@ -159,13 +180,19 @@ class Exchange:
             self.finish(answer.status)
         self.record.send_ns = monotonic_ns() - self.asked_ns - self.record.first_byte_ns
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await pump(answer, self.send, self._on_chunk)
+        await pump(answer, self._send_chunk, self._on_chunk)
 
     def _on_chunk(self, chunk: bytes) -> None:
         self.record.response_bytes += len(chunk)
-        self._tail = chunk if len(chunk) >= _EVENT_END_BYTES_MAX else (self._tail + chunk)[-_EVENT_END_BYTES_MAX:]
         if self.record.response_bytes == self._announced:
             self.finish(self._status)
+
+    async def _send_chunk(self, message: Message) -> None:
+        await self.send(message)
+        chunk = message["body"]
+        self._tail = chunk if len(chunk) >= _EVENT_END_BYTES_MAX else (self._tail + chunk)[-_EVENT_END_BYTES_MAX:]
+        if self._abandoned is not None:
+            self.abandon(self._abandoned)
 
     @property
     def between_events(self) -> bool:
@@ -193,13 +220,29 @@ class Forward:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._open: set[Exchange] = set()
+
+    def abandon(self, error: RefusedError) -> None:
+        """End every open exchange with `error`, in the form of its answer."""
+        for exchange in self._open:
+            exchange.abandon(error)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send, None)
+
+    async def refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
+        """Answer with `error` in the shape of the API that was called, counted and logged as every request is."""
+        await self._serve(scope, receive, send, error)
+
+    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
         matched = match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
         exchange = Exchange(self._services, matched or _NOWHERE, scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
+        self._open.add(exchange)
         try:
+            if refusal is not None:
+                raise refusal
             if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
                 raise RefusedError(f"no API known here has the path {scope['path']}", "unknown_path", 404)
             admission.enter()
@@ -215,6 +258,7 @@ class Forward:
             logger.exception("request %s failed", exchange.id)
             await _fail(exchange, RefusedError(f"the proxy failed: {type(error).__name__}", "internal_error", 500))
         finally:
+            self._open.discard(exchange)
             exchange.finish(0)
             counters.ended()
 
@@ -232,7 +276,7 @@ async def _fail(exchange: Exchange, error: RefusedError | RelayError) -> None:
     if not exchange.started:
         exchange.finish(failure.status)
         await send_failure(exchange.send, errors, failure, exchange.id)
-    elif isinstance(error, UpstreamTimeoutError) and exchange.between_events:
+    elif isinstance(error, (UpstreamTimeoutError, RefusedError)) and exchange.between_events:
         # We gave up on a stream that is still open: say so in it. A stream that broke says it itself.
         event = stream_event(errors, failure, exchange.id)
         await exchange.send({"type": "http.response.body", "body": event, "more_body": True})

@@ -11,6 +11,7 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
+from proxy_pkg.relay.retry import Retries
 from proxy_pkg.relay.websocket import open_socket_session
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.store.marks import Marks
@@ -30,6 +31,8 @@ class Services(Struct):
     connector: BoundedConnector
     socket_session: aiohttp.ClientSession
     """For WebSockets, with the same pool."""
+    retries: Retries | None
+    """None where the settings allow none."""
     planner: Planner
     counters: Counters
     admission: Admission
@@ -80,10 +83,17 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         socket_session=open_socket_session(
             connector, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
         ),
-        planner=Planner(rules, encoder.count, settings.memo_bytes_max, settings.compression_deadline_ms, marks),
+        retries=_retries(settings),
+        planner=Planner(rules, encoder, settings.memo_bytes_max, settings.compression_deadline_ms, marks),
         counters=counters,
         admission=Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max),
         access_log=access_log,
         request_prefix=f"hr_{secrets.token_hex(6)}_",
         request_numbers=count(1),
     )
+
+
+def _retries(settings: Settings) -> Retries | None:
+    if settings.retry_attempts_max == 0:
+        return None
+    return Retries(settings.retry_attempts_max, settings.retry_delay_seconds_max)

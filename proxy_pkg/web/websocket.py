@@ -17,7 +17,7 @@ from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedErro
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
-from proxy_pkg.web.failures import failure_of, send_failure
+from proxy_pkg.web.failures import failure_of, refusing, send_failure
 from proxy_pkg.web.frames import Frames
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.services import Services
@@ -85,6 +85,7 @@ class SocketExchange:
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.receive = receive
         self.send = send
+        self._refuse = refusing(scope, send)
         self.id = services.next_request_id()
         agent = next((value.decode("latin-1") for name, value in self.headers if name == b"user-agent"), "")
         self.record = RequestRecord(protocol=matched.protocol.name, route="websocket", client=_client_label(agent))
@@ -158,8 +159,11 @@ class SocketExchange:
     async def _accept(self, upstream: UpstreamSocket) -> None:
         headers = [pair for pair in response_headers(upstream.headers, _SWITCHED) if pair[0] not in _NOT_ACCEPTED_WITH]
         headers.append((b"x-headroom-request-id", self.id.encode()))
+        try:
+            await self.send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": headers})
+        except OSError as error:
+            raise ClientGoneError("the client left during the handshake") from error
         self.accepted = True
-        await self.send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": headers})
 
     def _observe(self, message: str | bytes) -> None:
         self.record.response_bytes += len(message)
@@ -212,13 +216,6 @@ class SocketExchange:
         headers += [(b"content-length", b"%d" % len(error.body)), (b"x-headroom-request-id", self.id.encode())]
         await self._refuse({"type": "http.response.start", "status": error.status, "headers": headers})
         await self._refuse({"type": "http.response.body", "body": error.body, "more_body": False})
-
-    async def _refuse(self, message: Message) -> None:
-        """Send a part of an ordinary answer in place of the handshake's, where the server can."""
-        if "websocket.http.response" in self.scope.get("extensions", {}):
-            await self.send({**message, "type": f"websocket.{message['type']}"})
-        elif message["type"] == "http.response.start":
-            await self.send({"type": "websocket.close", "code": 1008})
 
     async def _close(self, code: int | None, reason: str) -> None:
         with suppress(OSError):  # the client may be gone

@@ -27,17 +27,26 @@ _blank = re.compile(r"[ \t\n\r]*").match
 _CUT_ERRORS = (StopIteration, ValueError, IndexError, RecursionError)
 
 
-def split(body: bytes, key: str) -> tuple[int, list[bytes]]:
-    """Cut the array at the top-level `key` of an object into its elements.
+def split(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
+    """Cut the array that `keys` lead to into its elements: a key of the body, or keys of objects inside each other.
 
     Returns the offset of the array's first byte after `[`, and each element's bytes together with the blanks
     and comma before it, so that the parts laid end to end are a contiguous range of the body.
-    Raises ScanError if the body is not an object, has no such array, or has the key twice.
+    Raises ScanError if the body is not an object, has no such array, or has one of the keys twice.
     """
     try:
-        return _split_strict(body, key)
+        return _split_strict(body, *keys)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ScanError):
-        return _split_tolerant(body, key)
+        return _split_tolerant(body, *keys)
+
+
+def text_at(body: bytes, key: str) -> str:
+    """The text at the top-level `key` of an object; empty if there is none, or the body cannot be read."""
+    try:
+        value = _text_decoder(key).decode(body).text
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        value = _text_tolerant(body, key)
+    return value if isinstance(value, str) else ""
 
 
 def locate(element: bytes, paths: list[Path]) -> dict[Path, tuple[int, int]]:
@@ -77,15 +86,41 @@ def _after_blanks(text: str, position: int) -> int:
 
 
 @cache
-def _decoder(key: str) -> msgspec.json.Decoder[Any]:
-    fields = [("elements", list[msgspec.Raw], msgspec.field(name=key))]
-    return msgspec.json.Decoder(msgspec.defstruct("Elements", fields))
+def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    kind: Any = list[msgspec.Raw]
+    for key in reversed(keys):
+        kind = msgspec.defstruct("Held", [("held", kind, msgspec.field(name=key))])
+    return msgspec.json.Decoder(kind)
 
 
-def _split_strict(body: bytes, key: str) -> tuple[int, list[bytes]]:
-    elements: list[msgspec.Raw] = _decoder(key).decode(body).elements
+@cache
+def _text_decoder(key: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("Texts", [("text", Any, msgspec.field(name=key, default=""))]))
+
+
+def _text_tolerant(body: bytes, key: str) -> Any:
+    """Of a key that stands twice, the last value counts, as it does for most readers."""
     text = body.decode("latin-1")
-    first = position = _array_start(text, key)
+    found: Any = ""
+    try:
+        position = _object_start(text, _after_blanks(text, 0))
+        while text[position] == '"':
+            name, position = _key(text, position)
+            value, position = _skip_value(text, position)
+            if name == key:
+                found = value
+            position = _next_member(text, position)
+    except (*_CUT_ERRORS, ScanError):
+        return ""
+    return found
+
+
+def _split_strict(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
+    elements: Any = _decoder(keys).decode(body)
+    for _ in keys:
+        elements = elements.held
+    text = body.decode("latin-1")
+    first = position = _array_start(text, keys)
     parts: list[bytes] = []
     for raw in elements:
         element = bytes(raw)
@@ -93,27 +128,27 @@ def _split_strict(body: bytes, key: str) -> tuple[int, list[bytes]]:
         end = start + len(element)
         # A key that stands twice would have shown us the other array: cut only where the bytes agree.
         if not body.startswith(element, start):
-            raise ScanError(f"the elements of {key!r} are not where they should be")
+            raise ScanError(f"the elements of {keys[-1]!r} are not where they should be")
         parts.append(body[position:end])
         position = end
     if text[_after_blanks(text, position)] != "]":
-        raise ScanError(f"{key!r} does not end where it should")
+        raise ScanError(f"{keys[-1]!r} does not end where it should")
     return first, parts
 
 
-def _split_tolerant(body: bytes, key: str) -> tuple[int, list[bytes]]:
+def _split_tolerant(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
     text = body.decode("latin-1")
     parts: list[bytes] = []
     try:
-        first = position = _array_start(text, key)
+        first = position = _array_start(text, keys)
         while text[start := _after_blanks(text, position)] != "]":
             start = _element_start(text, position, first)
             _, end = _skip_value(text, start)
             parts.append(body[position:end])
             position = end
-        _check_rest(text, start + 1, key)
+        _check_rest(text, start + 1, keys)
     except _CUT_ERRORS as error:
-        raise ScanError(f"cannot cut {key!r} into elements: {error}") from error
+        raise ScanError(f"cannot cut {keys[-1]!r} into elements: {error}") from error
     return first, parts
 
 
@@ -126,35 +161,52 @@ def _element_start(text: str, position: int, first: int) -> int:
     return _after_blanks(text, start + 1)
 
 
-def _array_start(text: str, key: str) -> int:
+def _array_start(text: str, keys: tuple[str, ...]) -> int:
+    """Where the first element of the array that `keys` lead to may begin."""
     try:
         position = _after_blanks(text, 0)
-        if text[position] != "{":
-            raise ScanError("the body is not an object")
-        position = _after_blanks(text, position + 1)
-        while text[position] == '"':
-            name, position = _key(text, position)
-            if name == key:
-                if text[position] != "[":
-                    raise ScanError(f"{key!r} is not an array")
-                return position + 1
-            _, position = _skip_value(text, position)
-            position = _next_member(text, position)
+        for key in keys:
+            position = _member_value(text, position, key)
+        if text[position] != "[":
+            raise ScanError(f"{keys[-1]!r} is not an array")
     except _CUT_ERRORS as error:
         raise ScanError(f"the body cannot be read: {error}") from error
-    raise ScanError(f"the body has no {key!r}")
+    return position + 1
 
 
-def _check_rest(text: str, position: int, key: str) -> None:
-    """Read the members after the array to the end of the body; the key must not come again."""
-    position = _next_member(text, position)
+def _member_value(text: str, position: int, key: str) -> int:
+    """Where the value of `key` begins, in the object at `position`."""
+    position = _object_start(text, position)
     while text[position] == '"':
         name, position = _key(text, position)
         if name == key:
-            raise ScanError(f"{key!r} stands twice")
+            return position
         _, position = _skip_value(text, position)
         position = _next_member(text, position)
-    if text[position] != "}" or _after_blanks(text, position + 1) != len(text):
+    raise ScanError(f"the body has no {key!r}")
+
+
+def _object_start(text: str, position: int) -> int:
+    """Where the first key of the object at `position` may begin."""
+    if text[position] != "{":
+        raise ScanError("the body is not an object, or what should be one inside it is not")
+    return _after_blanks(text, position + 1)
+
+
+def _check_rest(text: str, position: int, keys: tuple[str, ...]) -> None:
+    """Read the members after the array to the end of the body; none of the keys may come again."""
+    for key in reversed(keys):
+        position = _next_member(text, position)
+        while text[position] == '"':
+            name, position = _key(text, position)
+            if name == key:
+                raise ScanError(f"{key!r} stands twice")
+            _, position = _skip_value(text, position)
+            position = _next_member(text, position)
+        if text[position] != "}":
+            raise ScanError("an object does not end where it should")
+        position += 1
+    if _after_blanks(text, position) != len(text):
         raise ScanError("the body does not end where its object does")
 
 

@@ -1,5 +1,6 @@
 """Facts: planted ones are found in the text that holds them, and missed in one that lost them."""
 
+import json
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ from bench.baselines import BASELINES
 from bench.compression_corpus import READS, Block
 from bench.facts import NATURAL, Fact, View, natural
 from bench.facts_planted import CLASSES, IN_PLACE, Planted, Sheet, plant
+from tests.compressors.inverse_tables import json_values
 
 LOG = "".join(
     f"2024-03-{day:02d} 10:11:{second:02d} INFO worker-{day * 7}: took {day * 13 + second} ms for r{day}{second}\n"
@@ -110,6 +112,20 @@ def test_parts_count_only_in_one_record() -> None:
     assert View(rows).shows(Fact(("k17", "42")))
     assert not View(rows).shows(Fact(("k17", "7")))
     assert View(rows).shows(Fact(("k18",)))
+
+
+def test_a_line_that_is_a_record_is_found_by_its_values() -> None:
+    rows = [{"id": "k17", "n": [1, 2]}, {"id": "k18", "n": []}]
+    array = json_values(json.dumps(rows))
+    for view in (View(array), View(tuple(array))):
+        assert view.shows(Fact(('{"n": [1,2], "id": "k17"}',)))
+        assert not view.shows(Fact(('{"n": [1,3], "id": "k17"}',)))
+
+
+def test_a_line_counts_as_a_terminal_shows_it() -> None:
+    fact = Fact(("10%\r99%\r\x1b[31mdone\x1b[0m",))
+    assert View("first\ndone").shows(fact)
+    assert not View("first\nfailed").shows(fact)
 
 
 @pytest.mark.parametrize("kind", NATURAL)

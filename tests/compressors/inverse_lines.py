@@ -4,6 +4,7 @@ import re
 
 _NAMES = "[short names, each standing for the text after its =]"
 _HEADINGS = '[below "[A…'
+_RUNS = '[each "=== RUN" line right above its "--- PASS" or "--- SKIP" is left out]\n'
 _PERCENTAGES = re.compile(r"\[percentages of pytest left out: (\d+) tests, (\d+) wide, (\d+) before\]\n")
 _OUTCOME = "PASSED|FAILED|SKIPPED|XFAIL|XPASS|ERROR"
 _RESULT = re.compile(rf"\S.*(?: |::)(?:{_OUTCOME})(?: \(.*\))?|(?:\S+\.(?:py|pyx|txt|md|rst) )?(?P<letters>[.FEsxX]+)")
@@ -19,8 +20,26 @@ def lines(text: str) -> str:
     if text.startswith(_HEADINGS):
         text = _without_headings(text)
     text = _without_marks(text)
+    if text.startswith(_RUNS):
+        return _with_runs(text.removeprefix(_RUNS))
     found = _PERCENTAGES.match(text)
     return _with_percentages(text[found.end() :], *map(int, found.groups())) if found else text
+
+
+def _with_runs(text: str) -> str:
+    out: list[str] = []
+    running: list[str] = []
+    for line in text.split("\n"):
+        run = re.fullmatch(r"=== RUN   (.*)", line)
+        result = re.match(r"--- (?:PASS|SKIP): (\S+) \(", line)
+        if run:
+            running.append(run[1])
+        if result and result[1] not in running:
+            out.append(f"=== RUN   {result[1]}")
+        elif result:
+            running = [name for name in running if name != result[1]]
+        out.append(line)
+    return "\n".join(out)
 
 
 def _with_percentages(text: str, tests: int, width: int, done: int) -> str:

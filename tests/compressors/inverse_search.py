@@ -69,6 +69,27 @@ def paths(text: str) -> str:
     return before + "\n".join(out + lines[at:])
 
 
+def tree(text: str) -> str:
+    """Return the tree that `compressors.tree` was given."""
+    header, *lines = text.split("\n")
+    found = re.fullmatch(r"\[tree: (\d+) entries below line (\d+), indented instead of (.*)\]", header)
+    assert found, header
+    start = int(found[2])
+    entries = lines[start : start + int(found[1])]
+    depths = [len(line) - len(line.lstrip(" ")) for line in entries]
+    bar = {"├──": "│   ", "|--": "|   "}.get(found[3], "│\xa0\xa0 ")
+    branch, last = ("|-- ", "`-- ") if found[3] == "|--" else ("├── ", "└── ")
+    for at, depth in enumerate(depths):
+        later = [_comes_again(depths[at + 1 :], level) for level in range(depth + 1)]
+        lead = "".join(bar if each else "    " for each in later[:-1])
+        entries[at] = lead + (branch if later[-1] else last) + entries[at][depth:]
+    return "\n".join(lines[:start] + entries + lines[start + len(entries) :])
+
+
+def _comes_again(depths: list[int], level: int) -> bool:
+    return next((depth == level for depth in depths if depth <= level), False)
+
+
 def diff(text: str) -> str:
     """Return the diff that `compressors.diffs` was given."""
     header, *lines = text.split("\n")

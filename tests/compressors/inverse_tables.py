@@ -282,7 +282,9 @@ def delimited(text: str) -> str:
             table.heads, at = _raw_cells(text, at + 2, separator, end)
             at += len(end)
         cells, at = _raw_cells(text, at, separator, end)
-        placed = [cell if cell or item.fallback is None else MISSING for cell, item in zip(cells, table.placed, strict=False)]
+        placed = [
+            cell if cell or item.fallback is None else MISSING for cell, item in zip(cells, table.placed, strict=False)
+        ]
         named: dict[str, Any] = {}
         assert len(placed) == len(table.placed)
         for cell in cells[len(placed) :]:
@@ -297,7 +299,7 @@ def _raw_cells(text: str, at: int, separator: str, end: str) -> tuple[list[str],
     cells = []
     while True:
         mark = re.escape(separator)
-        quoted = re.compile(rf'[ \t]*"(?:[^"]|"")*"[ \t]*(?={mark}|{end}|\Z)').match(text, at)
+        quoted = re.compile(rf' *"(?:[^"]|"")*" *(?={mark}|{end}|\Z)').match(text, at)
         found = quoted or re.compile(rf"[^{mark}\n]*").match(text, at)
         assert found
         cell = found[0]

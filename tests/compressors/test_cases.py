@@ -7,7 +7,7 @@ import pytest
 from proxy_pkg.compressors.detect import Kind, detect
 from proxy_pkg.compressors.table import CHAINS, run_chain
 from proxy_pkg.model import Producer
-from tests.compressors import inverse_search, inverses, page
+from tests.compressors import inverse_go_test, inverse_lines, inverse_search, inverses, page
 from tests.compressors.screen import seen
 
 CASES = Path(__file__).parent.parent / "cases" / "compressors"
@@ -22,15 +22,21 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
         case Kind.JSON:
             return bool(inverses.json_table(after) == inverses.json_values(before))
         case Kind.TERMINAL:
-            return list(map(seen, after.split("\n"))) == list(map(seen, before.split("\n")))
+            return list(map(seen, inverse_lines.lines(after).split("\n"))) == list(map(seen, before.split("\n")))
         case Kind.SEARCH:
             return inverse_search.search(after) == before
         case Kind.PATHS:
             return inverse_search.paths(after) == before
+        case Kind.TREE:
+            return inverse_search.tree(after) == before
         case Kind.DIFF:
             return inverse_search.diff(after) == before
         case Kind.MARKUP:
             return page.held(after) == page.held(before)
+        case Kind.LOG | Kind.BUILD | Kind.LINT:
+            return inverse_lines.lines(after) == before
+        case Kind.GO_TEST:
+            return inverse_go_test.go_test(after) == before
         case _:
             return False
 

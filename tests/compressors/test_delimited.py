@@ -7,7 +7,20 @@ from tests.compressors import inverses
 
 WORDS = st.sampled_from(
     ["", " ", "a", "USA", "USA", "2024-01-01", "2024-01-02", "2024-02-01", "https://e.org/a", "https://e.org/bb", "# x"]
-    + ["1", "01", "1.50", "x y", '"a, b"', '"say ""hi"""', '"two\nlines"', ' "padded"', 'in"ch', "{}", "{#}", "as above"]
+    + [
+        "1",
+        "01",
+        "1.50",
+        "x y",
+        '"a, b"',
+        '"say ""hi"""',
+        '"two\nlines"',
+        ' "padded"',
+        'in"ch',
+        "{}",
+        "{#}",
+        "as above",
+    ]
     + ["(a)", "a=b", "+x", "\u2028", "é", 'f"', "[", "]", "null", "name"]
 )
 FIELDS = st.one_of(WORDS, st.text(st.sampled_from('ab1 -/.:{}()[]"=+#\t'), max_size=5))
@@ -42,7 +55,8 @@ def csv(rows: list[list[str]], separator: str = ",", end: str = "\n") -> str:
 
 def flights(count: int = 24) -> list[list[str]]:
     return [["day", "from", "to", "id", "page"]] + [
-        [f"2024-01-{1 + n // 4:02}", "ABE", f"town {n % 7}", f"u{n * 37}", f"https://e.org/f/u{n * 37}"] for n in range(count)
+        [f"2024-01-{1 + n // 4:02}", "ABE", f"town {n % 7}", f"u{n * 37}", f"https://e.org/f/u{n * 37}"]
+        for n in range(count)
     ]
 
 

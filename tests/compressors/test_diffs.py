@@ -50,7 +50,7 @@ def files(draw: st.DrawFn, old: str, new: str) -> list[str]:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_inverse_gives_the_diff_back(data: st.DataObject) -> None:
     old, new = data.draw(st.sampled_from(PREFIXES))
     lines: list[str] = []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy_pkg.compressors import alerts, aliases, builds, lint, logs, pytest_column
+from proxy_pkg.compressors import alerts, aliases, builds, go_runs, lint, logs, pytest_column
 from proxy_pkg.compressors.folding import Folding, folded
 from tests.compressors import inverse_lines
 
@@ -165,3 +165,25 @@ def test_percentages_that_do_not_follow_stay() -> None:
 )
 def test_alerts_are_levels_and_not_parts_of_names(line: str, is_alert: bool) -> None:
     assert bool(alerts.alerts(line, [line])[0]) == is_alert
+
+
+RUNS = st.lists(
+    st.sampled_from(["=== RUN   TestA", "--- PASS: TestA (0.00s)", "--- SKIP: TestA (0.00s)", "--- FAIL: TestA (0s)"])
+    | st.sampled_from(["=== RUN   TestB\n--- PASS: TestB (0s)", "=== RUN   TestA/b", "    --- PASS: TestA/b (0s)"]),
+    max_size=12,
+)
+
+
+@given(RUNS.map(lambda some: "\n".join([*some, *["=== RUN   TestC\n--- PASS: TestC (0.01s)"] * 8, *some])))
+@settings(max_examples=100, deadline=None)
+def test_runs_of_go_tests_follow_from_their_results(text: str) -> None:
+    short = go_runs.left_out(text)
+    if short is not None:
+        assert inverse_lines.lines(short) == text
+        assert len(short) < len(text)
+
+
+def test_a_go_test_that_passes_at_once_is_one_line() -> None:
+    names = [f"TestNumber{n}" for n in range(9)]
+    text = "\n".join(f"=== RUN   {name}\n--- PASS: {name} (0.00s)" for name in names)
+    assert go_runs.left_out(text) == "\n".join([go_runs.HEADER, *(f"--- PASS: {name} (0.00s)" for name in names)])

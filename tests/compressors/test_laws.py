@@ -27,6 +27,8 @@ PIECES = st.one_of(
     st.sampled_from(["src/a.py:1:x\n", "src/a.py-2-\n", "src/a.py:y\n", "7:a\n8-b\n", "--\n", "== a\n", "src/b.c\n"]),
     st.sampled_from(["diff --git a/x b/x\n", "--- a/x\n+++ b/x\n", "@@ -1 +1 @@\n-a\n+b\n", "diff x\n", "rename to\n"]),
     st.sampled_from(["<html>", "<p  id='a'>", "</p>", "<!--x-->", "<pre>", "<script>", "<?xml ?>", "  ", "&gt;"]),
+    st.sampled_from(["2024-05-01 10:00 INFO a b c\n" * 6, "a/b.py:1:1: E501 x\n" * 5, "[…]\n", " [block 1 again]\n"]),
+    st.sampled_from(['{"Action":"run","Test":"T"}\n' * 4, "tests/a.py::t PASSED\n" * 5, "collected 5 items\n"]),
     st.text(max_size=5),
 )
 TEXTS = st.lists(PIECES, max_size=20).map("".join)
@@ -68,6 +70,20 @@ HOSTILE = {
     "one comment": lambda size: "<html>" + "<!--a--> \n" * (size // 10),
     "open scripts": lambda size: "<html>" + "<script>" * (size // 8),
     "elements": lambda size: "<html>" + "<li   class='a'>x  &gt;</li>\n\n" * (size // 30),
+    "log lines": lambda size: "".join(f"2024-05-01 10:00:{n % 60:02d} INFO app: item {n}\n" for n in range(size // 40)),
+    "the same log line": lambda size: "2024-05-01 10:00:00 INFO app: item\n" * (size // 36),
+    "log lines that share more and more": lambda size: "".join(
+        "2024-05-01 10:00:00 " + "a " * (n % 120) + "b\n" for n in range(size // 140)
+    ),
+    "log lines of errors": lambda size: "2024-05-01 10:00:00 ERROR: x\n" * (size // 29),
+    "cycles of log lines": lambda size: "".join(
+        f"10:00:{n % 37:02d} a\n" if n % 1000 else f"10:{n}:00 b\n" for n in range(size // 11)
+    ),
+    "one long log line": lambda size: "2024-05-01 10:00:00 INFO\n" * 9 + "error " * (size // 6),
+    "phrases without digits": lambda size: "2024-05-01 10:00 INFO\n" * 9 + "ab " * 400 + "x" * size,
+    "findings": lambda size: "".join(f"src/{n % 50}/a.py:{n}:1: E501 Line too long\n" for n in range(size // 36)),
+    "events of go": lambda size: '{"Action":"output","Test":"T","Output":"a\\tb\\n"}\n' * (size // 50),
+    "passing tests": lambda size: "collected 9 items\n" + "tests/a.py::test_a PASSED  [ 11%]\n" * (size // 34),
     "nested objects": lambda size: "[" + ",".join(['{"a":' * 30 + "1" + "}" * 30] * (size // 181)) + "]",
 }
 

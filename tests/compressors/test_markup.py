@@ -48,7 +48,7 @@ def nodes(draw: st.DrawFn, depth: int = 2) -> str:
 
 
 @given(nodes(), st.sampled_from(["<!DOCTYPE html>\n", "<html>", "HTTP/1.1 200 OK\nServer:  x\n\n<!doctype html>"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_page_holds_the_same(inside: str, start: str) -> None:
     text = start + inside
     shorter = compress(text)
@@ -129,7 +129,7 @@ def test_what_is_no_markup_is_left_alone(text: str) -> None:
         )
     )
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_tag_soup_is_written_once_and_for_all(pieces: list[str]) -> None:
     shorter = compress("<html>" + "".join(pieces))
     assert shorter is None or compress(shorter) in (None, shorter)

@@ -15,7 +15,7 @@ OTHERS = st.lists(
 
 
 @given(OTHERS, st.lists(LISTED, min_size=3, max_size=25), OTHERS, st.booleans(), st.sampled_from("/\\"))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_inverse_gives_the_list_back(
     before: list[str], listed: list[tuple[str, list[str], str]], after: list[str], ordered: bool, mark: str
 ) -> None:

@@ -44,7 +44,7 @@ def outputs(draw: st.DrawFn) -> str:
 
 
 @given(outputs())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_inverse_gives_the_output_back(text: str) -> None:
     shorter = compress(text)
     if shorter is not None:

@@ -7,6 +7,7 @@ uses towards its upstream.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -31,7 +32,10 @@ class PeerLeft(Exception):
 
 
 class Socket:
-    """One accepted socket. `received` are the peer's messages, `close` what its close frame said, None without one."""
+    """One accepted socket.
+
+    `received` are the messages that the talk took, `close` what the peer's close frame said, None without one.
+    """
 
     def __init__(self, request: Request, deflate: bool, headers: tuple[tuple[str, str], ...]) -> None:
         self.request = request
@@ -46,6 +50,7 @@ class Socket:
         self._headers = headers
         self._connection: Connection | None = None
         self._parts: list[bytes] = []
+        self._unread: deque[str | bytes] = deque()
         self._opcode = Opcode.TEXT
 
     async def open(self, connection: Connection) -> None:
@@ -64,7 +69,7 @@ class Socket:
     async def receive(self) -> str | bytes:
         """The next message. Raises PeerLeft."""
         assert self._connection
-        while not (messages := self._read_events()):
+        while not self._unread:
             if self.close is not None:
                 raise PeerLeft
             try:
@@ -75,9 +80,11 @@ class Socket:
                 self.left_at = self.left_at or time.monotonic()
                 raise PeerLeft
             self._protocol.receive_data(data)
+            self._read_events()
             await self._flush()
-        assert len(messages) == 1, "the tests' clients wait between messages, or `receive_all` is meant"
-        return messages[0]
+        message = self._unread.popleft()
+        self.received.append(message)
+        return message
 
     async def receive_all(self) -> None:
         """Read until the peer leaves."""
@@ -86,10 +93,11 @@ class Socket:
                 await self.receive()
             except PeerLeft:
                 return
-            except AssertionError:
-                continue
 
     async def send(self, message: str | bytes) -> None:
+        """Raises PeerLeft once the peer has said goodbye."""
+        if self.close is not None:
+            raise PeerLeft
         if isinstance(message, str):
             self._protocol.send_text(message.encode())
         else:
@@ -117,8 +125,7 @@ class Socket:
             self._connection.writer.write(data)
             await self._connection.writer.drain()
 
-    def _read_events(self) -> list[str | bytes]:
-        messages: list[str | bytes] = []
+    def _read_events(self) -> None:
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)
             if event.opcode is Opcode.CLOSE:
@@ -130,18 +137,15 @@ class Socket:
             elif event.opcode is Opcode.PING:
                 self.pings.append(bytes(event.data))
             else:
-                messages += self._assemble(event)
-        self.received += messages
-        return messages
+                self._assemble(event)
 
-    def _assemble(self, frame: Frame) -> list[str | bytes]:
+    def _assemble(self, frame: Frame) -> None:
         if frame.opcode is not Opcode.CONT:
             self._opcode, self._parts = frame.opcode, []
         self._parts.append(bytes(frame.data))
-        if not frame.fin:
-            return []
-        data = b"".join(self._parts)
-        return [data.decode() if self._opcode is Opcode.TEXT else data]
+        if frame.fin:
+            data = b"".join(self._parts)
+            self._unread.append(data.decode() if self._opcode is Opcode.TEXT else data)
 
 
 class Sockets:

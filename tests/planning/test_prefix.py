@@ -14,6 +14,7 @@ from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.prefix import Prefix, Prefixes
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.openai_chat import CHAT
+from tests.fakes.tokens import FourCharacters
 
 RULES = Rules(5, 1 << 20)
 NO_DEADLINE = 1 << 62
@@ -24,7 +25,7 @@ def plan(body: bytes, memos: Memos, protocol: Any = CHAT) -> Plan | None:
         draft = draw(body, protocol.conversation, memos)
     except ScanError:
         return None
-    settle(draft, RULES, lambda text: len(text) // 4, memos, NO_DEADLINE)
+    settle(draft, RULES, FourCharacters(), memos, NO_DEADLINE)
     remember(draft, memos)
     return compose(draft)
 

@@ -14,14 +14,11 @@ from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.references import Lines, Seen, may_refer, with_references
 from proxy_pkg.protocols.anthropic import MESSAGES
 from tests.compressors import inverses
+from tests.fakes.tokens import FourCharacters
 
 REFERENCE = re.compile(r"\[lines (\d+)-(\d+): as lines (\d+)-(\d+) of result (\S+)(?: \(.*\))?\]")
 RULES = Rules(5, 1 << 20)
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
-
-
-def count(text: str) -> int:
-    return len(text) // 4
 
 
 def source(seed: int, lines: int) -> list[str]:
@@ -46,7 +43,7 @@ def body(results: list[tuple[str, str]], **fields: Any) -> bytes:
 def plan(data: bytes, memos: Memos, rules: Rules = RULES) -> Plan:
     assert MESSAGES.conversation is not None
     draft = draw(data, MESSAGES.conversation, memos)
-    settle(draft, rules, count, memos, 1 << 62)
+    settle(draft, rules, FourCharacters(), memos, 1 << 62)
     remember(draft, memos)
     return compose(draft)
 

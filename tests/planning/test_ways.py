@@ -9,13 +9,14 @@ from proxy_pkg.planning.plan import Plan
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.store.marks import Marks
+from tests.fakes.tokens import FourCharacters
 
 IN_TIME_MS, LATE_MS = 60_000, -1
 READ = "\n".join(f"{line:6}→    value_{line} = compute_{line}(mode='fast')" for line in range(1, 60))
 
 
 def worker(marks: Marks, deadline_ms: int) -> Planner:
-    return Planner(Rules(5, 1 << 20), lambda text: len(text) // 4, 1 << 20, deadline_ms, marks)
+    return Planner(Rules(5, 1 << 20), FourCharacters(), 1 << 20, deadline_ms, marks)
 
 
 def body(*texts: str) -> bytes:

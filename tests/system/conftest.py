@@ -23,12 +23,12 @@ def starting(upstream_url: str, folder: Path) -> Iterator[Start]:
     """
     with contextlib.ExitStack() as running:
 
-        def start(**environment: str) -> Server:
+        def start(ready_path: str = "/readyz", **environment: str) -> Server:
             port = int(environment.get("HEADROOM_PORT") or free_port())
             place = folder / str(port)
             place.mkdir(exist_ok=True)
             settings = ours_environment(upstream_url, port, place) | {"HEADROOM_WORKERS": "2"} | environment
-            return running.enter_context(started(ARGUMENTS, port, place / "log", "/readyz", settings))
+            return running.enter_context(started(ARGUMENTS, port, place / "log", ready_path, settings))
 
         yield start
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 import time
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bench.processes import Server
 from tests.fakes.scripts import reply
+from tests.fakes.sockets import HANDSHAKE, stats
 from tests.fakes.upstream import Upstream
-from tests.fakes.websocket import PeerLeft, Socket, Sockets, listen
+from tests.fakes.websocket import PeerLeft, Socket, Sockets, echo, listen
 
 LIMIT_SECONDS = 15.0
+LITTLE_ROOM = {"HEADROOM_BODY_BYTES_MAX": "100000", "HEADROOM_BODY_BYTES_IN_FLIGHT_MAX": "100000"}
 ASK = '{"type":"response.create","model":"gpt-5","input":"hi"}'
 COMPLETED: dict[str, Any] = {
     "type": "response.completed",
@@ -55,8 +58,8 @@ class Turns:
                 await asyncio.sleep(0.01)
 
 
-def client_of(server: Server) -> Any:
-    return connect(f"ws://127.0.0.1:{server.port}/v1/responses", proxy=None, ping_interval=None)
+def client_of(server: Server, **options: Any) -> Any:
+    return connect(f"ws://127.0.0.1:{server.port}/v1/responses", proxy=None, ping_interval=None, **options)
 
 
 async def end_of(client: Any) -> int:
@@ -120,6 +123,74 @@ async def test_a_killed_worker_cuts_both_sides(upstream: Upstream, server: Calla
         while upstream.open_connections:
             await asyncio.sleep(0.01)
     assert sockets.opened[0].close is None
+
+
+async def test_clients_that_break_off_anywhere_leave_nothing_behind(
+    upstream: Upstream, server: Callable[..., Server]
+) -> None:
+    started = server(HEADROOM_WORKERS="1")
+    Sockets(upstream, echo)
+    for first in range(0, 180, 30):
+        await asyncio.gather(*(break_off(started, number) for number in range(first, first + 30)))
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while upstream.open_connections or (await stats(started.port))["requests"]["in_flight"]:
+            await asyncio.sleep(0.02)
+    log = started.log.read_text()
+    assert "Traceback" not in log
+    assert "never retrieved" not in log
+
+
+async def break_off(server: Server, number: int) -> None:
+    """One client that leaves: in its handshake, right after it, with messages on their way, or politely."""
+    chance = random.Random(number)
+    if number % 3 == 0:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(HANDSHAKE[: chance.randrange(len(HANDSHAKE) * 2)])
+        await asyncio.sleep(chance.random() * 0.02)
+        writer.transport.abort()
+        return
+    client = await client_of(server)
+    for _ in range(number % 4):
+        await client.send("z" * chance.choice((10, 20_000, 200_000)))
+    if number % 3 == 1:
+        await client.close()
+    client.transport.abort()
+
+
+async def test_the_proxys_token_is_asked_of_sockets_too(upstream: Upstream, server: Callable[..., Server]) -> None:
+    token = "t0ken-" * 6
+    started = server("/livez", HEADROOM_WORKERS="1", HEADROOM_PROXY_TOKEN=token)
+    sockets = Sockets(upstream, echo)
+    headers: dict[str, str]
+    for headers in ({}, {"x-headroom-token": token[:-1]}):
+        with pytest.raises(InvalidStatus) as refused:
+            async with client_of(started, additional_headers=headers):
+                pass
+        assert refused.value.response.status_code in (401, 403)
+    async with client_of(started, additional_headers={"x-headroom-token": token}) as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+    assert len(upstream.requests) == 1
+    assert not sockets.opened[0].request.header("x-headroom-token")
+
+
+async def test_sockets_count_as_requests_in_progress(upstream: Upstream, server: Callable[..., Server]) -> None:
+    started = server(HEADROOM_WORKERS="1", HEADROOM_LIMIT_CONCURRENCY="1", **LITTLE_ROOM)
+    Sockets(upstream, listen)
+    async with client_of(started) as client:
+        with pytest.raises(InvalidStatus) as refused:
+            async with client_of(started):
+                pass
+        assert refused.value.response.status_code == 503
+        assert b"headroom_overloaded" in refused.value.response.body
+        await client.send("x" * 100_001)
+        assert await end_of(client) == 1013
+    async with asyncio.timeout(LIMIT_SECONDS):
+        while (await stats(started.port))["requests"]["in_flight"]:
+            await asyncio.sleep(0.02)
+    async with client_of(started) as client:
+        await client.send("x" * 99_000)
+        await client.send("x" * 99_000)
 
 
 @pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")  # the SDK's own use

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.errors import ScanError
-from proxy_pkg.wire.scan import _split_strict, _split_tolerant, locate, parse, split
+from proxy_pkg.wire.scan import _split_strict, _split_tolerant, locate, parse, split, text_at
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 VALUES = st.recursive(
@@ -150,3 +150,57 @@ def test_escaped_keys_are_the_same_keys() -> None:
 def test_parse_reads_lone_surrogates_and_long_numbers() -> None:
     assert parse(rb'{"a":"\ud83d"}') == {"a": "\ud83d"}
     assert parse(b'{"a":' + b"1" * 6000 + b',"b":NaN}')["a"] is not None
+
+
+@given(items=ITEMS, within=st.lists(st.text(max_size=5), max_size=3), indent=st.sampled_from([None, 1]))
+@settings(max_examples=100)
+def test_an_array_inside_objects_is_cut_as_one_at_the_top(items: list, within: list[str], indent: int | None) -> None:
+    body: object = {"a": [items], "contents": items, "z": {"contents": [1]}}
+    for key in reversed(within):
+        body = {key + "<": {"contents": [0]}, key: body, key + ">": 1}
+    data = json.dumps(body, indent=indent).encode()
+    offset, parts = split(data, *within, "contents")
+    assert data[offset:].startswith(b"".join(parts))
+    assert [json.loads(part.lstrip(b", \n\t\r")) for part in parts] == items
+    assert _split_tolerant(data, *within, "contents") == (offset, parts)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"contents":[{}]}',
+        b'{"request":[{"contents":[]}]}',
+        b'{"request":null}',
+        b'{"request":{"contents":{}}}',
+        b'{"request":{"contents":[]}',
+        b'{"request":{"contents":[]}}}',
+        b'{"request":{"contents":[]},}',
+        b'{"request":{"contents":[NaN]},"request":{"contents":[1]}}',
+        b'{"request":{"contents":[1]},"request":{"contents":[2]}}',
+        b'{"request":{"contents":[1]},"request":{}}',
+        b'{"request":{"contents":[NaN],"contents":[]}}',
+    ],
+)
+def test_a_nested_array_that_is_in_doubt_is_refused(body: bytes) -> None:
+    with pytest.raises(ScanError):
+        split(body, "request", "contents")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"model":"m"}', "m"),
+        (b'{"messages":[{"model":"inner"}],"model":"m","stream":true}', "m"),
+        (rb'{"messages":["\ud83d"],"model":"m"}', "m"),
+        (b'{"model":"a","model":"b"}', "b"),
+        (b'{"model":"a","n":NaN,"model":"b"}', "b"),
+        (b'{"model":1}', ""),
+        (b'{"model":null}', ""),
+        (b"[]", ""),
+        (b"", ""),
+        (b'{"model":"m"', ""),
+        (b"\xff", ""),
+    ],
+)
+def test_the_text_at_a_key_is_read_whatever_else_is_in_the_body(body: bytes, text: str) -> None:
+    assert text_at(body, "model") == text

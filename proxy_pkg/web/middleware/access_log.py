@@ -87,7 +87,17 @@ def _json(fields: dict[str, Any]) -> bytes:
 def _text(fields: dict[str, Any]) -> bytes:
     head = f"{fields.pop('time')} [{fields.pop('pid')}] {fields.pop('level'):<7} "
     del fields["logger"]
-    return (head + " ".join(f"{key}={value}" for key, value in fields.items()) + "\n").encode("utf-8", "replace")
+    return (head + " ".join(f"{key}={_word(value)}" for key, value in fields.items()) + "\n").encode("utf-8", "replace")
+
+
+def _word(value: object) -> str:
+    """A value as one word of a line: in quotes if it has blanks, escaped if it has what no terminal should get."""
+    text = str(value)
+    if text.isprintable() and " " not in text and '"' not in text:
+        return text
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode("ascii")
+    return '"' + text.replace('"', '\\"') + '"'
 
 
 _second_cache: tuple[int, str] = (0, "")

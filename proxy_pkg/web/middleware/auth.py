@@ -5,23 +5,26 @@ client and its provider.
 """
 
 import hmac
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from proxy_pkg.protocols import openai
-from proxy_pkg.protocols.table import match
+from proxy_pkg.errors import RefusedError
 from proxy_pkg.relay.pump import Receive, Send
-from proxy_pkg.web.failures import Failure, send_failure
 
 TOKEN_HEADER = b"x-headroom-token"
+
+Refuse = Callable[[dict[str, Any], Receive, Send, RefusedError], Awaitable[None]]
+"""Answers an HTTP request with an error."""
 
 _OPEN_PATHS = frozenset(("/livez",))
 
 
 class TokenAuth:
-    """Passes requests with the right token on to `app` and answers 401 to the others. An empty token asks for none."""
+    """Passes requests with the right token on to `app` and the others to `refuse`. An empty token asks for none."""
 
-    def __init__(self, app: Any, token: str) -> None:
+    def __init__(self, app: Any, token: str, refuse: Refuse) -> None:
         self._app = app
+        self._refuse = refuse
         self._token = token.encode()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -31,13 +34,11 @@ class TokenAuth:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "the proxy's token is missing or wrong"})
         else:
-            found = match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
-            shape = (found.protocol if found else openai.OTHER).api.errors
-            await send_failure(send, shape, _REFUSED, "")
+            error = RefusedError(
+                "this proxy asks for its own token in the header x-headroom-token", "token_required", 401
+            )
+            await self._refuse(scope, receive, send, error)
 
     def _is_right(self, scope: dict[str, Any]) -> bool:
         given = [value for name, value in scope["headers"] if name == TOKEN_HEADER]
         return len(given) == 1 and hmac.compare_digest(given[0], self._token)
-
-
-_REFUSED = Failure(401, "token_required", "This proxy asks for its own token in the header x-headroom-token.")

@@ -1,0 +1,44 @@
+"""The formats of the three APIs where other services serve them: each has an upstream of its own.
+
+Credentials for one of these services are never sent to another, so none of them shares an upstream with the API
+whose format it speaks.
+"""
+
+from msgspec.structs import replace
+
+from proxy_pkg.protocols import anthropic, gemini, openai, openai_chat, openai_responses
+from proxy_pkg.protocols.grammar import Api, ErrorShape, Protocol
+
+VERTEX = Api(name="vertex", errors=gemini.API.errors)
+_VERTEX_ANTHROPIC = Api(name="vertex", errors=anthropic.API.errors)
+_VERTEX_OPENAI = Api(name="vertex", errors=openai.API.errors)
+
+VERTEX_MESSAGES = replace(anthropic.MESSAGES, api=_VERTEX_ANTHROPIC)
+VERTEX_CHAT = replace(openai_chat.CHAT, api=_VERTEX_OPENAI)
+VERTEX_GENERATE = replace(gemini.GENERATE, api=VERTEX)
+VERTEX_OTHER = replace(gemini.OTHER, api=VERTEX)
+
+BEDROCK = Api(
+    name="bedrock",
+    errors=ErrorShape(
+        body={"message": "{message}", "code": "{code}"},
+        kinds={},
+        kind_otherwise="",
+        event={"message": "{message}", "code": "{code}"},
+    ),
+)
+BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=BEDROCK)
+BEDROCK_OTHER = replace(anthropic.OTHER, api=BEDROCK)
+
+_CHATGPT = Api(name="chatgpt", errors=openai_responses.RESPONSES.api.errors)
+CHATGPT_RESPONSES = replace(openai_responses.RESPONSES, api=_CHATGPT)
+CHATGPT_OTHER = replace(openai.OTHER, api=_CHATGPT)
+
+_CODE_ASSIST = Api(name="code_assist", errors=gemini.API.errors)
+CODE_ASSIST_GENERATE = Protocol(
+    name="gemini_generate",
+    api=_CODE_ASSIST,
+    # The request as the Gemini API knows it is wrapped once more, beside the model and the project.
+    conversation=replace(gemini.CONVERSATION, within=("request",)),
+)
+CODE_ASSIST_OTHER = replace(gemini.OTHER, api=_CODE_ASSIST)

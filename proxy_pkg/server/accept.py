@@ -1,0 +1,131 @@
+"""Taking connections from the queue that all workers share.
+
+Whoever wakes first would take all of a burst, and connections that are kept alive would pin its clients to one worker
+for good. So a worker takes one connection at a time, and one that has more to do than another waits a little first: the
+other will have taken it by then. If not, it takes it itself. A wait never loses or refuses a connection.
+"""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from proxy_pkg.server.seats import Seats
+
+DEFER_SECONDS: Final = 0.002
+EXHAUSTED_PAUSE_SECONDS: Final = 0.1
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+logger = logging.getLogger("proxy_pkg")
+
+
+class Share:
+    """This worker's part of the load, and what it knows of the others'. Without `seats` it is the only one."""
+
+    def __init__(self, load: Callable[[], int], seats: Seats | None = None, seat: int = -1, pid: int = 0) -> None:
+        self._load = load
+        self._seats = seats if seat >= 0 else None
+        self._seat = seat
+        self._pid = pid
+
+    def publish(self) -> int:
+        """Tell the others, and return the load."""
+        load = self._load()
+        if self._seats is not None:
+            self._seats.publish(self._seat, self._pid, load)
+        return load
+
+    def leave(self) -> None:
+        """Tell the others not to count on this worker."""
+        if self._seats is not None:
+            self._seats.leave(self._seat)
+            self._seats = None
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether another worker has less to do."""
+        load = self.publish()
+        least = self._seats.least(self._seat) if self._seats is not None else None
+        return least is not None and load > least
+
+
+class Acceptor:
+    """Takes connections from `listener`, a listening socket that does not block, and hands them to the loop."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: Any,
+        protocol: Callable[[], asyncio.Protocol],
+        share: Share,
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._protocol = protocol
+        self._share = share
+        self._timer: asyncio.TimerHandle | None = None
+        self._deferred = False
+        self._exhausted = False
+        self._opening: set[asyncio.Task[Any]] = set()
+
+    @property
+    def opening(self) -> int:
+        """Connections taken and not yet seen by their protocol."""
+        return len(self._opening)
+
+    def start(self) -> None:
+        self._timer = None
+        self._loop.add_reader(self._listener.fileno(), self._on_readable)
+
+    def stop(self) -> None:
+        """Take what is in the queue already, and then nothing more. The queue stays open for other processes."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._listener.fileno())
+        while self._take():
+            pass
+
+    def _on_readable(self) -> None:
+        if not self._deferred and self._share.exceeded:
+            self._deferred = True
+            self._pause(DEFER_SECONDS)
+            return
+        self._deferred = False
+        self._take()
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listener.fileno())
+        self._timer = self._loop.call_later(seconds, self.start)
+
+    def _take(self) -> bool:
+        """Take one connection; False if there is none to be had now."""
+        try:
+            peer, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionError:
+            return True  # that one left while it waited; there may be others
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            self._on_exhausted(error)
+            return False
+        self._exhausted = False
+        peer.setblocking(False)
+        opening = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, peer))
+        self._opening.add(opening)
+        opening.add_done_callback(self._on_opened)
+        return True
+
+    def _on_opened(self, opening: "asyncio.Task[Any]") -> None:
+        self._opening.discard(opening)
+        if not opening.cancelled() and isinstance(opening.exception(), OSError):
+            logger.debug("a connection was gone before it was open: %s", opening.exception())
+
+    def _on_exhausted(self, error: OSError) -> None:
+        """Leave the others in the queue until something was given back; said once, not at every try."""
+        if not self._exhausted:
+            logger.error("no connection can be taken for now: %s", error.strerror)
+        self._exhausted = True
+        self._pause(EXHAUSTED_PAUSE_SECONDS)

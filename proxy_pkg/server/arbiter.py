@@ -1,0 +1,148 @@
+"""The master's way of replacing workers: first a successor that serves, then the end of the one it succeeds.
+
+Gunicorn's own arbiter ends old workers before the new ones serve, replaces a worker at its request limit only after that
+worker has gone, and in a reload does nothing but wait until the last old worker has finished its last stream: for that
+long, dead workers are not replaced and stuck ones not ended. Here nothing is waited for; each pass over the workers,
+after every signal and at least once a second, takes the next step that is possible.
+"""
+
+import signal
+import time
+from typing import Any, Final
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+
+from proxy_pkg.server.condition import READY, WISHES_TO_LEAVE, told
+from proxy_pkg.server.notify import ServiceManager
+from proxy_pkg.server.seats import Seats
+
+BOOT_RETRY_SECONDS: Final = 1.0
+"""Pause before the next try after a worker that ended before it served."""
+
+
+class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
+    """Gunicorn's arbiter with workers that overlap. Made from a plain one by `adopt`."""
+
+    generation: int
+    seats: Seats
+    manager: ServiceManager
+    _announced: bool
+    _serving: bool
+    _retry_at: float
+
+    def manage_workers(self) -> None:
+        """Spawn what is missing, and tell those to end whose successors serve."""
+        staying = [worker for worker in self._workers() if self._stays(worker)]
+        if time.monotonic() >= self._retry_at:
+            for _ in range(self.num_workers - len(staying)):
+                self.spawn_worker()
+        for worker in staying[: max(0, len(staying) - self.num_workers)]:
+            self._end(worker)
+        self._relieve([worker for worker in staying if told(worker) & READY])
+        self._announce()
+
+    def spawn_worker(self) -> Any:
+        """As the base does; the worker belongs to the configuration that is in force now."""
+        pid = super().spawn_worker()
+        worker = self.WORKERS[pid]
+        worker.generation, worker.was_ready, worker.ended = self.generation, False, False
+        return pid
+
+    def reload(self) -> None:
+        """Read the configuration again. Workers of the old one serve until those of the new one do.
+
+        Where the file cannot be run at all, everything stays as it is.
+        """
+        self.manager.reloading()
+        try:
+            self.app.reload()
+        except SystemExit:
+            self.log.error("the reload is refused: gunicorn's configuration file cannot be run")
+            self.manager.ready()
+            return
+        self.setup(self.app)
+        self.log.reopen_files()
+        self.cfg.on_reload(self)
+        self.generation += 1
+        self._announced = False
+        self._retry_at = 0.0
+        self.manage_workers()
+
+    def stop(self, graceful: bool = True) -> None:
+        if self.reexec_pid:
+            self.manager.hand_over(self.reexec_pid)
+        else:
+            self.manager.stopping()
+        super().stop(graceful)
+
+    def reap_workers(self) -> None:
+        """As the base does, but a worker that cannot start ends the server only if none ever served."""
+        self._workers()
+        before = dict(self.WORKERS)
+        while True:
+            try:
+                super().reap_workers()
+            except HaltServer as halt:
+                if not self._serving:
+                    raise
+                self.log.error("a new worker did not start (%s); the others go on", halt.reason)
+                continue
+            break
+        gone = [worker for pid, worker in before.items() if pid not in self.WORKERS]
+        for worker in gone:
+            worker.tmp.close()
+        if any(not worker.was_ready and not worker.ended for worker in gone):
+            self._retry_at = time.monotonic() + BOOT_RETRY_SECONDS
+
+    def seat(self) -> int:
+        """A seat for the next worker."""
+        return self.seats.free(worker.seat for worker in self.WORKERS.values())
+
+    def _workers(self) -> list[Any]:
+        """Those that were not told to end, the oldest first. Notes which of them serve."""
+        workers = sorted(self.WORKERS.values(), key=lambda worker: int(worker.age))
+        for worker in workers:
+            if told(worker) & READY:
+                worker.was_ready = self._serving = True
+        return [worker for worker in workers if not worker.ended]
+
+    def _stays(self, worker: Any) -> bool:
+        return worker.generation == self.generation and not told(worker) & WISHES_TO_LEAVE
+
+    def _relieve(self, successors: list[Any]) -> None:
+        """End as many of those that should go as the successors can stand in for."""
+        leaving = [worker for worker in self._workers() if not self._stays(worker)]
+        serving = [worker for worker in leaving if told(worker) & READY]
+        needed = max(0, self.num_workers - len(successors))
+        for worker in leaving:
+            if worker not in serving or worker in serving[: max(0, len(serving) - needed)]:
+                self._end(worker)
+
+    def _end(self, worker: Any) -> None:
+        worker.ended = True
+        self.kill_worker(worker.pid, signal.SIGTERM)
+
+    def _announce(self) -> None:
+        """Say that we are ready: with the first worker after a start, with all of them after a reload."""
+        if self._announced:
+            return
+        ready = [worker for worker in self._workers() if self._stays(worker) and told(worker) & READY]
+        if len(ready) >= (self.num_workers if self.generation else 1):
+            self._announced = True
+            self.manager.ready()
+
+
+def adopt(server: Any, address: str) -> ProxyArbiter:
+    """Turn gunicorn's arbiter into ours, before it has opened or forked anything.
+
+    Gunicorn has no setting for the class of its arbiter. `address` is where the service manager listens, or empty.
+    """
+    server.__class__ = ProxyArbiter
+    server.generation = 0
+    server.seats = Seats()
+    server.manager = ServiceManager(address)
+    server._announced = server._serving = False
+    server._retry_at = 0.0
+    assert isinstance(server, ProxyArbiter)
+    return server

@@ -1,0 +1,30 @@
+"""What a worker tells its master: one bit each, kept in the mode of the heartbeat file that both hold open.
+
+The file has no name, is made by gunicorn for each worker and dies with it, so nothing is left to clean up, and a
+worker that is killed in the middle leaves a whole answer. SIGCHLD, which the master handles in any case, wakes it.
+"""
+
+import os
+import signal
+from typing import Any, Final
+
+_MADE: Final = 0o600
+READY: Final = 0o100
+"""The worker serves."""
+WISHES_TO_LEAVE: Final = 0o010
+"""The worker has served as many requests as it should. It goes on until a successor is ready and it is told to end."""
+
+
+def tell(worker: Any, bits: int) -> None:
+    """In the worker: add `bits` to what the master can read, and wake it."""
+    os.fchmod(worker.tmp.fileno(), _MADE | told(worker) | bits)
+    if os.getppid() == worker.ppid:
+        os.kill(worker.ppid, signal.SIGCHLD)
+
+
+def told(worker: Any) -> int:
+    """The bits of a worker, 0 once its file is closed."""
+    try:
+        return os.fstat(worker.tmp.fileno()).st_mode & (READY | WISHES_TO_LEAVE)
+    except (OSError, ValueError):
+        return 0

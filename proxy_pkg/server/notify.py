@@ -1,0 +1,35 @@
+"""Tells the service manager how far we are, as sd_notify(3) has it: one datagram, no library."""
+
+import socket
+import time
+
+
+class ServiceManager:
+    """Whoever listens at `address` (NOTIFY_SOCKET); an empty address is nobody, and telling it does nothing."""
+
+    def __init__(self, address: str) -> None:
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+
+    def ready(self) -> None:
+        self._tell("READY=1\nSTATUS=Serving requests.")
+
+    def reloading(self) -> None:
+        now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={now_us}\nSTATUS=Starting workers with the new configuration.")
+
+    def stopping(self) -> None:
+        self._tell("STOPPING=1\nSTATUS=Finishing open requests.")
+
+    def hand_over(self, pid: int) -> None:
+        """We end, and the server goes on under the master `pid`."""
+        self._tell(f"MAINPID={pid}")
+
+    def _tell(self, state: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as peer:
+            peer.setblocking(False)
+            try:
+                peer.sendto(state.encode(), self._address)
+            except OSError:  # a manager that does not listen must not stop a server
+                return

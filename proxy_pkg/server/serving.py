@@ -1,0 +1,171 @@
+"""One worker's serving loop: uvicorn's Server with our way of accepting, of showing life, and above all of ending.
+
+The end of a worker, each step within its time:
+
+1. It is not ready any more and takes no connection but those that are in the queue already.
+2. Each open connection gets the answer it waits for, with `connection: close`; one that is idle may bring one request
+   more, for it may be on its way. Answers have until the drain limit.
+3. Those still open are told so in the stream's own format, at the end of an event, and closed.
+4. The app closes down: counters and log lines are written.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, Protocol
+
+from uvicorn.config import Config
+from uvicorn.server import Server, logger
+
+from proxy_pkg.server.accept import Acceptor, Share
+from proxy_pkg.server.seats import Seats
+
+BEAT_SECONDS: Final = 1.0
+PARTING_SECONDS: Final = 2.0
+"""Time for open exchanges to end in good order once their limit has passed."""
+_POLL_SECONDS: Final = 0.05
+
+
+class Life(Protocol):
+    """What the serving loop needs of the process that it runs in."""
+
+    seats: Seats | None
+    seat: int
+    max_requests: int
+
+    def begin_drain(self) -> None:
+        """From now on this worker is not ready."""
+
+    def abandon(self) -> None:
+        """End every open exchange, in good order."""
+
+    def notify(self) -> None:
+        """Show the master that the loop turns."""
+
+    def on_ready(self) -> None:
+        """The worker serves."""
+
+    def on_worn(self) -> None:
+        """The worker has served as many requests as it should."""
+
+    def is_orphan(self) -> bool:
+        """Whether the master is gone."""
+
+
+class ServingLoop(Server):
+    """Serves until it is told to end."""
+
+    def __init__(self, config: Config, life: Life) -> None:
+        super().__init__(config)
+        self._life = life
+        self._stop = asyncio.Event()
+        self._hurry = False
+        self._worn = False
+        self._acceptors: list[Acceptor] = []
+        self._share = Share(self._load, life.seats, life.seat, os.getpid())
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Begin to accept from `sockets`, which listen already. Ends the process if the app cannot start."""
+        self.servers = []
+        self._beat()
+        await super().startup(sockets=[])
+        loop = asyncio.get_running_loop()
+        protocol: Callable[..., Any] = partial(
+            self.config.http_protocol_class,  # type: ignore[arg-type]  # the union of all that uvicorn knows
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=loop,
+        )
+        self.server_state.default_headers = self.config.encoded_headers
+        self._acceptors = [Acceptor(loop, listener, protocol, self._share) for listener in sockets or []]
+        for acceptor in self._acceptors:
+            acceptor.start()
+        self._life.on_ready()
+
+    async def main_loop(self) -> None:
+        await self._stop.wait()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """The steps above."""
+        logger.info("draining: %d connections, %d requests", *self._open())
+        self._life.begin_drain()
+        self._share.leave()
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        for listener in sockets or []:
+            listener.close()
+        await self._finish()
+        if any(self._open()):
+            await self._part()
+        await self.lifespan.shutdown()
+
+    async def _finish(self) -> None:
+        """Let open connections come to their end."""
+        limit = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
+        asked: set[Any] = set()
+        while not self._hurry and time.monotonic() < limit:
+            for connection in self.server_state.connections - asked:
+                connection.shutdown()
+                asked.add(connection)
+            if not any(self._open()):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _part(self) -> None:
+        """End what is still open, in good order first, then at once."""
+        logger.warning("the drain limit has passed: ending %d connections, %d requests", *self._open())
+        self._life.abandon()
+        for connection in list(self.server_state.connections):
+            abandon = getattr(connection, "abandon", None)
+            if abandon is not None:
+                abandon()
+        limit = time.monotonic() + PARTING_SECONDS
+        while any(self._open()) and time.monotonic() < limit:
+            await asyncio.sleep(_POLL_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await asyncio.sleep(0)
+
+    def _open(self) -> tuple[int, int]:
+        opening = sum(acceptor.opening for acceptor in self._acceptors)
+        return len(self.server_state.connections) + opening, len(self.server_state.tasks)
+
+    def _load(self) -> int:
+        return sum(self._open())
+
+    def _beat(self) -> None:
+        """Once a second on the loop's own clock, which no change of the time of day reaches, until the process ends."""
+        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
+        self._life.notify()
+        if not self._stop.is_set():
+            self._share.publish()
+        if self.server_state.total_requests >= self._life.max_requests and not self._worn:
+            self._worn = True
+            self._life.on_worn()
+        if self._life.is_orphan() and not self._hurry:
+            logger.error("the master is gone, so nobody would replace or end this worker: it ends now")
+            self._end(hurry=True)
+
+    def _end(self, hurry: bool) -> None:
+        self._hurry = self._hurry or hurry
+        self.should_exit = True
+        self._stop.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """TERM drains; INT and QUIT end at once, if in good order.
+
+        Nothing is raised again afterwards, as uvicorn would: the process then ends by itself, and its hooks run.
+        """
+        loop = asyncio.get_running_loop()
+        hurries = {signal.SIGTERM: False, signal.SIGINT: True, signal.SIGQUIT: True}
+        for number, hurry in hurries.items():
+            loop.add_signal_handler(number, self._end, hurry)
+        yield

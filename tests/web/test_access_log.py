@@ -1,0 +1,63 @@
+"""One line for each request, whatever it held: a path cannot forge a line, and a line tells what happened."""
+
+import asyncio
+import shlex
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.web.middleware.access_log import AccessLog
+
+
+async def logged(form: str, path: str, record: RequestRecord | None = None, problem: str = "") -> bytes:
+    lines: list[bytes] = []
+    log = AccessLog(form, lines.append)
+    scope: dict[str, Any] = {"method": "POST", "path": path, "query_string": b"key=secret", "headers": [(b"a", b"b")]}
+    log.add("hr_1", scope, 200, record or RequestRecord(), problem, 0)
+    log.flush()
+    return b"".join(lines)
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("path", ["/v1/\nforged level=error", "/v1/\r\n\x1b[31m", "/v1/\x85\u2028x", "/v1/é 🙂", '/v1/"x"'])
+async def test_a_path_stays_on_its_line(form: str, path: str) -> None:
+    line = await logged(form, path)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert form == "json" or len(line.decode().splitlines()) == 1
+    assert b"\x1b" not in line
+    assert b"secret" not in line
+
+
+async def test_a_text_line_keeps_words_apart_from_fields() -> None:
+    line = (await logged("text", "/v1/x outcome=forged", problem="it broke")).decode()
+    words = shlex.split(line)
+    assert [word for word in words if word.startswith("outcome=")] == ["outcome=relayed"]
+    assert "problem=it broke" in words
+    assert "path=/v1/x outcome=forged" in words
+
+
+async def test_a_line_tells_what_became_of_the_request() -> None:
+    record = RequestRecord(
+        protocol="openai_chat", outcome="failed", decision="rewritten", decision_reason="smaller", tokens_before=9
+    )
+    fields = msgspec.json.decode(await logged("json", "/v1/chat/completions", record, "the upstream closed"))
+    assert fields["level"] == "warning"
+    assert (fields["id"], fields["status"], fields["path"]) == ("hr_1", 200, "/v1/chat/completions")
+    assert (fields["decision"], fields["reason"], fields["tokens_before"]) == ("rewritten", "smaller", 9)
+    assert fields["problem"] == "the upstream closed"
+
+
+async def test_lines_are_written_together_and_none_is_forgotten() -> None:
+    writes: list[bytes] = []
+    log = AccessLog("json", writes.append)
+    for _ in range(300):
+        log.add("hr_1", {"method": "GET", "path": "/"}, 200, RequestRecord(), "", 0)
+    assert [data.count(b"\n") for data in writes] == [256]
+    await asyncio.sleep(0)
+    log.flush()
+    log.flush()
+    assert sum(data.count(b"\n") for data in writes) == 300
+    assert len(writes) == 2

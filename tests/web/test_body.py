@@ -1,0 +1,117 @@
+"""A body is read within its bounds, in bytes and in time, and a cancellation is never mistaken for a bound."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from proxy_pkg.errors import ClientGoneError, RefusedError
+from proxy_pkg.web.admission import Admission
+from proxy_pkg.web.body import BodyReader, announced_bytes
+
+
+class Channel:
+    """Plays messages, then stays silent."""
+
+    def __init__(self, parts: Sequence[bytes], more: bool = False, gone: bool = False) -> None:
+        last = len(parts) - 1
+        self.messages: list[dict[str, Any]] = [
+            {"type": "http.request", "body": part, "more_body": more or gone or index < last}
+            for index, part in enumerate(parts)
+        ]
+        if gone:
+            self.messages.append({"type": "http.disconnect"})
+
+    async def receive(self) -> dict[str, Any]:
+        if not self.messages:
+            await asyncio.Event().wait()
+        return self.messages.pop(0)
+
+
+def reader(channel: Channel, bytes_max: int | None = 100, gap_seconds: float = 5.0) -> BodyReader:
+    return BodyReader(channel.receive, bytes_max, gap_seconds, asyncio.get_running_loop())
+
+
+def keep(_: int) -> None:
+    return
+
+
+@pytest.mark.parametrize("parts", [[b""], [b"abc"], [b"a", b"", b"bc"], [b"x" * 100], [b"", b""]])
+async def test_a_whole_body_is_its_parts(parts: list[bytes]) -> None:
+    held: list[int] = []
+    body = reader(Channel(parts))
+    assert await body.whole(held.append) == b"".join(parts)
+    assert sum(held) == body.bytes_read == len(b"".join(parts))
+    assert [part async for part in reader(Channel(parts)).parts()] == [part for part in parts if part]
+
+
+async def test_one_part_is_handed_on_as_the_same_object() -> None:
+    part = b"x" * 50
+    assert await reader(Channel([part])).whole(keep) is part
+
+
+@pytest.mark.parametrize("parts", [[b"x" * 101], [b"x" * 60, b"x" * 41]])
+async def test_a_body_too_long_is_refused_before_it_is_kept(parts: list[bytes]) -> None:
+    held: list[int] = []
+    with pytest.raises(RefusedError) as caught:
+        await reader(Channel(parts)).whole(held.append)
+    assert (caught.value.status, caught.value.code) == (413, "body_too_large")
+    assert sum(held) <= 100
+
+
+async def test_a_stream_has_no_bound_of_bytes() -> None:
+    parts = [b"x" * 1000] * 3
+    assert [part async for part in reader(Channel(parts), None).parts()] == parts
+
+
+async def test_a_client_that_leaves_is_told_apart() -> None:
+    with pytest.raises(ClientGoneError):
+        await reader(Channel([b"a"], gone=True)).whole(keep)
+
+
+async def test_a_client_that_stops_sending_is_refused() -> None:
+    with pytest.raises(RefusedError) as caught:
+        await reader(Channel([b"a"], more=True), gap_seconds=0.02).whole(keep)
+    assert (caught.value.status, caught.value.code) == (408, "body_timeout")
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_a_cancellation_is_no_timeout() -> None:
+    task = asyncio.ensure_future(reader(Channel([], more=True)).whole(keep))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_what_hold_refuses_is_refused() -> None:
+    admission = Admission(requests_max=1, body_bytes_max=5)
+    with pytest.raises(RefusedError) as caught:
+        await reader(Channel([b"abc", b"def"])).whole(admission.hold)
+    assert caught.value.status == 503
+    assert admission.body_bytes == 3
+
+
+def test_admission_counts_what_it_takes_on_and_gives_back() -> None:
+    admission = Admission(requests_max=2, body_bytes_max=10)
+    admission.enter()
+    admission.enter()
+    with pytest.raises(RefusedError) as caught:
+        admission.enter()
+    assert (caught.value.code, caught.value.retry_after_seconds) == ("overloaded", 1)
+    admission.hold(10)
+    admission.leave(10)
+    admission.leave(0)
+    assert (admission.requests, admission.body_bytes) == (0, 0)
+    admission.enter()
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [([], None), ([(b"content-length", b"5")], 5), ([(b"content-length", b"x")], None), ([(b"a", b"5")], None)],
+)
+def test_the_announced_length_is_read(headers: list[tuple[bytes, bytes]], expected: int | None) -> None:
+    assert announced_bytes(headers) == expected

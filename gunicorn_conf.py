@@ -7,6 +7,7 @@ from typing import Any
 
 from proxy_pkg.config.blob import pack
 from proxy_pkg.server import hooks, limits
+from proxy_pkg.server.arbiter import adopt
 from proxy_pkg.server.boot import load_settings
 from proxy_pkg.server.logs import LOGGERS
 
@@ -36,6 +37,7 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
+    adopt(server)
     hooks.on_starting(server, settings)
 
 

@@ -36,4 +36,6 @@ def value_text(row: Row, value: Scalar) -> str:
         return str(text).lower()
     if isinstance(text, int) and row.kind == "size":
         return size_text(text)
+    if isinstance(text, tuple):
+        return ", ".join(f"{upstream.name}={upstream.url}" for upstream in text)
     return f"{text:g}" if isinstance(text, float) else str(text)

@@ -37,6 +37,7 @@ class Column:
     `words` are the strings that the cells stand for, empty where a cell is `hole`, the one value that is no
     string; there are none where other values occur too. `is_text` is False where words are the digits of
     numbers, which forms may use but not make. `spell` writes words as cells of a column without other values.
+    `is_mixed` tells that equal cells may stand for unequal values, as the form has other columns in it.
     `changes` is how many cells differ from the one above.
     `plain` are the cells and `words` the strings of whole values, `rests` what the present cells stand for.
     `absent` is what an empty cell becomes where empty means something else, None if it has to stay empty.
@@ -49,7 +50,7 @@ class Column:
         "fallback",
         "form",
         "heads",
-        "hole",
+        "hole", "is_mixed",
         "is_named",
         "is_shown",
         "is_text",
@@ -85,6 +86,7 @@ class Column:
         self.changes: int = sum(map(ne, cells, islice(cells, 1, None)))
         self.is_shown = True
         self.is_named = False
+        self.is_mixed = False
 
     def value(self, cell: str) -> str:
         """Return a whole value, written as `cell` would be, as the header writes it."""

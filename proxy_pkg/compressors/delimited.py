@@ -47,9 +47,9 @@ def compress(text: str) -> str | None:
     lines = _whole_lines(text.removesuffix(end).split(end), end)
     separator = _separator(lines[:LINES_SAMPLED])
     rows = _rows(lines, separator) if separator else None
-    if not rows or (GROUP_MARK in text and any(each.startswith(GROUP_MARK) for row in rows for each in row)):
+    if not rows or not is_readable(rows, text):
         return None
-    result = _table(rows, separator, end) + end * text.endswith(end)
+    result = table(rows, separator, end) + end * text.endswith(end)
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
 
 
@@ -107,7 +107,8 @@ def _quoted_cells(line: str, separator: str, cell: re.Pattern[str]) -> list[str]
     return []
 
 
-def _table(rows: list[list[str]], separator: str, end: str) -> str:
+def table(rows: list[list[str]], separator: str, end: str, note: str = "") -> str:
+    """Return the table of `rows`, the first of which names the columns if it can; `note` stands in its header."""
     names = rows[0]
     has_header = len(set(names)) == len(names) and not any(map(_NUMBER.fullmatch, names))
     if not has_header:
@@ -118,8 +119,13 @@ def _table(rows: list[list[str]], separator: str, end: str) -> str:
         words = None if '"' in "".join(printed) else printed
         columns.append(Column(name if BARE_PART.fullmatch(name) else encode_basestring(name), printed, words))
     header, lines = lay_out(columns, Layout(separator, is_free=False))
-    noun = SEPARATORS[separator] + " rows" + " without header" * (not has_header) + ", CRLF" * (end == "\r\n")
+    noun = SEPARATORS[separator] + " rows" + " without header" * (not has_header) + ", CRLF" * (end == "\r\n") + note
     return end.join((f"[{len(rows) - has_header} {noun}: {header}]", *lines))
+
+
+def is_readable(rows: list[list[str]], text: str) -> bool:
+    """Tell whether no cell of `rows`, all of which stand in `text`, looks like a line above rows."""
+    return GROUP_MARK not in text or not any(cell.startswith(GROUP_MARK) for row in rows for cell in row)
 
 
 DELIMITED = Compressor("delimited", Grade.INVERTIBLE, compress)

@@ -160,7 +160,7 @@ def _fall_back(column: Column) -> None:
 def _fallback(column: Column) -> Fallback | None:
     cells = column.cells
     sample = cells[:: len(cells) // SAMPLED + 1]
-    if column.fallback or (len(set(sample)) * 8 > len(sample) * 7 and len(sample) > 8):
+    if column.fallback or column.is_mixed or (len(set(sample)) * 8 > len(sample) * 7 and len(sample) > 8):
         return None
     usual, count = Counter(cells).most_common(1)[0]
     empty = cells.count("")

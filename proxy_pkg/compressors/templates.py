@@ -24,8 +24,9 @@ ALIKE_CHARS_MIN = 3
 ALIKE_CHARS = 8
 ALIKE_SHARE = 4
 """What all words share leaves the cells if it is so many characters, or one in so many of all."""
+EXCEPTION_ROWS_MIN = 6
 EXCEPTIONS_SHARE = 3
-"""A form with exceptions holds for all but one in so many rows, or more."""
+"""A form with exceptions needs so many rows, and holds for all but one in so many of them, or more."""
 
 _HEAD = re.compile(r".*[\W_]", re.DOTALL)
 _TAIL = re.compile(r"[\W_].*", re.DOTALL)
@@ -63,11 +64,12 @@ def share(column: Column) -> None:
 
 
 def _make_one(target: Column, sources: list[Column]) -> None:
-    rows = [row for row, word in enumerate(target.words) if word]
+    words = target.words
+    rows = [row for row, word in enumerate(words) if word] if "" in words else range(len(words))
     if len(rows) < 2:
         return
     probes = [rows[len(rows) * n // PROBES] for n in range(PROBES)]
-    sources = [source for source in sources if len({source.words[row] for row in probes}) > 1]
+    sources = [source for source in sources if _varies([source.words[row] for row in probes])]
     for probe in probes[:: PROBES // TRIES]:
         parts = _taken_apart(target.words[probe], sources, probe)
         if len(parts) > 1 or isinstance(parts[0], Column):
@@ -76,6 +78,10 @@ def _make_one(target: Column, sources: list[Column]) -> None:
                 return
     if len(rows) == len(target.words):
         _partly(target, sources, probes)
+
+
+def _varies(words: list[str]) -> bool:
+    return max(map(words.count, words)) * 2 <= len(words) + 1
 
 
 def _taken_apart(text: str, sources: list[Column], row: int) -> list[Part]:
@@ -110,7 +116,7 @@ def _whole(target: Column, parts: list[Part]) -> bool:
     if not exceptions and target.hole is None:
         target.form, target.is_shown = text, False
         return True
-    if target.absent is None and "" in target.cells:
+    if len(same) < EXCEPTION_ROWS_MIN or (target.absent is None and "" in target.cells):
         return False
     absent = target.absent or ""
     target.cells = ["" if made else cell or absent for made, cell in zip(same, target.cells, strict=True)]
@@ -140,6 +146,7 @@ def _partly(target: Column, sources: list[Column], probes: list[int]) -> None:
         else:
             continue
         if done:
+            target.is_mixed = True
             return
 
 

@@ -16,6 +16,10 @@ ROUTE_VERSIONS: Final = {
     "anthropic_target_api_url": ("/v1",),
     "openai_target_api_url": ("/v1",),
     "gemini_target_api_url": ("/v1beta", "/v1"),
+    "vertex_target_api_url": ("/v1", "/v1beta1"),
+    "bedrock_target_api_url": ("/model",),
+    "chatgpt_target_api_url": ("/backend-api", "/backend-api/codex"),
+    "code_assist_target_api_url": ("/v1internal",),
 }
 """The first step of the paths that are relayed to a target: a target that ends in it would double it."""
 
@@ -68,16 +72,21 @@ def _body_too_large_to_hold(settings: Settings) -> str:
 
 
 def _target_is_this_proxy(settings: Settings) -> str:
-    for name in ROUTE_VERSIONS:
-        scheme, _, rest = getattr(settings, name).partition("://")
-        host, port = _split_port(rest.partition("/")[0], PORTS[scheme])
-        ours = host == settings.host.lower() or (_local(host) and _local(settings.host))
-        if port == settings.port and ours:
+    targets = {_name(name): getattr(settings, name) for name in ROUTE_VERSIONS}
+    targets |= {f"{_name('upstreams')} {upstream.name}": upstream.url for upstream in settings.upstreams}
+    for name, url in targets.items():
+        if url and _is_ours(url, settings):
             return (
-                f"{_name(name)} {getattr(settings, name)} is the address of this proxy, so that requests "
-                "would go round in circles: name the API to relay to"
+                f"{name} {url} is the address of this proxy, so that requests would go round in circles: name the "
+                "API to relay to"
             )
     return ""
+
+
+def _is_ours(url: str, settings: Settings) -> bool:
+    scheme, _, rest = url.partition("://")
+    host, port = _split_port(rest.partition("/")[0], PORTS[scheme])
+    return port == settings.port and (host == settings.host.lower() or (_local(host) and _local(settings.host)))
 
 
 def _keepalive_above_pool(settings: Settings) -> str:
@@ -146,7 +155,7 @@ Check = Callable[[Settings], str]
 PROBLEMS: Final[dict[Check, tuple[str, ...]]] = {
     _open_bind: ("host", "proxy_token", "allow_unauthenticated_bind"),
     _body_too_large_to_hold: ("body_bytes_max", "body_bytes_in_flight_max"),
-    _target_is_this_proxy: ("host", "port", *ROUTE_VERSIONS),
+    _target_is_this_proxy: ("host", "port", "upstreams", *ROUTE_VERSIONS),
 }
 """Check -> the settings it reads."""
 

@@ -5,10 +5,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS, SOURCES, Row
+from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS, SOURCES, USUAL_VARIABLES, Row
 from proxy_pkg.config.values import allowed, size_text
 
 TARGET: Final = Path("docs/settings.md")
+
+
+def _usual() -> str:
+    pairs = (f"`{variable}` for `{name}`" for variable, name in USUAL_VARIABLES.items() if variable.isupper())
+    return ", ".join(pairs)
+
 
 INTRODUCTION: Final = f"""# Settings
 
@@ -20,7 +26,7 @@ proxy_pkg.config.document`.
 Later layers win:
 
 1. the defaults below;
-2. the TOML file that `{CONFIG_FILE}` names: `name = value` lines with the names below, no tables;
+2. the TOML file that `{CONFIG_FILE}` names: `name = value` lines with the names below, and `[upstreams.NAME]` tables;
 3. the environment;
 4. the environment file that `{ENVIRONMENT_FILE}` names;
 5. the options of `proxyctl serve`, `check-config`, `config show` and `env`: `--limit-concurrency 200`.
@@ -55,6 +61,43 @@ all, a JSON object with the names below from `HEADROOM_PROXY_CONFIG_JSON`.
   user name, query or fragment. The path of each request, such as `/v1/messages`, is put behind it.
 - "per worker" limits hold for each worker process, so the whole server may use that many times `workers`.
 
+## More upstreams
+
+The TOML file can name more places to relay to:
+
+```toml
+[upstreams.azure]
+url = "https://example.openai.azure.com"
+api = "openai"
+
+[upstreams.local]
+url = "http://127.0.0.1:8000"
+api = "openai"
+models = ["qwen*", "llama-?-*"]
+```
+
+- Clients reach each one by its own base URL, `http://127.0.0.1:8787/u/azure` here. What follows the name is put
+  behind the `url` as it came: `/u/azure/openai/v1/responses` goes to
+  `https://example.openai.azure.com/openai/v1/responses`. The path still says what a body is, so conversations are
+  compressed on these paths too. `api` says how errors of this proxy are worded on all other paths.
+- With `models`, conversations of the same API go there by their model too, without the prefix: the model that the
+  body names, or else the path. The first upstream with a pattern that fits is taken, large and small letters
+  differ, and `*` and `?` mean what they mean in file names. Credentials go where the request goes, as the client
+  sent them.
+- Requests that hold no conversation, such as model lists and embeddings, and WebSockets are never chosen by model.
+- In the environment the same table is one JSON object:
+  `HEADROOM_UPSTREAMS={{"local": {{"url": "http://127.0.0.1:8000", "api": "openai"}}}}`.
+- No header of a request can choose an upstream, and no request can name an address.
+
+## Proxies and certificates on the way to upstreams
+
+- The usual variables count as the weakest layer, just above the defaults: {_usual()}. The spelling in small
+  letters wins over the one in capitals. An upstream on this machine (localhost, 127.0.0.0/8, ::1) is never
+  reached through a proxy.
+- `upstream_proxy_exceptions` takes host names, domains with everything below them, addresses, networks such as
+  `10.0.0.0/8`, each but a network with a `:port` behind it if only that port is meant, and `*` for all.
+- The certificates in `ca_bundle` are trusted besides those of the system, never instead of them.
+
 ## Files and variables that hold settings
 
 """
@@ -86,7 +129,7 @@ def _default(row: Row) -> str:
         return f"`{str(row.default).lower()}`"
     if isinstance(row.default, int) and row.kind == "size":
         return f"`{size_text(row.default)}`"
-    return f"`{row.default}`" if row.default != "" else "(empty)"
+    return f"`{row.default}`" if row.default not in ("", ()) else "(empty)"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -22,6 +22,7 @@ from proxy_pkg.config.settings import (
     PREFIX,
     ROWS,
     SOURCES,
+    USUAL_VARIABLES,
 )
 
 FILE_BYTES_MAX: Final = 1024 * 1024
@@ -63,6 +64,17 @@ def from_environment(names: Mapping[str, str], file: str = "") -> Layer:
         elif name.startswith(PREFIX) and name not in SOURCES and name not in HEADROOM_NAMES:
             problems.append(_unknown(name, place, BY_ENVIRONMENT))
     return Layer(given, tuple(problems))
+
+
+def from_usual(names: Mapping[str, str]) -> Layer:
+    """What the variables say that most programs read."""
+    return Layer(
+        {
+            setting: Given(names[variable], variable, f"environment {variable}")
+            for variable, setting in USUAL_VARIABLES.items()
+            if names.get(variable, "").strip()
+        }
+    )
 
 
 def from_options(options: Mapping[str, str]) -> Layer:
@@ -146,7 +158,7 @@ def _from_keys(table: Mapping[str, object], place: str, source: str) -> Layer:
     given: dict[str, Given] = {}
     problems: list[str] = []
     for key, raw in table.items():
-        if key in ROWS and not isinstance(raw, dict | list):
+        if key in ROWS and (ROWS[key].kind == "upstreams" or not isinstance(raw, dict | list)):
             given[key] = Given("" if raw is None else raw, key + place, source)
         elif key in ROWS:
             problems.append(f"{key}{place}: one value is needed, not a table or a list")

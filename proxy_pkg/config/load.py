@@ -27,6 +27,8 @@ from proxy_pkg.config.settings import (
 )
 from proxy_pkg.errors import SettingsError
 
+_VERBS: Final = frozenset(("carries", "does", "has", "holds", "its"))
+"""How a reason begins that is a whole predicate."""
 SHOWN_CHARACTERS_MAX: Final = 80
 FILE_OPTIONS: Final = {"config": CONFIG_FILE, "env_file": ENVIRONMENT_FILE}
 """Command line options that name a file of settings -> the variable they stand for."""
@@ -143,6 +145,7 @@ def _layers(
     together = {**names, **file_names}
     config = files["config"] or together.get(CONFIG_FILE, "").strip()
     found = [
+        layers.from_usual(together),
         layers.from_toml(config) if config else Layer(),
         layers.from_environment({name: raw for name, raw in names.items() if name not in file_names}),
         file_layer,
@@ -166,7 +169,7 @@ def _merge(found: list[Layer]) -> dict[str, Given]:
 def _settings(names: Mapping[str, str], read: dict[str, Scalar]) -> Settings:
     if read["workers"] == values.AUTO:
         read["workers"] = min(usable_cpus(), int(ROWS["workers"].maximum))
-    read["state_dir"] = read["state_dir"] or _state_dir(names, int(read["port"]))
+    read["state_dir"] = read["state_dir"] or _state_dir(names, int(str(read["port"])))
     return msgspec.convert(read, Settings)
 
 
@@ -193,7 +196,10 @@ def _sources(given: Mapping[str, Given], read: Mapping[str, Scalar]) -> dict[str
 
 def _problem(row: Row, given: Given, reason: str) -> str:
     text = HIDDEN if row.secret else _quoted(_without_credentials(row, _text(given.raw)))
-    return f"{given.label}: {text} is {reason}; allowed: {values.allowed(row)}"
+    if row.kind == "upstreams":
+        text = "this table"  # it may be long, and hold credentials at any place
+    verb = "" if reason.split(" ", 1)[0] in _VERBS else "is "
+    return f"{given.label}: {text} {verb}{reason}; allowed: {values.allowed(row)}"
 
 
 def _text(raw: object) -> str:

@@ -166,6 +166,27 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Row(default=(), kind="upstreams", help="More places to relay to, by name; see below."),
     ]
 
+    # How they get there
+    upstream_https_proxy_url: Annotated[
+        str,
+        Row(default="", kind="proxy_url", secret=True, help="Proxy for upstreams with https; empty goes straight."),
+    ]
+    upstream_http_proxy_url: Annotated[
+        str,
+        Row(default="", kind="proxy_url", secret=True, help="Proxy for upstreams with http; empty goes straight."),
+    ]
+    upstream_proxy_exceptions: Annotated[
+        str, Row(default="", kind="host_list", help="Hosts that are reached without a proxy, separated by commas.")
+    ]
+    ca_bundle: Annotated[
+        str,
+        Row(
+            default="",
+            kind="path",
+            help="PEM file of certificate authorities that upstreams may have, besides the system's.",
+        ),
+    ]
+
     # What is compressed
     compression: Annotated[
         Level,
@@ -331,8 +352,20 @@ ENVIRONMENT_FILE: Final = "HEADROOM_ENV_FILE"
 CONFIG_JSON: Final = "HEADROOM_PROXY_CONFIG_JSON"
 SERVE_OPTIONS: Final = "HEADROOM_SERVE_OPTIONS"
 
+USUAL_VARIABLES: Final[dict[str, str]] = {
+    "HTTP_PROXY": "upstream_http_proxy_url",
+    "http_proxy": "upstream_http_proxy_url",
+    "HTTPS_PROXY": "upstream_https_proxy_url",
+    "https_proxy": "upstream_https_proxy_url",
+    "NO_PROXY": "upstream_proxy_exceptions",
+    "no_proxy": "upstream_proxy_exceptions",
+    "REQUESTS_CA_BUNDLE": "ca_bundle",
+    "SSL_CERT_FILE": "ca_bundle",
+}
+"""Variables that most programs read -> the setting; of two for one setting the later counts."""
+
 SOURCES: Final[dict[str, str]] = {
-    CONFIG_FILE: "A TOML file with settings: `name = value`, no tables.",
+    CONFIG_FILE: "A TOML file with settings: `name = value`, and a table for each named upstream.",
     ENVIRONMENT_FILE: "A file of NAME=VALUE lines, read again at each HUP.",
     CONFIG_JSON: "Settings as one JSON object. Read by `proxy_pkg.server.asgi:create_app_from_env` only.",
     SERVE_OPTIONS: "Set by `proxyctl serve`: the settings that its options gave, separated by commas.",

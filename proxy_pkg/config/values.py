@@ -5,12 +5,13 @@ A reader takes the row and the raw value (text, or what TOML and JSON have alrea
 ValueError with the reason, in words that never repeat the value, because it may be a secret.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from typing import Final
 
+from proxy_pkg.config import upstreams, urls
 from proxy_pkg.config.settings import GIB, KIB, MIB, Row, Scalar
+from proxy_pkg.model import Upstream
 
 AUTO: Final = "auto"
 TEXT_CHARACTERS_MAX: Final = 4096
@@ -28,12 +29,6 @@ UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 10**3, 
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 SIZE: Final = re.compile(r"([0-9]{1,18}) ?([a-z]{0,3})", re.IGNORECASE)
-HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?", re.IGNORECASE)
-NUMERIC_HOST: Final = re.compile(r"[0-9.]+|0x[0-9a-f]+", re.IGNORECASE)
-PORT_MAX: Final = 65535
-URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(.*)", re.IGNORECASE)
-AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
-URL_PATH: Final = re.compile(r"(?:[A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -113,23 +108,7 @@ def _string(raw: object) -> str:
 
 
 def _host(_row: Row, raw: object) -> str:
-    host = _string(raw)
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if ":" in host:
-        return _ip_address(host, "not an IPv6 address; a port is a setting of its own")
-    if NUMERIC_HOST.fullmatch(host):
-        return _ip_address(host, "not an IPv4 address of four numbers")
-    if not HOST_NAME.fullmatch(host):
-        raise ValueError("not a host name")
-    return host
-
-
-def _ip_address(host: str, reason: str) -> str:
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        raise ValueError(reason) from None
+    return urls.host(_string(raw))
 
 
 def _token(_row: Row, raw: object) -> str:
@@ -147,32 +126,19 @@ def _path(_row: Row, raw: object) -> str:
 
 
 def _url(_row: Row, raw: object) -> str:
-    """scheme://host[:port][/path] without a slash at its end, the scheme in small letters."""
-    match = URL.fullmatch(_string(raw))
-    if match is None:
-        raise ValueError("does not start with http:// or https://")
-    scheme, authority, path, rest = match.groups()
-    if "@" in authority:
-        raise ValueError("carries a user name or password, and an origin has none")
-    if rest:
-        raise ValueError("carries a query or a fragment, and an origin has none")
-    _authority(authority)
-    if not URL_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise ValueError("its path holds characters or steps that a URL path cannot have")
-    return f"{scheme.lower()}://{authority}{path}".rstrip("/")
+    return urls.origin(_string(raw))
 
 
-def _authority(text: str) -> None:
-    match = AUTHORITY.fullmatch(text)
-    if match is None or not 0 < int(match[2] or 80) <= PORT_MAX:
-        raise ValueError("not a URL: its host or port is malformed")
-    host = match[1]
-    if host.startswith("["):
-        _ip_address(host[1:-1], "not a URL: the address in brackets is not IPv6")
-    elif NUMERIC_HOST.fullmatch(host):
-        _ip_address(host, "not a URL: its host is not an IPv4 address of four numbers")
-    elif not HOST_NAME.fullmatch(host):
-        raise ValueError("not a URL: its host is missing or malformed")
+def _proxy_url(_row: Row, raw: object) -> str:
+    return urls.proxy(_string(raw))
+
+
+def _host_list(_row: Row, raw: object) -> str:
+    return ",".join(part.strip() for part in _string(raw).split(",") if part.strip())
+
+
+def _upstreams(_row: Row, raw: object) -> tuple[Upstream, ...]:
+    return upstreams.upstreams(dict(raw) if raw == () else raw)
 
 
 def _plain(row: Row, number: float) -> str:
@@ -198,11 +164,14 @@ READERS: Final[dict[str, Callable[[Row, object], Scalar]]] = {
     "boolean": _boolean,
     "choice": _choice,
     "host": _host,
+    "host_list": _host_list,
     "integer": _integer,
     "number": _number,
     "path": _path,
+    "proxy_url": _proxy_url,
     "size": _size,
     "token": _token,
+    "upstreams": _upstreams,
     "url": _url,
     "workers": _workers,
 }
@@ -211,11 +180,14 @@ ALLOWED: Final[dict[str, Callable[[Row], str]]] = {
     "boolean": lambda row: "true or false (also yes, no, on, off, 1, 0)",
     "choice": lambda row: "one of " + ", ".join(row.choices),
     "host": lambda row: "an IP address or a host name, without port",
+    "host_list": lambda row: "host names, domains and addresses, separated by commas",
     "integer": lambda row: f"a whole number {_range(row)}",
     "number": lambda row: f"a number {_range(row)}",
     "path": lambda row: "an absolute path",
+    "proxy_url": lambda row: "http:// or https:// with a host, an optional port and credentials",
     "size": lambda row: f"bytes, or a size such as 64MiB or 10MB, {_range(row)}",
     "token": lambda row: "printable ASCII characters without spaces",
+    "upstreams": lambda row: "tables with `url`, `api` and optional `models`, by name; as text, the same in JSON",
     "url": lambda row: "http:// or https:// with a host, an optional port and an optional path",
     "workers": lambda row: f"auto, or a whole number {_range(row)}",
 }

@@ -1,9 +1,9 @@
 """The master's way of replacing workers: first a successor that serves, then the end of the one it succeeds.
 
-Gunicorn's own arbiter ends old workers before the new ones serve, replaces a worker at its request limit only after that
-worker has gone, and in a reload does nothing but wait until the last old worker has finished its last stream: for that
-long, dead workers are not replaced and stuck ones not ended. Here nothing is waited for; each pass over the workers,
-after every signal and at least once a second, takes the next step that is possible.
+Gunicorn's own arbiter ends old workers before the new ones serve, replaces a worker at its request limit only after
+that worker has gone, and in a reload does nothing but wait until the last old worker has finished its last stream: for
+that long, dead workers are not replaced and stuck ones not ended. Here nothing is waited for; each pass over the
+workers, after every signal and at least once a second, takes the next step that is possible.
 """
 
 import signal
@@ -13,6 +13,7 @@ from typing import Any, Final
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
+from proxy_pkg.config.load import take_notify_socket
 from proxy_pkg.server.condition import READY, WISHES_TO_LEAVE, told
 from proxy_pkg.server.notify import ServiceManager
 from proxy_pkg.server.seats import Seats
@@ -133,16 +134,15 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
             self.manager.ready()
 
 
-def adopt(server: Any, address: str) -> ProxyArbiter:
+def adopt(server: Any) -> None:
     """Turn gunicorn's arbiter into ours, before it has opened or forked anything.
 
-    Gunicorn has no setting for the class of its arbiter. `address` is where the service manager listens, or empty.
+    Gunicorn has no setting for the class of its arbiter. It would also tell the service manager that all is ready
+    before there is a worker; with the address taken away, only we can.
     """
     server.__class__ = ProxyArbiter
     server.generation = 0
     server.seats = Seats()
-    server.manager = ServiceManager(address)
+    server.manager = ServiceManager(take_notify_socket())
     server._announced = server._serving = False
     server._retry_at = 0.0
-    assert isinstance(server, ProxyArbiter)
-    return server

@@ -10,12 +10,12 @@ from proxy_pkg.stats.counters import Counters, open_counters, private_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.slots import SlotError
 from proxy_pkg.tokens.count import load
-from proxy_pkg.web.app import build_app
+from proxy_pkg.web.app import ProxyApp, build_app
 
 logger = logging.getLogger("proxy_pkg")
 
 
-def worker_app(settings: Settings) -> Starlette:
+def worker_app(settings: Settings) -> ProxyApp:
     """The app of one worker; the state directory is prepared and the vocabulary loaded."""
     return build_app(settings, open_or_private(settings), load())
 

@@ -7,21 +7,17 @@ import threading
 from typing import Any
 
 from proxy_pkg.config.blob import unpack
-from proxy_pkg.config.load import take_notify_socket
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
-from proxy_pkg.server.arbiter import adopt
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.tokens import count
 
 
 def on_starting(server: Any, settings: Settings) -> None:
-    """In the master, before anything is opened: take over its ways, claim the state directory, load the vocabulary.
+    """In the master, before anything is opened: claim the state directory and load the vocabulary.
 
     Ends the process with status 1 if the directory cannot be used.
     """
-    # Taken away, because gunicorn would say that all is ready before there is a worker.
-    adopt(server, take_notify_socket())
     try:
         # Held by the master and inherited by each worker, so that it is free when the last of them has ended.
         server.state_lock = prepare(settings.state_dir)

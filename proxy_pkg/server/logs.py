@@ -13,7 +13,11 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, pid, then the event's own fields or its message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return msgspec.json.encode(self.fields(record)).decode()
+        fields = self.fields(record)
+        try:
+            return msgspec.json.encode(fields).decode()
+        except UnicodeEncodeError:  # a lone surrogate, which no encoding has
+            return msgspec.json.encode({name: _writable(value) for name, value in fields.items()}).decode()
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {
@@ -69,6 +73,10 @@ class TextLogger(JsonLogger):
 
 LOGGERS = {"json": JsonLogger, "text": TextLogger}
 """Logger class by the setting log_format."""
+
+
+def _writable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _utc(seconds: float) -> str:

@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Protocol
@@ -22,6 +22,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server, logger
 
 from proxy_pkg.server.accept import Acceptor, Share
+from proxy_pkg.server.connection import Connection
 from proxy_pkg.server.seats import Seats
 
 BEAT_SECONDS: Final = 1.0
@@ -74,8 +75,8 @@ class ServingLoop(Server):
         self._beat()
         await super().startup(sockets=[])
         loop = asyncio.get_running_loop()
-        protocol: Callable[..., Any] = partial(
-            self.config.http_protocol_class,  # type: ignore[arg-type]  # the union of all that uvicorn knows
+        protocol = partial(
+            Connection,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
@@ -125,7 +126,7 @@ class ServingLoop(Server):
             if abandon is not None:
                 abandon()
         limit = time.monotonic() + PARTING_SECONDS
-        while any(self._open()) and time.monotonic() < limit:
+        while any(self._open()) and time.monotonic() < limit:  # noqa: ASYNC110 (uvicorn keeps plain sets)
             await asyncio.sleep(_POLL_SECONDS)
         for connection in list(self.server_state.connections):
             connection.transport.abort()

@@ -27,6 +27,9 @@ Headers = list[tuple[bytes, bytes]]
 _INLINE_CODED_BYTES = 64 << 10
 _INLINE_PLAIN_BYTES = 256 << 10
 
+_CHECKSUMS = frozenset((b"content-digest", b"repr-digest", b"digest", b"content-md5", b"x-amz-content-sha256"))
+_SIGNED = b"AWS4-"
+
 _WEIGHTS = {"": 0, "passthrough": 1, "bypassed": 1, "observed": 2, "rewritten": 3}
 
 _NOTHING_FOUND = [
@@ -65,7 +68,7 @@ async def compressed(
         return body, [_decision(record)]
     began = monotonic_ns()
     sent, plan = body, None
-    coding = b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
+    coding = _coding(headers)
     try:
         plain = await _plain(planner, coding, body, decoding) if coding else body
         shortened, plan = await replanned(planner, level, conversation, plain, record)
@@ -114,12 +117,31 @@ def _reason_to_pass(level: Level, headers: Headers, body: bytes) -> str:
         return "compression_off"
     if not body:
         return "empty_body"
-    return "bypass_header" if asks_to_bypass(headers) else ""
+    if asks_to_bypass(headers):
+        return "bypass_header"
+    return "signed_body" if _vouches_for_body(headers) else ""
+
+
+def _vouches_for_body(headers: Headers) -> bool:
+    """Whether a header holds a checksum or signature of these very bytes."""
+    return any(
+        name in _CHECKSUMS or (name == b"authorization" and value.startswith(_SIGNED)) for name, value in headers
+    )
 
 
 def asks_to_bypass(headers: Headers) -> bool:
     """Whether the client wants this request to go through as it is."""
     return any(name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes") for name, value in headers)
+
+
+async def decoded(planner: Planner, headers: Headers, body: bytes, decoding: Decoding) -> bytes:
+    """The body without the codings that its headers name. Raises EncodingError, and what `hold` raises."""
+    coding = _coding(headers)
+    return await _plain(planner, coding, body, decoding) if coding else body
+
+
+def _coding(headers: Headers) -> str:
+    return b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
 
 
 async def _plain(planner: Planner, coding: str, body: bytes, decoding: Decoding) -> bytes:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import lru_cache, partial
 from time import monotonic_ns
 from typing import Any
@@ -10,7 +11,7 @@ from multidict import CIMultiDict
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError, UpstreamTimeoutError
 from proxy_pkg.protocols import openai
-from proxy_pkg.protocols.table import Match, match
+from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.headers import BODILESS, request_headers, response_headers
 from proxy_pkg.relay.pump import Departure, Message, Receive, Send, pump
 from proxy_pkg.relay.retry import insist
@@ -18,10 +19,11 @@ from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.body import BodyReader, announced_bytes
-from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed
+from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded
 from proxy_pkg.web.failures import failure_of, send_failure, stream_event
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.services import Services
+from proxy_pkg.wire.encoding import EncodingError
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
@@ -51,6 +53,7 @@ class Exchange:
         )
         self.began_ns = monotonic_ns()
         self.held_bytes = 0
+        self.origin = ""
         self.told: list[tuple[bytes, bytes]] = []
         self.started = False
         self.upload_error: RefusedError | ClientGoneError | None = None
@@ -107,10 +110,26 @@ class Exchange:
         self.record.request_bytes = len(body)
         self.record.read_ns = monotonic_ns() - self.began_ns
         decoding = Decoding(settings.body_bytes_max, self.hold)
+        if self.services.places.chosen_by_model(self.matched):
+            self.origin = await self._origin_for(body, decoding)
         body, self.told = await compressed(
             self.services.planner, settings.compression, conversation, self.headers, body, self.record, decoding
         )
         return body
+
+    async def _origin_for(self, body: bytes, decoding: Decoding) -> str:
+        """Where the model that the body names goes. Without room to decode the body, the request is refused: sent
+        elsewhere it would give this model's credentials away.
+        """
+        planner, places = self.services.planner, self.services.places
+        plain = body
+        with suppress(EncodingError):
+            plain = await decoded(planner, self.headers, body, decoding)
+        try:
+            return await places.origin_for_body(self.matched, plain, planner.elsewhere)
+        finally:
+            if plain is not body:
+                decoding.hold(-len(plain))
 
     def _stream(self, reader: BodyReader, departure: Departure) -> Body:
         announced = announced_bytes(self.headers)
@@ -140,7 +159,7 @@ class Exchange:
         target = scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("latin-1")
-        url = services.upstreams[self.matched.protocol.api.name] + target
+        url = self.origin + target
         answer = await self._ask_once(url, headers, body)
         if services.retries is not None and isinstance(body, bytes) and self.matched.protocol.conversation is not None:
             again = partial(self._ask_once, url, headers, body)
@@ -235,7 +254,7 @@ class Forward:
         await self._serve(scope, receive, send, error)
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
-        matched = match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
+        matched = self._services.places.match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
         exchange = Exchange(self._services, matched or _NOWHERE, scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
@@ -245,6 +264,7 @@ class Forward:
                 raise refusal
             if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
                 raise RefusedError(f"no API known here has the path {scope['path']}", "unknown_path", 404)
+            exchange.origin = self._services.places.origin(matched)
             admission.enter()
             try:
                 await exchange.run()

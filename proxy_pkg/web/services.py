@@ -18,6 +18,7 @@ from proxy_pkg.store.marks import Marks
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.middleware.access_log import AccessLog
+from proxy_pkg.web.places import Places
 
 
 class Services(Struct):
@@ -25,8 +26,8 @@ class Services(Struct):
 
     settings: Settings
     loop: asyncio.AbstractEventLoop
-    upstreams: dict[str, str]
-    """Origin by the name of the API; nothing in a request can name another."""
+    places: Places
+    """Where requests go; nothing in a request can name another place."""
     session: aiohttp.ClientSession
     connector: BoundedConnector
     socket_session: aiohttp.ClientSession
@@ -73,11 +74,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
     return Services(
         settings=settings,
         loop=asyncio.get_running_loop(),
-        upstreams={
-            "anthropic": settings.anthropic_target_api_url,
-            "openai": settings.openai_target_api_url,
-            "gemini": settings.gemini_target_api_url,
-        },
+        places=Places(settings),
         session=session,
         connector=connector,
         socket_session=open_socket_session(

@@ -10,7 +10,7 @@ from typing import Any
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
 from proxy_pkg.model import Level
 from proxy_pkg.protocols import openai
-from proxy_pkg.protocols.table import Match, match
+from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.headers import request_headers, response_headers
 from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
@@ -51,7 +51,7 @@ class SocketForward:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         # A handshake is a GET, but the frames that follow are what a POST to the same path has in its body.
-        matched = match("POST", scope["path"], (name for name, _ in scope["headers"]))
+        matched = self._services.places.match("POST", scope["path"], (name for name, _ in scope["headers"]))
         exchange = SocketExchange(self._services, matched or _NOWHERE, scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
@@ -133,7 +133,7 @@ class SocketExchange:
         target = self.scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
         if self.scope["query_string"]:
             target += "?" + self.scope["query_string"].decode("latin-1")
-        url = self.services.upstreams[self.matched.protocol.api.name] + target
+        url = self.services.places.origin(self.matched) + target
         asked_ns = monotonic_ns()
         connecting = self.services.loop.create_task(connect(self.services.socket_session, url, headers, deflate))
         leaving = asyncio.ensure_future(self.receive())

@@ -262,7 +262,9 @@ class Table:
 ABSENT = object()
 
 
-_DELIMITED = re.compile(r"\[([0-9]+) (CSV|TSV|[;|]-separated) rows( without header)?(, CRLF)?: ")
+_DELIMITED = re.compile(
+    r"\[([0-9]+) (CSV|TSV|[;|]-separated) rows( without header)?(, CRLF)?(?:, printed '([^']*)')?: "
+)
 _SEPARATORS = {"CSV": ",", "TSV": "\t", ";-separated": ";", "|-separated": "|"}
 
 
@@ -292,7 +294,13 @@ def delimited(text: str) -> str:
             named[".".join(name)] = cell[after + 1 :]
         row = table.row(placed, named)
         lines.append(separator.join(str(row[item.name[0]]) for item in items))
+    if start[5]:
+        rows = [line.split(separator) for line in lines]
+        lines = [(start[5] % tuple(row)).rstrip(" ") for row in rows]
     return end.join(lines) + text[at:]
+
+
+padded = delimited
 
 
 def _raw_cells(text: str, at: int, separator: str, end: str) -> tuple[list[str], int]:

@@ -10,7 +10,7 @@ from proxy_pkg.config.blob import pack, unpack
 from proxy_pkg.config.load import load
 from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.errors import SettingsError
-from proxy_pkg.model import Level
+from proxy_pkg.model import Level, Upstream
 
 BY_TYPE = {
     "IntType": st.integers(min_value=-(2**63), max_value=2**64 - 1),
@@ -18,6 +18,9 @@ BY_TYPE = {
     "StrType": st.text(),
     "BoolType": st.booleans(),
     "EnumType": st.sampled_from(Level),
+    "VarTupleType": st.lists(
+        st.builds(Upstream, st.text(), st.text(), st.text(), st.lists(st.text()).map(tuple)), max_size=3
+    ).map(tuple),
 }
 
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import msgspec
 
 NUMBERED = "\n".join(f"{n:6}→    total_{n % 7} = read_part({n}) + total_{n % 5}" for n in range(1, 90))
-ODD = rb'  "odd" :[ 1.0,1e5, 1E+5 ,1e-7,0.10,-0, 123456789012345678901234567890, "\u00e9\/\u00E9", ' + b'"\xc3\xa9" ],\n\t'
+ODD = (
+    rb'  "odd" :[ 1.0,1e5, 1E+5 ,1e-7,0.10,-0, 123456789012345678901234567890, "\u00e9\/\u00E9", '
+    + b'"\xc3\xa9" ],\n\t'
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
@@ -12,6 +13,7 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.wire.splice import splice
+from tests.planning.characters import Characters
 
 assert MESSAGES.conversation is not None
 CONVERSATION = MESSAGES.conversation
@@ -31,7 +33,7 @@ def body(*texts: str) -> bytes:
     return msgspec.json.encode({"messages": messages})
 
 
-class Count:
+class Count(Characters):
     """Counts characters; while closed, it waits to be let go on."""
 
     def __init__(self) -> None:
@@ -40,10 +42,20 @@ class Count:
         self.gate = threading.Event()
         self.gate.set()
 
-    def __call__(self, text: str) -> int:
+    def count(self, text: str) -> int:
         self.calls += 1
         self.entered.set()
         assert self.gate.wait(10)
+        return len(text)
+
+
+class Slow(Characters):
+    """Takes so long for one count that a deadline passes meanwhile."""
+
+    COUNT_MS = 60
+
+    def count(self, text: str) -> int:
+        time.sleep(self.COUNT_MS / 1000)
         return len(text)
 
 
@@ -54,8 +66,8 @@ Make = Callable[..., Planner]
 async def planner() -> AsyncIterator[Make]:
     made: list[Planner] = []
 
-    def make(count: Callable[[str], int] = len, deadline_ms: int = 60_000) -> Planner:
-        made.append(Planner(RULES, count, MEMORY_BYTES, deadline_ms))
+    def make(tokens: Characters | None = None, deadline_ms: int = 60_000) -> Planner:
+        made.append(Planner(RULES, tokens or Characters(), MEMORY_BYTES, deadline_ms))
         return made[-1]
 
     yield make
@@ -80,14 +92,8 @@ async def test_a_body_without_tool_results_is_not_looked_into(planner: Make) -> 
 
 async def test_what_a_deadline_cut_off_is_left_alone_on_every_later_turn(planner: Make) -> None:
     texts = [numbered(start, 900) for start in (1, 2000, 4000, 6000)]
-    count = Count()
-    count.gate.clear()
-    slow = planner(count, deadline_ms=1)
-    planning = asyncio.ensure_future(slow.plan(body(*texts), CONVERSATION))
-    await asyncio.to_thread(count.entered.wait, 10)
-    await asyncio.sleep(0.01)  # the deadline of one millisecond passes while the first text is decided
-    count.gate.set()
-    first = await planning
+    slow = planner(Slow(), deadline_ms=Slow.COUNT_MS - 10)
+    first = await slow.plan(body(*texts), CONVERSATION)
     reasons = [verdict.reason for verdict in first.verdicts]
     assert reasons[1:] == ["deadline"] * 3
     sent = splice(body(*texts), first.replacements)

@@ -6,17 +6,24 @@ from proxy_pkg.model import Producer
 from proxy_pkg.planning import policy
 from proxy_pkg.planning.policy import Rules, decide
 from tests.fakes.bodies import NUMBERED
+from tests.planning.characters import Characters
 
 RULES = Rules(margin_percent=5, block_bytes_max=1 << 20)
 READ = Producer("Read")
 
 
-def characters(text: str) -> int:
-    return len(text)
+class Fixed(Characters):
+    """So many tokens for the text that stays, and so many for any other."""
+
+    def __init__(self, before: int, after: int) -> None:
+        self.before, self.after = before, after
+
+    def count(self, text: str) -> int:
+        return self.before if text == NUMBERED else self.after
 
 
 def test_a_text_that_pays_is_shortened_and_counted() -> None:
-    verdict = decide(NUMBERED, READ, RULES, characters)
+    verdict = decide(NUMBERED, READ, RULES, Characters())
     assert verdict.text is not None
     assert verdict.reason == "smaller"
     assert (verdict.tokens_before, verdict.tokens_after) == (len(NUMBERED), len(verdict.text))
@@ -35,16 +42,16 @@ def test_a_text_that_pays_is_shortened_and_counted() -> None:
     ],
 )
 def test_a_text_that_stays_says_why(text: str, reason: str) -> None:
-    verdict = decide(text, READ, RULES, characters)
+    verdict = decide(text, READ, RULES, Characters())
     assert (verdict.text, verdict.reason) == (None, reason)
     assert verdict.tokens_before == verdict.tokens_after
 
 
 @pytest.mark.parametrize("after", [96, 100, 150])
 def test_a_gain_below_the_margin_is_no_gain(after: int) -> None:
-    verdict = decide(NUMBERED, READ, RULES, lambda text: 100 if text == NUMBERED else after)
+    verdict = decide(NUMBERED, READ, RULES, Fixed(100, after))
     assert (verdict.text, verdict.reason, verdict.tokens_after) == (None, "below_margin", 100)
-    assert decide(NUMBERED, READ, RULES, lambda text: 100 if text == NUMBERED else 95).text is not None
+    assert decide(NUMBERED, READ, RULES, Fixed(100, 95)).text is not None
 
 
 def test_a_compressor_that_fails_leaves_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,9 +59,9 @@ def test_a_compressor_that_fails_leaves_the_text(monkeypatch: pytest.MonkeyPatch
         raise RecursionError
 
     monkeypatch.setattr(policy, "run_chain", broken)
-    verdict = decide(NUMBERED, READ, RULES, characters)
+    verdict = decide(NUMBERED, READ, RULES, Characters())
     assert (verdict.text, verdict.reason) == (None, "compressor_failed")
 
 
 def test_the_same_text_is_decided_the_same() -> None:
-    assert decide(NUMBERED, READ, RULES, characters) == decide(NUMBERED, READ, RULES, characters)
+    assert decide(NUMBERED, READ, RULES, Characters()) == decide(NUMBERED, READ, RULES, Characters())

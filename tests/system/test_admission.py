@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from bench.processes import Server
-from tests.fakes.client import Answer, Caller, ask, request_bytes
+from tests.fakes.client import Answer, Caller, request_bytes
 from tests.fakes.scripts import Script, begin, last_chunk, reply
 from tests.fakes.upstream import Upstream
 from tests.system.patience import eventually, quiet, stats

@@ -2,6 +2,7 @@
 changed text."""
 
 import hashlib
+import itertools
 import random
 from collections.abc import Callable
 
@@ -224,7 +225,7 @@ def test_each_turn_begins_with_what_was_sent_before_whichever_worker_gets_it(
         # A new connection for each turn, so that either worker may get it.
         ask(shared_server.port, "POST", "/v1/messages", JSON, bodies[-1])
         received.append(upstream.requests[-1].body)
-    for turn, following in zip(received, received[1:], strict=False):
+    for turn, following in itertools.pairwise(received):
         assert following.startswith(turn.removesuffix(b"]}"))
     assert len(received[-1]) < 0.9 * len(bodies[-1])
     # Another worker, with nothing in its memory, comes to the same bytes.

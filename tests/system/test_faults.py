@@ -109,9 +109,7 @@ def test_a_connection_that_is_reset_as_it_opens_is_told_of(
     assert not upstream.requests
 
 
-def test_an_upstream_that_nobody_serves_is_told_of_at_once(
-    server: Callable[..., Server], upstream: Upstream
-) -> None:
+def test_an_upstream_that_nobody_serves_is_told_of_at_once(server: Callable[..., Server], upstream: Upstream) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     targets = {f"{name}_TARGET_API_URL": nowhere for name in ("ANTHROPIC", "OPENAI", "GEMINI")}
     alone = server(HEADROOM_WORKERS="1", **targets)
@@ -252,7 +250,9 @@ def test_a_slow_stream_lives_as_long_as_it_speaks(hasty: Server, upstream: Upstr
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
-@pytest.mark.parametrize("script", [STALL_AFTER_BODY, begin([EVENT], ("stall",)), CUT_SHORT], ids=["head", "stream", "body"])
+@pytest.mark.parametrize(
+    "script", [STALL_AFTER_BODY, begin([EVENT], ("stall",)), CUT_SHORT], ids=["head", "stream", "body"]
+)
 @pytest.mark.parametrize("target", ["/v1/messages", "/v1/files"])
 def test_a_client_that_leaves_ends_the_request_upstream(
     target: str, script: Script, how: str, shared_server: Server, upstream: Upstream

@@ -37,7 +37,13 @@ def hang_up(server: Server) -> None:
     ],
 )
 def test_a_hang_up_reaches_all_workers_and_a_broken_file_none(
-    variable: str, first: str, second: str, broken: str, server: Callable[..., Server], tmp_path: Path, upstream: Upstream
+    variable: str,
+    first: str,
+    second: str,
+    broken: str,
+    server: Callable[..., Server],
+    tmp_path: Path,
+    upstream: Upstream,
 ) -> None:
     file = tmp_path / "settings"
     file.write_text(first)

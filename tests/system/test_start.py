@@ -77,9 +77,7 @@ def test_a_state_directory_that_cannot_be_used_is_told_of(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_nothing_is_written_outside_the_state_directory(
-    workers: str, upstream: Upstream, tmp_path: Path
-) -> None:
+def test_nothing_is_written_outside_the_state_directory(workers: str, upstream: Upstream, tmp_path: Path) -> None:
     port, homes = free_port(), [tmp_path / name for name in ("home", "temporary", "runtime")]
     for home in homes:
         home.mkdir()

@@ -21,7 +21,9 @@ async def logged(form: str, path: str, record: RequestRecord | None = None, prob
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-@pytest.mark.parametrize("path", ["/v1/\nforged level=error", "/v1/\r\n\x1b[31m", "/v1/\x85\u2028x", "/v1/é 🙂", '/v1/"x"'])
+@pytest.mark.parametrize(
+    "path", ["/v1/\nforged level=error", "/v1/\r\n\x1b[31m", "/v1/\x85\u2028x", "/v1/é 🙂", '/v1/"x"']
+)
 async def test_a_path_stays_on_its_line(form: str, path: str) -> None:
     line = await logged(form, path)
     assert line.endswith(b"\n")

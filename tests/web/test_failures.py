@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from proxy_pkg.errors import RefusedError, UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
-from proxy_pkg.protocols import anthropic, gemini, openai, openai_responses
+from proxy_pkg.protocols import anthropic, gemini, openai
 from proxy_pkg.protocols.grammar import Api
 from proxy_pkg.web.failures import Failure, failure_of, reply_body, stream_event
 

@@ -1,11 +1,10 @@
-"""Between client and upstream nothing is added, dropped, mended or held back, but for what belongs to one connection."""
+"""Between client and upstream nothing is added, dropped, mended or held back, but what belongs to one connection."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from bench.processes import Server
 from tests.fakes.client import HOST, Answer, Caller, Headers, ask, request_bytes
 from tests.fakes.scripts import SSE, Script, chunk, head, last_chunk, reply, stream
 from tests.fakes.upstream import Upstream
@@ -80,7 +79,9 @@ def test_a_target_that_names_another_host_changes_nothing(port: int, upstream: U
     assert got.header("host") == f"127.0.0.1:{upstream.port}"
 
 
-@pytest.mark.parametrize("target", ["*", "/", "", "/v1@evil.test/models", "@evil.test/v1/models", "//evil.test/v1/models"])
+@pytest.mark.parametrize(
+    "target", ["*", "/", "", "/v1@evil.test/models", "@evil.test/v1/models", "//evil.test/v1/models"]
+)
 def test_a_path_of_no_api_is_answered_here(target: str, port: int, upstream: Upstream) -> None:
     assert 400 <= ask(port, "OPTIONS", target).status < 500
     assert not upstream.requests
@@ -217,7 +218,12 @@ def test_the_client_gets_the_upstreams_headers_in_order_and_ours_beside_them(por
         ("x-empty", ""),
         ("content-length", "2"),
     )
-    hop = (("Connection", "x-hop, keep-alive"), ("X-Hop", "1"), ("Keep-Alive", "timeout=9"), ("Proxy-Authenticate", "B"))
+    hop = (
+        ("Connection", "x-hop, keep-alive"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "timeout=9"),
+        ("Proxy-Authenticate", "B"),
+    )
     upstream.play(reply(b"{}", headers=(*headers, *hop)))
     answer = ask(port, "GET", "/v1/models")
     got = [pair for pair in answer.headers if pair[0] not in OURS or pair[1] == b"up;dur=1"]

@@ -1,0 +1,107 @@
+"""Columns padded with blanks, as kubectl, docker, ps and df print them: the padding gone, what repeats said once.
+
+    [3 CSV rows, printed '%-22s   %5s   %s': NAME,(READY=1/1),AGE]
+    web-7d9c5b6f4d-abcde,3d
+    web-7d9c5b6f4d-fghij,3d
+
+The printf format gives back each line but for blanks at its end. Cells are where all lines have blanks
+between them; what the header says of columns is in columns.py.
+"""
+
+import re
+from itertools import chain, pairwise
+
+from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.delimited import is_readable, table
+from proxy_pkg.model import Grade
+
+ROWS_MIN = 4
+COLUMNS_MIN = 3
+COLUMNS_MAX = 64
+LINE_CHARS_MAX = 2000
+LINES_SAMPLED = 40
+SAVED_SHARE = 33
+"""A table that saves less than one character in so many is not worth its header."""
+
+_QUOTED = re.compile(r'"[^"]*"|[^"].*|')
+_WORD = re.compile(r"[^ ]+")
+
+Zone = tuple[int, int]
+
+
+def looks_like(sample: str) -> str:
+    """Return why `sample`, the start of a text, looks like padded columns; empty if it does not."""
+    lines = sample.split("\n", LINES_SAMPLED)
+    lines = lines[: LINES_SAMPLED if len(lines) > LINES_SAMPLED else -1]
+    zones = _zones(lines) if lines and "  " in lines[0] else []
+    return f"{len(lines)} lines have blanks in the same places" if zones and _printf(lines, zones) else ""
+
+
+def compress(text: str) -> str | None:
+    """Return `text` as a table, None unless its lines are columns and the table is clearly shorter."""
+    body = text.removesuffix("\n")
+    if not looks_like(text[: 1 << 15] + "\n" * (body == text)):
+        return None
+    lines = body.split("\n")
+    zones = _zones(lines)
+    form = _printf(lines, zones) if zones else None
+    if not form:
+        return None
+    rows = [[line[start:end].strip(" ") for start, end in zones] for line in lines]
+    if not is_readable(rows, body) or ('"' in body and not all(map(_QUOTED.fullmatch, chain.from_iterable(rows)))):
+        return None
+    separator = "\t" if "," in body else ","
+    result = table(rows, separator, "\n", f", printed '{form}'") + "\n" * (body != text)
+    return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
+
+
+def _zones(lines: list[str]) -> list[Zone]:
+    """Return where the columns of `lines` stand, the last without end; none if they are no table.
+
+    Columns are named by the first line: one without a name there, or with nothing but it, belongs to the one before.
+    """
+    if len(lines) <= ROWS_MIN or any(not line or line[-1] == " " or len(line) >= LINE_CHARS_MAX for line in lines):
+        return []
+    if any("\t" in line or "\r" in line for line in lines):
+        return []
+    inked = _inked(lines)
+    starts = [at for at, ink in enumerate(inked) if ink and not (at and inked[at - 1])]
+    starts = [at for at, after in pairwise([*starts, LINE_CHARS_MAX]) if _is_column(lines, at, after)]
+    if not COLUMNS_MIN <= len(starts) <= COLUMNS_MAX:
+        return []
+    ends = [inked.rindex(1, 0, after) + 1 for after in starts[1:]]
+    return list(zip(starts, [*ends, LINE_CHARS_MAX], strict=True))
+
+
+def _inked(lines: list[str]) -> bytearray:
+    """Return 1 for each place where some line has no blank, else 0."""
+    inked = bytearray(max(map(len, lines)))
+    for line in lines:
+        for word in _WORD.finditer(line):
+            start, end = word.span()
+            inked[start:end] = b"\1" * (end - start)
+    return inked
+
+
+def _is_column(lines: list[str], start: int, end: int) -> bool:
+    return bool(lines[0][start:end].strip(" ")) and any(line[start:end].strip(" ") for line in lines[1:])
+
+
+def _printf(lines: list[str], zones: list[Zone]) -> str:
+    """Return the printf format that gives back each of `lines` from its cells, empty if there is none."""
+    text, at = "", 0
+    for start, end in zones:
+        slices = [line[start:end] for line in lines]
+        is_last = end == LINE_CHARS_MAX
+        width = max(map(len, slices)) if is_last else end - start
+        if all(part[:1] != " " or part.isspace() for part in slices):
+            text += " " * (start - at) + ("%s" if is_last else f"%-{width}s")
+        elif all(len(part) == width and (part[-1] != " " or part.isspace()) for part in slices):
+            text += " " * (start - at) + f"%{width}s"
+        else:
+            return ""
+        at = end
+    return text
+
+
+PADDED = Compressor("padded", Grade.INVERTIBLE, compress)

@@ -1,0 +1,78 @@
+"""Where a request goes. Every address comes from the settings; a request only picks one of them.
+
+The path says which API it is, or names an upstream of the settings; the model of a conversation may choose among
+upstreams of the same API. No header takes part, so whoever can send requests cannot send them, or the credentials
+in them, anywhere else.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from fnmatch import translate
+
+from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import RefusedError
+from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
+from proxy_pkg.wire.scan import text_at
+
+_INLINE_BYTES = 256 << 10  # finding the model in a longer body would hold the loop for a millisecond or more
+
+
+class Places:
+    """The upstreams of one worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._origins = {
+            "anthropic": settings.anthropic_target_api_url,
+            "openai": settings.openai_target_api_url,
+            "gemini": settings.gemini_target_api_url,
+            "vertex": settings.vertex_target_api_url,
+            "bedrock": settings.bedrock_target_api_url,
+            "chatgpt": settings.chatgpt_target_api_url,
+            "code_assist": settings.code_assist_target_api_url,
+        }
+        self._named = {NAMED_PREFIX + upstream.name: upstream.api for upstream in settings.upstreams}
+        self._origins |= {NAMED_PREFIX + upstream.name: upstream.url for upstream in settings.upstreams}
+        self._by_model: dict[str, list[tuple[Callable[[str], object], str]]] = {}
+        for upstream in settings.upstreams:
+            for pattern in upstream.models:
+                row = (re.compile(translate(pattern)).match, upstream.url)
+                self._by_model.setdefault(upstream.api, []).append(row)
+
+    def match(self, method: str, path: str, header_names: Iterable[bytes]) -> Match | None:
+        """What the path means, or None where it means nothing here."""
+        return match(method, path, header_names, self._named)
+
+    def origin(self, matched: Match) -> str:
+        """The address for a path. Raises RefusedError (404) where the settings name none."""
+        origin = self._origins.get(matched.prefix) or self._origins[matched.protocol.api.name]
+        if not origin:
+            name = matched.protocol.api.name
+            raise RefusedError(
+                f"no upstream is set for paths of {name}: set {name.upper()}_TARGET_API_URL, or name an upstream in the "
+                f"settings and use its path {NAMED_PREFIX}NAME",
+                "upstream_not_set",
+                404,
+            )
+        return origin
+
+    def chosen_by_model(self, matched: Match) -> bool:
+        """Whether the model of a conversation may say that it goes elsewhere."""
+        return (
+            matched.prefix not in self._named
+            and matched.protocol.conversation is not None
+            and matched.protocol.api.name in self._by_model
+        )
+
+    async def origin_for_body(
+        self, matched: Match, plain: bytes, elsewhere: Callable[[Callable[[], str]], Awaitable[str]]
+    ) -> str:
+        """The address for a conversation whose decoded body is `plain`. `elsewhere` does work off the loop."""
+        if len(plain) <= _INLINE_BYTES:
+            model = text_at(plain, "model")
+        else:
+            model = await elsewhere(lambda: text_at(plain, "model"))
+        return self._fitting(matched, model or matched.model) or self.origin(matched)
+
+    def _fitting(self, matched: Match, model: str) -> str:
+        rows = self._by_model[matched.protocol.api.name]
+        return next((url for fits, url in rows if model and fits(model)), "")

@@ -1,0 +1,49 @@
+"""Every line of the server is one of two forms."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy_pkg.server.logs import LOGGERS, JsonFormatter, TextFormatter
+
+
+def record(message: Any, *arguments: Any, failed: bool = False) -> logging.LogRecord:
+    caught = None
+    if failed:
+        try:
+            raise ValueError("why")
+        except ValueError:
+            caught = sys.exc_info()
+    return logging.LogRecord("proxy_pkg", logging.WARNING, "file", 1, message, arguments or None, caught)
+
+
+@pytest.mark.parametrize("message", ["plain", "two\nlines", 'quoted "x" é', "lone \ud83d"])
+def test_a_json_line_is_one_line_of_json(message: str) -> None:
+    line = JsonFormatter().format(record(message))
+    assert "\n" not in line
+    fields: Mapping[str, Any] = msgspec.json.decode(line)
+    assert (fields["level"], fields["logger"]) == ("warning", "proxy_pkg")
+    assert fields["message"].replace("?", "\ud83d") == message or "\ud83d" not in message
+    assert fields["time"].endswith("Z")
+
+
+def test_arguments_fields_and_tracebacks_are_told() -> None:
+    formatter = JsonFormatter()
+    assert msgspec.json.decode(formatter.format(record("%s of %d", "one", 2)))["message"] == "one of 2"
+    assert msgspec.json.decode(formatter.format(record({"event": "e", "n": 1})))["n"] == 1
+    assert "ValueError: why" in msgspec.json.decode(formatter.format(record("x", failed=True)))["exception"]
+
+
+def test_a_text_line_begins_with_when_who_and_how_bad() -> None:
+    line = TextFormatter().format(record("it %s", "went"))
+    assert line.split()[2:] == ["warning", "it", "went"]
+    assert "n=1" in TextFormatter().format(record({"n": 1}))
+    assert "ValueError: why" in TextFormatter().format(record("x", failed=True))
+
+
+def test_each_form_has_its_logger() -> None:
+    assert set(LOGGERS) == {"json", "text"}

@@ -1,0 +1,206 @@
+"""Workers come and go under load: nobody outside can tell, unless a worker is killed, and then only its own clients."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bench.constant_load import Kind, Outcome, constant_load
+from bench.processes import Server, children, tree
+from tests.fakes.client import Caller, ask
+from tests.fakes.scripts import STALL_AFTER_BODY, begin, stream
+from tests.fakes.upstream import Upstream
+from tests.system.conftest import Start
+from tests.system.patience import eventually, stats
+
+EVENT = b'event: ping\ndata: {"type": "ping"}\n\n'
+STREAM_SECONDS = 1.2
+BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+
+
+def post(target: str, keeps: bool = True) -> bytes:
+    lines = [f"POST {target} HTTP/1.1", "host: proxy.test", f"content-length: {len(BODY)}"]
+    return "\r\n".join(lines + ([] if keeps else ["connection: close"])).encode() + b"\r\n\r\n" + BODY
+
+
+KINDS = [
+    (Kind("keeps its connection", post("/v1/messages")), 4),
+    (Kind("new connections", post("/v1/messages", keeps=False), keeps=False), 2),
+    # As long as a worker that ends waits for one more request: the worst moment to come back.
+    (Kind("pauses", post("/v1/messages"), pause_seconds=(0.9, 1.1)), 8),
+    (Kind("streams", post("/v1/chat/completions")), 4),
+]
+
+
+@contextmanager
+def load(server: Server, upstream: Upstream) -> Iterator[Outcome]:
+    """Every kind of client, asking all the time; each stream takes longer than a reload."""
+    upstream.play(stream([(STREAM_SECONDS / 8, EVENT)] * 8), times=None, path="/v1/chat/completions")
+    with constant_load(server.port, KINDS) as outcome:
+        eventually(lambda: set(outcome.answers) == {kind.name for kind, _ in KINDS})
+        yield outcome
+    assert outcome.failures == {}
+
+
+def generation(server: Server) -> set[int]:
+    """The workers that serve, draining ones left out."""
+    return {worker["pid"] for worker in stats(server)["workers"]["live"] if not worker["draining"]}
+
+
+def test_reloads_cost_no_request_and_no_stream(server: Start, upstream: Upstream) -> None:
+    running = server()
+    with load(running, upstream):
+        for _ in range(3):
+            before = generation(running)
+            os.kill(running.master_pid, signal.SIGHUP)
+            eventually(lambda: not generation(running) & before)  # noqa: B023
+            assert len(generation(running)) == 2
+
+
+def test_a_lone_worker_is_replaced_at_its_limit_without_a_gap(server: Start, upstream: Upstream) -> None:
+    running = server(HEADROOM_WORKERS="1", HEADROOM_MAX_REQUESTS="20")
+    with load(running, upstream) as outcome:
+        eventually(lambda: stats(running)["workers"]["starts"] > 4)
+    assert outcome.slowest_seconds < 1.0
+
+
+def test_an_upgrade_in_place_costs_nothing(server: Start, upstream: Upstream) -> None:
+    running = server()
+    with load(running, upstream):
+        before = generation(running)
+        os.kill(running.master_pid, signal.SIGUSR2)
+        eventually(lambda: len(generation(running)) == 4)
+        successor = next(pid for pid in running.worker_pids if children(pid))
+        os.kill(running.master_pid, signal.SIGTERM)
+        try:
+            eventually(lambda: not generation(running) & before)
+            running.process.wait(15)
+        finally:
+            upgraded = tree(successor)
+    assert len(generation(running)) == 2
+    os.kill(successor, signal.SIGTERM)
+    eventually(lambda: not any(alive(pid) for pid in upgraded))
+
+
+def test_a_stop_finishes_what_was_begun_and_frees_the_port(server: Start, upstream: Upstream) -> None:
+    upstream.play(stream([(0.1, EVENT)] * 10))
+    running = server()
+    with Caller(running.port) as streaming, Caller(running.port) as idle:
+        assert idle.ask("GET", "/readyz").status == 200
+        streaming.write(post("/v1/messages"))
+        answer = streaming.begin()
+        os.kill(running.master_pid, signal.SIGTERM)
+        eventually(lambda: "draining" in running.log.read_text())
+        asked = idle.ask("GET", "/readyz")
+        assert (asked.status, asked.body, asked.header("connection")) == (503, b"draining", "close")
+        assert streaming.finish(answer).body == EVENT * 10
+    assert running.process.wait(5) == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", running.port))
+
+
+@pytest.mark.parametrize(("half", "told"), [(b"", True), (b"data: {", False)], ids=["between events", "inside one"])
+def test_what_outlasts_the_drain_limit_is_told_so_where_an_event_fits(
+    half: bytes, told: bool, server: Start, upstream: Upstream
+) -> None:
+    upstream.play(begin([EVENT + half], ("stall",)))
+    running = server(HEADROOM_DRAIN_LIMIT_SECONDS="1", HEADROOM_WORKERS="1")
+    with Caller(running.port) as streaming:
+        streaming.write(post("/v1/messages"))
+        answer = streaming.begin()
+        assert streaming.chunk() == EVENT + half
+        began = time.monotonic()
+        os.kill(running.master_pid, signal.SIGTERM)
+        rest = streaming.finish(answer)
+    assert not rest.complete
+    assert (b"headroom_shutting_down" in rest.body or b"the proxy restarts" in rest.body) is told
+    assert running.process.wait(10) == 0
+    assert time.monotonic() - began < 6
+
+
+def test_an_answer_that_has_not_begun_is_refused_in_its_apis_shape_after_the_drain_limit(
+    server: Start, upstream: Upstream
+) -> None:
+    upstream.play(STALL_AFTER_BODY)
+    running = server(HEADROOM_DRAIN_LIMIT_SECONDS="1", HEADROOM_WORKERS="1")
+    with Caller(running.port) as waiting:
+        waiting.write(post("/v1/messages"))
+        upstream.wait_until(lambda each: len(each.requests) == 1)
+        os.kill(running.master_pid, signal.SIGTERM)
+        answer = waiting.answer("POST")
+    assert (answer.status, answer.header("x-headroom-error"), answer.complete) == (503, "shutting_down", True)
+    assert answer.header("retry-after")
+    eventually(lambda: '"outcome":"refused"' in running.log.read_text())
+
+
+def test_only_the_clients_of_a_killed_worker_notice_and_it_is_replaced_within_a_second(
+    server: Start, upstream: Upstream
+) -> None:
+    running = server()
+    upstream.play(begin([EVENT], ("hold", "all")), times=None)
+    callers = [Caller(running.port) for _ in range(6)]
+    try:
+        for caller in callers:
+            caller.write(post("/v1/messages"))
+        answers = [caller.begin() for caller in callers]
+        victim, other = sorted(stats(running)["workers"]["live"], key=lambda worker: int(worker["in_flight"]))[-2:]
+        assert victim["in_flight"] + other["in_flight"] == 6
+        os.kill(other["pid"], signal.SIGKILL)
+        eventually(lambda: len(generation(running) - {other["pid"]}) == 2, limit_seconds=1.0)
+        upstream.release("all")
+        ends = [caller.finish(answer).body for caller, answer in zip(callers, answers, strict=True)]
+        assert len([body for body in ends if body == EVENT]) == 6
+    finally:
+        for caller in callers:
+            caller.__exit__()
+    assert stats(running)["requests"]["in_flight"] == 0
+
+
+def test_without_their_master_workers_go_and_the_port_is_free(server: Start, upstream: Upstream) -> None:
+    upstream.play(begin([EVENT], ("stall",)))
+    running = server()
+    workers = running.worker_pids
+    with Caller(running.port) as caller:
+        caller.write(post("/v1/messages"))
+        answer = caller.begin()
+        os.kill(running.master_pid, signal.SIGKILL)
+        running.process.wait()
+        eventually(lambda: not any(alive(pid) for pid in workers), limit_seconds=5.0)
+        assert b"the proxy restarts" in caller.finish(answer).body
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", running.port))
+
+
+def test_a_worker_that_stands_still_is_replaced_and_others_go_on(server: Start, upstream: Upstream) -> None:
+    running = server(HEADROOM_WORKER_TIMEOUT_SECONDS="2")
+    stuck = running.worker_pids[0]
+    os.kill(stuck, signal.SIGSTOP)
+    began = time.monotonic()
+    slowest = 0.0
+    while alive(stuck):
+        asked = time.monotonic()
+        assert ask(running.port, "POST", "/v1/messages", (), BODY).status == 200
+        slowest = max(slowest, time.monotonic() - asked)
+        assert time.monotonic() - began < 10
+    assert slowest < 0.5
+    eventually(lambda: len(generation(running)) == 2)
+
+
+def test_a_stuck_loop_is_ended_and_says_where_it_was(server: Start, upstream: Upstream) -> None:
+    running = server(HEADROOM_WORKER_TIMEOUT_SECONDS="2", HEADROOM_WORKERS="1")
+    os.kill(running.worker_pids[0], signal.SIGABRT)
+    eventually(lambda: "Current thread" in running.log.read_text())
+    eventually(lambda: ask(running.port, "GET", "/livez").status == 200)
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

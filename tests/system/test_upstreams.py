@@ -1,0 +1,308 @@
+"""Each request goes where the settings say for its path or its model, and nothing in it can send it elsewhere."""
+
+import gzip
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from bench.processes import Server
+from tests.fakes.bodies import ANTHROPIC, CHAT, GEMINI, NUMBERED, RESPONSES, Shape, literal
+from tests.fakes.client import Headers, ask
+from tests.fakes.scripts import CLOSE_AFTER_BODY, JSON, reply
+from tests.fakes.upstream import Upstream, running
+from tests.system.conftest import starting
+from tests.system.patience import stats
+
+TYPE: Headers = ((b"content-type", b"application/json"),)
+
+
+@pytest.fixture(scope="module")
+def second_of_module() -> Iterator[Upstream]:
+    with running() as second:
+        yield second
+
+
+@pytest.fixture
+def second(second_of_module: Upstream) -> Iterator[Upstream]:
+    """The upstream that the settings name."""
+    yield second_of_module
+    second_of_module.clear()
+
+
+@pytest.fixture(scope="module")
+def place(
+    upstream_of_module: Upstream, second_of_module: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    named = {
+        "azure": {"url": second_of_module.url, "api": "openai"},
+        "based": {"url": second_of_module.url + "/base", "api": "anthropic"},
+        "local": {"url": second_of_module.url, "api": "openai", "models": ["qwen*", "llama-?"]},
+        "gem": {"url": second_of_module.url, "api": "gemini", "models": ["gemma-*"]},
+    }
+    clouds = ("VERTEX", "BEDROCK", "CHATGPT", "CODE_ASSIST")
+    with starting(upstream_of_module.url, tmp_path_factory.mktemp("upstreams")) as start:
+        yield start(
+            HEADROOM_WORKERS="1",
+            HEADROOM_UPSTREAMS=json.dumps(named),
+            **{f"{name}_TARGET_API_URL": upstream_of_module.url for name in clouds},
+        )
+
+
+def wrapped(text: bytes) -> tuple[bytes, bytes]:
+    """A Code Assist body around a text."""
+    before, after = GEMINI.around(text)
+    return b'{"model":"gemini-3","request": ' + before, after + b' ,"project" : "p"}'
+
+
+VERTEX = "/v1/projects/p/locations/us-east5"
+CONVERSATIONS = {
+    "/openai/deployments/gpt-5/chat/completions?api-version=2025-04-01-preview": CHAT,
+    f"{VERTEX}/publishers/anthropic/models/claude-opus@2025:rawPredict": ANTHROPIC,
+    f"{VERTEX}/publishers/anthropic/models/claude-opus@2025:streamRawPredict": ANTHROPIC,
+    f"{VERTEX}/publishers/google/models/gemini-3:generateContent": GEMINI,
+    "/v1beta1/projects/p/locations/global/publishers/google/models/gemini-3:streamGenerateContent?alt=sse": GEMINI,
+    f"{VERTEX}/endpoints/openapi/chat/completions": CHAT,
+    "/model/anthropic.claude-opus-v1%3A0/invoke": ANTHROPIC,
+    "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/invoke-with-response-stream": ANTHROPIC,
+    "/backend-api/codex/responses": RESPONSES,
+}
+
+
+@pytest.mark.parametrize("target", CONVERSATIONS)
+def test_the_known_formats_shrink_at_other_addresses_too(target: str, place: Server, upstream: Upstream) -> None:
+    text = literal(NUMBERED)
+    before, after = CONVERSATIONS[target].around(text)
+    answer = ask(place.port, "POST", target, TYPE, before + text + after)
+    got = upstream.requests[-1]
+    assert got.target == target
+    assert got.body.startswith(before)
+    assert got.body.endswith(after)
+    assert len(got.body) < 0.85 * len(before + text + after)
+    assert answer.header("x-headroom-decision") == "rewritten; reason=smaller"
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent", "countTokens"])
+def test_a_request_inside_a_request_shrinks_and_the_rest_stays(method: str, place: Server, upstream: Upstream) -> None:
+    text = literal(NUMBERED)
+    before, after = wrapped(text)
+    ask(place.port, "POST", f"/v1internal:{method}", TYPE, before + text + after)
+    got = upstream.requests[-1].body
+    assert got.startswith(before)
+    assert got.endswith(after)
+    assert len(got) < 0.85 * len(before + text + after)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/backend-api/wham/accounts/check",
+        "/wham/settings/user",
+        "/ps/plugins/list",
+        "/ps/mcp",
+        "/v1internal:loadCodeAssist",
+        "/v1internal/operations/x",
+        f"{VERTEX}/publishers/google/models/x:predict",
+        "/openai/deployments/e/embeddings?api-version=1",
+        "/model/m/converse",
+        "/inference-profiles?type=SYSTEM_DEFINED",
+        "/backend-api/codex/responses/compact",
+    ],
+)
+def test_other_paths_of_these_services_are_relayed_as_they_are(target: str, place: Server, upstream: Upstream) -> None:
+    for method in ("GET", "POST"):
+        assert ask(place.port, method, target, TYPE, b"{ }").status == 200
+        assert (upstream.requests[-1].target, upstream.requests[-1].body) == (target, b"{ }")
+
+
+def test_a_body_whose_signature_came_with_it_stays(place: Server, upstream: Upstream) -> None:
+    body = ANTHROPIC.body(literal(NUMBERED))
+    headers: Headers = (*TYPE, (b"Authorization", b"AWS4-HMAC-SHA256 Credential=x, Signature=y"))
+    answer = ask(place.port, "POST", "/model/anthropic.x/invoke", headers, body)
+    assert upstream.requests[-1].body == body
+    assert answer.header("x-headroom-decision") == "passthrough; reason=signed_body"
+
+
+NAMED = {
+    "/u/azure/openai/v1/responses": ("/openai/v1/responses", RESPONSES),
+    "/u/azure/openai/deployments/d/chat/completions?api-version=1": (
+        "/openai/deployments/d/chat/completions?api-version=1",
+        CHAT,
+    ),
+    "/u/azure/v1/chat/completions": ("/v1/chat/completions", CHAT),
+    "/u/based/v1/messages?beta=true": ("/base/v1/messages?beta=true", ANTHROPIC),
+    "/u/based/anthropic/v1/messages": ("/base/anthropic/v1/messages", ANTHROPIC),
+    "/u/gem/v1beta/models/m:generateContent": ("/v1beta/models/m:generateContent", GEMINI),
+}
+
+
+@pytest.mark.parametrize("target", NAMED)
+def test_a_prefix_names_the_upstream_and_the_rest_of_the_path_the_format(
+    target: str, place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    sent, shape = NAMED[target]
+    body = shape.body(literal(NUMBERED))
+    assert ask(place.port, "POST", target, (*TYPE, (b"Authorization", b"Bearer theirs")), body).status == 200
+    got = second.requests[-1]
+    assert (got.target, got.header("authorization")) == (sent, "Bearer theirs")
+    assert len(got.body) < len(body)
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("rest", ["/anything/at?all=1", "/v1/models", "/api/tags", "/", "/openai/models?api-version=1"])
+def test_every_path_behind_a_name_goes_there(rest: str, place: Server, upstream: Upstream, second: Upstream) -> None:
+    for method in ("GET", "PUT"):
+        assert ask(place.port, method, "/u/azure" + rest).status == 200
+        assert (second.requests[-1].method, second.requests[-1].target) == (method, rest)
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize(("target", "key"), [("/u/azure/x", "code"), ("/u/based/x", "type"), ("/u/gem/x", "status")])
+def test_errors_have_the_shape_of_the_upstreams_api(target: str, key: str, place: Server, second: Upstream) -> None:
+    second.play(CLOSE_AFTER_BODY)
+    answer = ask(place.port, "GET", target)
+    assert answer.status == 502
+    assert key in answer.json()["error"]
+
+
+BY_MODEL = [
+    ("qwen3-coder", True),
+    ("qwen", True),
+    ("llama-4", True),
+    ("llama-10", False),
+    ("Qwen3", False),
+    ("my-qwen", False),
+    ("gpt-5", False),
+    ("", False),
+]
+
+
+@pytest.mark.parametrize(("model", "goes"), BY_MODEL)
+@pytest.mark.parametrize("coding", ["", "gzip"])
+def test_the_model_of_a_conversation_chooses(
+    model: str, goes: bool, coding: str, place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "model": model}).encode()
+    headers = TYPE
+    if coding:
+        body, headers = gzip.compress(body), (*TYPE, (b"content-encoding", b"gzip"))
+    for target in ("/v1/chat/completions", "/v1/responses"):
+        assert ask(place.port, "POST", target, headers, body).status == 200
+        there, elsewhere = (second, upstream) if goes else (upstream, second)
+        assert there.requests[-1].body == body
+        assert not elsewhere.requests
+
+
+def test_a_strange_body_does_not_change_where_a_model_is(place: Server, upstream: Upstream, second: Upstream) -> None:
+    for odd in (rb'"\ud83d"', b"NaN", b"9" * 5000, b'"a\tb"'):
+        body = b'{"messages":[{"role":"user","content":%b}],"model":"qwen3"}' % odd
+        ask(place.port, "POST", "/v1/chat/completions", TYPE, body)
+        assert second.requests[-1].body == body
+    assert not upstream.requests
+
+
+def test_the_path_names_the_model_where_the_body_does_not(place: Server, upstream: Upstream, second: Upstream) -> None:
+    ask(place.port, "POST", "/v1beta/models/gemma-3:generateContent", TYPE, b'{"contents":[]}')
+    ask(place.port, "POST", "/v1beta/models/gemini-3:generateContent", TYPE, b'{"contents":[]}')
+    assert [request.target for request in second.requests] == ["/v1beta/models/gemma-3:generateContent"]
+    assert [request.target for request in upstream.requests] == ["/v1beta/models/gemini-3:generateContent"]
+
+
+def test_a_model_chooses_among_upstreams_of_its_own_api_only(
+    place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    ask(place.port, "POST", "/v1/messages", TYPE, b'{"model":"qwen3","messages":[]}')
+    ask(place.port, "POST", "/v1/embeddings", TYPE, b'{"model":"qwen3"}')
+    assert len(upstream.requests) == 2
+    assert not second.requests
+
+
+def test_a_service_without_an_address_gets_nothing(shared_server: Server, upstream: Upstream) -> None:
+    for target in (f"{VERTEX}/publishers/anthropic/models/m:rawPredict", "/model/m/invoke"):
+        answer = ask(shared_server.port, "POST", target, (*TYPE, (b"authorization", b"Bearer ya29")), b"{}")
+        assert (answer.status, answer.header("x-headroom-error")) == (404, "upstream_not_set")
+        assert b"_TARGET_API_URL" in answer.body
+    assert not upstream.requests
+    assert stats(shared_server)["requests"]["in_flight"] == 0
+
+
+# --- nothing in a request names an address ---
+
+STARTS = (
+    "/v1/messages",
+    "/v1/chat/completions",
+    "/v1/responses",
+    "/v1beta/models/m:generateContent",
+    "/v1/models",
+    "/v1/files",
+    "/u/azure/v1/responses",
+    f"{VERTEX}/publishers/google/models/m:generateContent",
+    "/model/m/invoke",
+    "/backend-api/codex/responses",
+    "/v1internal:generateContent",
+)
+EVIL = "127.0.0.1:{port}"
+TARGETS = (
+    "{start}",
+    "{start}?url=http://{evil}/&base_url=http://{evil}&upstream={evil}",
+    "http://{evil}{start}",
+    "http://user:pass@{evil}{start}",
+    "//{evil}{start}",
+    "@{evil}{start}",
+    "{start}/../../../@{evil}/",
+    "{start}%23@{evil}/",
+    "{start}@{evil}/",
+    "{start}/%2e%2e/%2e%2e//{evil}/x",
+    "{start}\\@{evil}",
+    "/u/{evil}{start}",
+    "/u/@{evil}{start}",
+    "/u/azure@{evil}{start}",
+    "/u/azure%2F..%2F{evil}{start}",
+    "/u/..{start}",
+    "/u//{evil}{start}",
+)
+HEADERS: tuple[tuple[bytes, str], ...] = (
+    (b"host", "{evil}"),
+    (b"x-forwarded-host", "{evil}"),
+    (b"x-forwarded-server", "{evil}"),
+    (b"forwarded", "host={evil};proto=http"),
+    (b"x-headroom-base-url", "http://{evil}"),
+    (b"x-headroom-upstream", "http://{evil}"),
+    (b"x-upstream-url", "http://{evil}"),
+    (b"x-original-url", "http://{evil}/v1/messages"),
+    (b"x-rewrite-url", "http://{evil}/v1/messages"),
+    (b"x-base-url", "http://{evil}"),
+    (b"openai-base-url", "http://{evil}"),
+    (b"anthropic-base-url", "http://{evil}"),
+    (b"alt-svc", 'h2="{evil}"'),
+    (b"referer", "http://{evil}/"),
+    (b"origin", "http://{evil}"),
+)
+
+
+@pytest.fixture(scope="module")
+def stranger_of_module() -> Iterator[Upstream]:
+    with running() as stranger:
+        yield stranger
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_no_request_reaches_an_address_of_its_own_choice(
+    start: str, place: Server, upstream: Upstream, second: Upstream, stranger_of_module: Upstream
+) -> None:
+    evil = EVIL.format(port=stranger_of_module.port)
+    away = reply(b"", 307, (*JSON, ("location", f"http://{evil}{start}")))
+    for known in (upstream, second):
+        known.play(away, times=None)
+    headers = tuple((name, value.format(evil=evil).encode()) for name, value in HEADERS)
+    for target in TARGETS:
+        for method in ("GET", "POST"):
+            body = json.dumps({"model": f"http://{evil}", "base_url": f"http://{evil}", "messages": []}).encode()
+            wire = target.format(start=start, evil=evil)
+            answer = ask(place.port, method, wire, (*TYPE, *headers), body if method == "POST" else None)
+            assert answer.status in (307, 400, 404), (method, wire, answer)
+    assert not stranger_of_module.connections
+    assert {request.header("host") for request in (*upstream.requests, *second.requests)} <= {
+        f"127.0.0.1:{upstream.port}",
+        f"127.0.0.1:{second.port}",
+    }

@@ -27,7 +27,7 @@ SAVED_SHARE = 33
 """A table that saves less than one character in so many is not worth its header."""
 SEPARATORS = {",": "CSV", "\t": "TSV", ";": ";-separated", "|": "|-separated"}
 
-_OWN_HEADER = re.compile(r"\[[0-9]+ \S+ rows[ :,]")
+OWN_HEADER = re.compile(r"\[[0-9]+ \S+ rows[ :,]")
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,:/-]*%?\s*|\s*")
 
@@ -41,7 +41,7 @@ def looks_like(sample: str) -> str:
 
 def compress(text: str) -> str | None:
     """Return `text` as a table; None unless all lines have as many cells and the table is clearly shorter."""
-    if _OWN_HEADER.match(text) or not looks_like(text[: 1 << 15]):
+    if OWN_HEADER.match(text) or not looks_like(text[: 1 << 15]):
         return None
     end = "\r\n" if "\r\n" in text[: 1 << 15] else "\n"
     lines = _whole_lines(text.removesuffix(end).split(end), end)

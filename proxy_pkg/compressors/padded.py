@@ -12,7 +12,7 @@ import re
 from itertools import chain, pairwise
 
 from proxy_pkg.compressors.contract import Compressor
-from proxy_pkg.compressors.delimited import is_readable, table
+from proxy_pkg.compressors.delimited import OWN_HEADER, is_readable, table
 from proxy_pkg.model import Grade
 
 ROWS_MIN = 4
@@ -34,20 +34,28 @@ def looks_like(sample: str) -> str:
     lines = sample.split("\n", LINES_SAMPLED)
     lines = lines[: LINES_SAMPLED if len(lines) > LINES_SAMPLED else -1]
     zones = _zones(lines) if lines and "  " in lines[0] else []
-    return f"{len(lines)} lines have blanks in the same places" if zones and _printf(lines, zones) else ""
+    return f"{len(lines)} lines have blanks in the same places" if zones else ""
 
 
 def compress(text: str) -> str | None:
     """Return `text` as a table, None unless its lines are columns and the table is clearly shorter."""
     body = text.removesuffix("\n")
-    if not looks_like(text[: 1 << 15] + "\n" * (body == text)):
+    if OWN_HEADER.match(text) or not looks_like(text[: 1 << 15] + "\n" * (body == text)):
         return None
     lines = body.split("\n")
     zones = _zones(lines)
-    form = _printf(lines, zones) if zones else None
-    if not form:
+    if not zones:
         return None
-    rows = [[line[start:end].strip(" ") for start, end in zones] for line in lines]
+    columns = [[line[start:end] for line in lines] for start, end in zones]
+    are_right = list(map(_is_right, columns))
+    form = _printf(zones, are_right, max(map(len, lines)))
+    cells = [
+        [part.lstrip(" ") if is_right else part.rstrip(" ") for part in column]
+        for column, is_right in zip(columns, are_right, strict=True)
+    ]
+    rows = list(map(list, zip(*cells, strict=True)))
+    if any((form % tuple(row)).rstrip(" ") != line for row, line in zip(rows, lines, strict=True)):
+        return None
     if not is_readable(rows, body) or ('"' in body and not all(map(_QUOTED.fullmatch, chain.from_iterable(rows)))):
         return None
     separator = "\t" if "," in body else ","
@@ -87,21 +95,27 @@ def _is_column(lines: list[str], start: int, end: int) -> bool:
     return bool(lines[0][start:end].strip(" ")) and any(line[start:end].strip(" ") for line in lines[1:])
 
 
-def _printf(lines: list[str], zones: list[Zone]) -> str:
-    """Return the printf format that gives back each of `lines` from its cells, empty if there is none."""
+def _printf(zones: list[Zone], are_right: list[bool], width: int) -> str:
+    """Return the printf format of the columns at `zones`, which end at `width`."""
     text, at = "", 0
-    for start, end in zones:
-        slices = [line[start:end] for line in lines]
-        is_last = end == LINE_CHARS_MAX
-        width = max(map(len, slices)) if is_last else end - start
-        if all(part[:1] != " " or part.isspace() for part in slices):
-            text += " " * (start - at) + ("%s" if is_last else f"%-{width}s")
-        elif all(len(part) == width and (part[-1] != " " or part.isspace()) for part in slices):
-            text += " " * (start - at) + f"%{width}s"
+    for (start, end), is_right, (after, _), is_after_right in zip(
+        zones, are_right, [*zones[1:], (width, width)], [*are_right[1:], True], strict=True
+    ):
+        if is_right:
+            end = min(end, width)
+            text += f"%{end - at}s"
         else:
-            return ""
+            end = end if is_after_right else after
+            text += " " * (start - at) + ("%s" if end >= width else f"%-{end - start}s")
         at = end
     return text
+
+
+def _is_right(slices: list[str]) -> bool:
+    """Tell whether all of `slices` end with their column and some begin later."""
+    width = max(map(len, slices))
+    is_even = all(len(part) == width and part[-1] != " " for part in slices if not part.isspace())
+    return is_even and any(part[:1] == " " for part in slices)
 
 
 PADDED = Compressor("padded", Grade.INVERTIBLE, compress)

@@ -7,6 +7,7 @@ workers, after every signal and at least once a second, takes the next step that
 """
 
 import signal
+import sys
 import time
 from typing import Any, Final
 
@@ -141,6 +142,9 @@ def adopt(server: Any) -> None:
     before there is a worker; with the address taken away, only we can.
     """
     server.__class__ = ProxyArbiter
+    # What USR2 starts. Gunicorn's own notion of it names a file of gunicorn's where it was started with `python -m`,
+    # and Python would then find gunicorn's modules in place of its own.
+    server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
     server.generation = 0
     server.seats = Seats()
     server.manager = ServiceManager(take_notify_socket())

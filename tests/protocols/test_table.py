@@ -99,3 +99,69 @@ def test_a_prefix_is_taken_off_before_the_request_goes_on() -> None:
     assert other is not None
     assert other.protocol.api.name == "anthropic"
     assert other.protocol.conversation is None
+
+
+CLOUDS = [
+    ("/openai/deployments/d/chat/completions", "openai", "openai_chat", "d"),
+    (
+        "/v1/projects/p/locations/l/publishers/anthropic/models/claude@1:rawPredict",
+        "vertex",
+        "anthropic_messages",
+        "claude@1",
+    ),
+    ("/v1/projects/p/locations/l/publishers/anthropic/models/c:streamRawPredict", "vertex", "anthropic_messages", "c"),
+    ("/v1/projects/p/locations/l/publishers/google/models/g:countTokens", "vertex", "gemini_generate", "g"),
+    ("/v1beta1/publishers/google/models/g:streamGenerateContent", "vertex", "gemini_generate", "g"),
+    ("/v1/projects/p/locations/l/endpoints/1234:generateContent", "vertex", "gemini_generate", "1234"),
+    ("/v1beta1/projects/p/locations/l/endpoints/openapi/chat/completions", "vertex", "openai_chat", ""),
+    ("/model/anthropic.claude-v1:0/invoke", "bedrock", "anthropic_messages", "anthropic.claude-v1:0"),
+    (
+        "/model/arn:aws:bedrock:r:1:p/x/invoke-with-response-stream",
+        "bedrock",
+        "anthropic_messages",
+        "arn:aws:bedrock:r:1:p/x",
+    ),
+    ("/backend-api/codex/responses", "chatgpt", "openai_responses", ""),
+    ("/v1internal:generateContent", "code_assist", "gemini_generate", ""),
+    ("/v1beta/models/gemini-3:generateContent", "gemini", "gemini_generate", "gemini-3"),
+]
+
+
+@pytest.mark.parametrize(("path", "api", "protocol", "model"), CLOUDS)
+def test_a_format_at_another_service_goes_to_that_service(path: str, api: str, protocol: str, model: str) -> None:
+    found = match("POST", path, (b"anthropic-version", b"x-goog-api-key"))
+    assert found is not None
+    assert (found.protocol.api.name, found.protocol.name, found.model) == (api, protocol, model)
+    assert found.protocol.conversation is not None
+    assert found.prefix == ""
+
+
+@pytest.mark.parametrize("path", [path for path, *_ in CLOUDS])
+def test_other_methods_there_are_relayed_as_they_are_to_the_same_service(path: str) -> None:
+    posted, got = match("POST", path, ()), match("GET", path, ())
+    assert posted is not None
+    assert got is not None
+    assert (got.protocol.api.name, got.protocol.conversation) == (posted.protocol.api.name, None)
+
+
+NAMED = {"/u/a": "anthropic", "/u/o": "openai"}
+
+
+def test_a_named_upstream_takes_every_path_and_no_other_name_does() -> None:
+    for path in ("/v1/messages", "/openai/v1/responses", "/v1beta/models/m:generateContent", "/x", "/"):
+        found = match("POST", "/u/o" + path, (), NAMED)
+        assert found is not None
+        assert found.prefix == "/u/o"
+        for other in ("/u/O", "/u/oo", "/u/", "/u//o", "/u/b"):
+            assert match("POST", other + path, (), NAMED) is None
+        assert match("POST", "/u/o" + path, ()) is None
+
+
+def test_behind_a_name_the_path_gives_the_format_and_the_settings_the_rest() -> None:
+    conversation = match("POST", "/u/o/v1/messages", (), NAMED)
+    assert conversation is not None
+    assert conversation.protocol.name == "anthropic_messages"
+    other = match("GET", "/u/a/v1/models", (b"x-goog-api-client",), NAMED)
+    assert other is not None
+    assert other.protocol.api.name == "anthropic"
+    assert match("GET", "/u/a", (), NAMED) is None

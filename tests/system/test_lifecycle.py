@@ -12,7 +12,7 @@ import pytest
 from bench.constant_load import Kind, Outcome, constant_load
 from bench.processes import Server, children, tree
 from tests.fakes.client import Caller, ask
-from tests.fakes.scripts import STALL_AFTER_BODY, begin, stream
+from tests.fakes.scripts import STALL_AFTER_BODY, Script, begin, last_chunk, stream
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import Start
 from tests.system.patience import eventually, stats
@@ -100,6 +100,7 @@ def test_a_stop_finishes_what_was_begun_and_frees_the_port(server: Start, upstre
         assert streaming.finish(answer).body == EVENT * 10
     assert running.process.wait(5) == 0
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", running.port))
 
 
@@ -141,7 +142,8 @@ def test_only_the_clients_of_a_killed_worker_notice_and_it_is_replaced_within_a_
     server: Start, upstream: Upstream
 ) -> None:
     running = server()
-    upstream.play(begin([EVENT], ("hold", "all")), times=None)
+    held = begin([EVENT], ("hold", "all"))
+    upstream.play(Script((*held.steps, ("send", last_chunk()))), times=None)
     callers = [Caller(running.port) for _ in range(6)]
     try:
         for caller in callers:

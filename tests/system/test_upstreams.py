@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.processes import Server
-from tests.fakes.bodies import ANTHROPIC, CHAT, GEMINI, NUMBERED, RESPONSES, Shape, literal
+from tests.fakes.bodies import ANTHROPIC, CHAT, GEMINI, NUMBERED, RESPONSES, literal
 from tests.fakes.client import Headers, ask
 from tests.fakes.scripts import CLOSE_AFTER_BODY, JSON, reply
 from tests.fakes.upstream import Upstream, running
@@ -182,7 +182,8 @@ BY_MODEL = [
 def test_the_model_of_a_conversation_chooses(
     model: str, goes: bool, coding: str, place: Server, upstream: Upstream, second: Upstream
 ) -> None:
-    body = json.dumps({"messages": [{"role": "user", "content": "hi"}], "model": model}).encode()
+    items = [{"role": "user", "content": "hi"}]
+    body = json.dumps({"messages": items, "input": items, "model": model}).encode()
     headers = TYPE
     if coding:
         body, headers = gzip.compress(body), (*TYPE, (b"content-encoding", b"gzip"))

@@ -7,7 +7,8 @@
 
 The header has the columns in their order, with the names that the first line gave them, or `1`, `2`, and so
 on where it was `without header`. columns.py describes what the header says of a column. Cells are as they
-were, with their quotes and blanks; `CRLF` tells the ends of lines. Lines with unequal numbers of cells are no table, and the text stays as it is.
+were, with their quotes and blanks; `CRLF` tells the ends of lines. Where lines have unequal numbers of cells,
+the text stays as it is.
 """
 
 import re

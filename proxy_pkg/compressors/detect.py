@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from proxy_pkg.compressors import builds, delimited, diffs, go_test, hits, lint, logs, markup, paths, tree
+from proxy_pkg.compressors import builds, delimited, diffs, go_test, hits, lint, logs, markup, padded, paths, tree
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style
 from proxy_pkg.compressors.producers import numbers_lines, prints_file
 from proxy_pkg.model import Producer
@@ -41,6 +41,8 @@ class Kind(StrEnum):
     """A tree drawn with lines."""
     DELIMITED = "delimited"
     """CSV, TSV and their kin."""
+    PADDED = "padded"
+    """Columns padded with blanks."""
     GO_TEST = "go-test"
     """Events of go test -json."""
     LINT = "lint"
@@ -117,5 +119,6 @@ RECOGNISERS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.TREE, tree.looks_like),
     (Kind.LOG, logs.looks_like),
     (Kind.DELIMITED, delimited.looks_like),
+    (Kind.PADDED, padded.looks_like),
 )
 """The first that gives a reason names the kind; each sees no more than SAMPLE_CHARS_MAX characters of the text."""

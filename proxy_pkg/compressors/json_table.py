@@ -49,14 +49,15 @@ def compress(text: str) -> str | None:
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
-        result = _stream(read(text))
+        result = write(read(text))
         result.encode()
     except (ValueError, RecursionError):
         return None
     return result if len(result) < len(text) else None
 
 
-def _stream(values: list[Any]) -> str:
+def write(values: list[Any]) -> str:
+    """Return `values`, one document or several; ValueError if they go too deep."""
     writer = Writer()
     if len(values) == 1:
         return writer.write(values[0], DEPTH_MAX)

@@ -9,10 +9,12 @@ from proxy_pkg.compressors.detect import Kind
 from proxy_pkg.compressors.diffs import DIFF
 from proxy_pkg.compressors.go_test import GO_TEST
 from proxy_pkg.compressors.json_table import JSON_TABLE
+from proxy_pkg.compressors.json_text import JSON_TEXT
 from proxy_pkg.compressors.lint import LINT
 from proxy_pkg.compressors.logs import LOGS
 from proxy_pkg.compressors.markup import MARKUP
 from proxy_pkg.compressors.numbered import NUMBERED
+from proxy_pkg.compressors.padded import PADDED
 from proxy_pkg.compressors.paths import PATHS
 from proxy_pkg.compressors.search import SEARCH
 from proxy_pkg.compressors.terminal import TERMINAL
@@ -43,14 +45,15 @@ def weakest_grade(steps: tuple[Compressor, ...]) -> Grade:
 CHAINS: Mapping[str, tuple[Compressor, ...]] = {
     Kind.NUMBERED: (NUMBERED,),
     Kind.FILE: (),
-    Kind.JSON: (JSON_TABLE,),
-    Kind.TERMINAL: (TERMINAL, JSON_TABLE, DIFF, LINT, SEARCH, PATHS, BUILD, LOGS, DELIMITED),
+    Kind.JSON: (JSON_TEXT, JSON_TABLE),
+    Kind.TERMINAL: (TERMINAL, JSON_TABLE, DIFF, LINT, SEARCH, PATHS, BUILD, LOGS, DELIMITED, PADDED),
     Kind.DIFF: (DIFF,),
     Kind.MARKUP: (MARKUP,),
     Kind.SEARCH: (SEARCH,),
     Kind.PATHS: (PATHS,),
     Kind.TREE: (TREE,),
     Kind.DELIMITED: (DELIMITED,),
+    Kind.PADDED: (PADDED,),
     Kind.GO_TEST: (GO_TEST, JSON_TABLE),
     Kind.LINT: (LINT,),
     Kind.BUILD: (BUILD,),

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from itertools import repeat
 from operator import contains, eq
-from os.path import commonprefix
 
 from proxy_pkg.compressors.columns import BARE_NAME, Column, form
 
@@ -102,7 +101,7 @@ def _made(parts: list[Part], row: int) -> str:
 
 
 def _all_made(parts: list[Part], rows: int) -> Iterator[str]:
-    return map("".join, zip(*(repeat(part, rows) if isinstance(part, str) else part.words for part in parts)))
+    return map("".join, zip(*(repeat(part, rows) if isinstance(part, str) else part.words for part in parts), strict=True))
 
 
 def _whole(target: Column, parts: list[Part]) -> bool:
@@ -164,11 +163,17 @@ def _rewrite(column: Column, words: list[str], parts: list[Part | None]) -> bool
 
 def _alike(words: list[str]) -> tuple[str, str]:
     """Return what `words` all begin and end with, up to a place between words."""
-    head = _HEAD.match(commonprefix([min(words), max(words)]))
+    head = _HEAD.match(_common(min(words), max(words)))
     start = head.end() if head else 0
     if len({word[-1:] for word in words[:: len(words) // PROBES + 1]}) > 1:
         return words[0][:start], ""
     room = min(map(len, words)) - start
     backwards = [word[: -room - 1 : -1] for word in words] if room else [""]
-    tail = _TAIL.search(commonprefix([min(backwards), max(backwards)])[::-1])
+    tail = _TAIL.search(_common(min(backwards), max(backwards))[::-1])
     return words[0][:start], tail[0] if tail else ""
+
+
+def _common(one: str, other: str) -> str:
+    """Return what two strings begin with."""
+    length = min(len(one), len(other))
+    return one[: next((at for at in range(length) if one[at] != other[at]), length)]

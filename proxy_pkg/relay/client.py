@@ -1,6 +1,8 @@
 """The one aiohttp session of a worker: its pool, its limits, and nothing that adds to a request."""
 
+import asyncio
 import select
+import ssl
 from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
@@ -13,11 +15,19 @@ from aiohttp.connector import TCPConnector
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 from multidict import CIMultiDict
+from yarl import URL
+
+from proxy_pkg.relay.proxies import Proxies
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512
 _NEWS = select.POLLIN | select.POLLRDHUP  # an unused connection has nothing to say but that it ends
+_PROXIED_STEPS = 3  # to the proxy, through it, TLS
 _NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
+
+
+STRAIGHT = Proxies()
+"""No proxy for anything."""
 
 
 class PoolLimits(Struct, frozen=True):
@@ -54,12 +64,15 @@ class PooledConnection(ResponseHandler):
     it would be lost: a POST cannot be sent twice.
     """
 
+    _poller: Any = None
+
     def is_connected(self) -> bool:
         if self.transport is None or self.transport.is_closing():
             return False
-        poller = select.poll()
-        poller.register(self.transport.get_extra_info("socket").fileno(), _NEWS)
-        return not poller.poll(0)
+        if self._poller is None:
+            self._poller = select.poll()
+            self._poller.register(self.transport.get_extra_info("socket").fileno(), _NEWS)
+        return not self._poller.poll(0)
 
     def close(self) -> None:
         transport = self.transport
@@ -86,8 +99,11 @@ class BoundedConnector(TCPConnector):
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109  # the base has it
         began_ns = monotonic_ns()
+        # Without it, a proxy that never answers to CONNECT would be waited for without end.
+        limit_seconds = _PROXIED_STEPS * timeout.sock_connect if req.proxy and timeout.sock_connect else None
         try:
-            protocol = await super()._create_connection(req, traces, timeout)
+            async with asyncio.timeout(limit_seconds):
+                protocol = await super()._create_connection(req, traces, timeout)
         except (aiohttp.ClientConnectorError, TimeoutError):
             if req.host is not None and (req.host, req.port) in self._cached_hosts:
                 self.clear_dns_cache(req.host, req.port)  # the provider may have moved: the next request asks anew
@@ -112,7 +128,17 @@ class BoundedConnector(TCPConnector):
 
 
 class RelayRequest(aiohttp.ClientRequest):
-    """A request with the headers it was given: aiohttp's own defaults and cookies stay out of it."""
+    """A request with the headers it was given: aiohttp's own defaults and cookies stay out of it.
+
+    `proxies` says whether it goes through one.
+    """
+
+    def __init__(self, *arguments: Any, proxies: Proxies, **named: Any) -> None:
+        self._proxies = proxies
+        super().__init__(*arguments, **named)
+
+    def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
+        super().update_proxy(self._proxies.proxy_for(self.url), None, None)
 
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
         self._skip_auto_headers = _NO_CONTENT_TYPE
@@ -126,30 +152,36 @@ class RelayRequest(aiohttp.ClientRequest):
             self.headers.popall("Content-Length", None)
 
 
-def open_session(limits: PoolLimits) -> tuple[aiohttp.ClientSession, BoundedConnector]:
-    """The session of this worker and its connector. Call inside the running loop; close the session at its end."""
+def open_session(
+    limits: PoolLimits, proxies: Proxies = STRAIGHT, trust: ssl.SSLContext | None = None
+) -> tuple[aiohttp.ClientSession, BoundedConnector]:
+    """The session of this worker and its connector. Call inside the running loop; close the session at its end.
+
+    `trust` says which certificates upstreams may have; None trusts the system's authorities.
+    """
     connector = BoundedConnector(
         idle_max=limits.idle_max,
         limit=limits.connections_max,
         keepalive_timeout=limits.idle_seconds,
         ttl_dns_cache=int(limits.dns_cache_seconds),
+        ssl=trust or True,
     )
     timeout = aiohttp.ClientTimeout(
         total=limits.total_timeout_seconds or None,
         sock_connect=limits.connect_timeout_seconds,
         sock_read=limits.first_byte_timeout_seconds,
     )
-    session = aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options())
+    session = aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options(proxies))
     # It would send what it takes for idempotent a second time after a fault; idle connections are looked at before
     # use, so what such a fault leaves open is whether the first request was carried out.
     session._retry_connection = False
     return session, connector
 
 
-def session_options() -> dict[str, Any]:
+def session_options(proxies: Proxies) -> dict[str, Any]:
     """What every session of ours has: nothing added to a request, nothing taken from an answer."""
     return {
-        "request_class": RelayRequest,
+        "request_class": partial(RelayRequest, proxies=proxies),
         "cookie_jar": aiohttp.DummyCookieJar(),
         "auto_decompress": False,
         "max_line_size": _HEADER_LINE_BYTES_MAX,

@@ -32,6 +32,8 @@ _ERRORS: dict[type[Exception], tuple[type[RelayError], str]] = {
         UpstreamConnectError,
         "no TLS connection to the upstream could be made",
     ),
+    aiohttp.ClientProxyConnectionError: (UpstreamConnectError, "the proxy before the upstream cannot be reached"),
+    aiohttp.ClientHttpProxyError: (UpstreamConnectError, "the proxy before the upstream refused to connect"),
     aiohttp.ClientConnectorError: (UpstreamConnectError, "the upstream refused the connection"),
     aiohttp.ServerDisconnectedError: (UpstreamBrokenError, "the upstream closed the connection"),
     aiohttp.ClientPayloadError: (UpstreamBrokenError, "the upstream's answer ended before it was complete"),

@@ -33,6 +33,8 @@ _HOP_BY_HOP = frozenset(
 )
 # The upstream request has its own host and framing, and the server has answered `expect` already.
 _REQUEST_ONLY = frozenset((b"host", b"content-length", b"expect"))
+_NEVER_SENT = _HOP_BY_HOP | _REQUEST_ONLY
+_NOTHING: frozenset[bytes] = frozenset()
 
 
 def request_headers(headers: RawHeaders, ours: Collection[bytes] = ()) -> CIMultiDict[str]:
@@ -41,10 +43,10 @@ def request_headers(headers: RawHeaders, ours: Collection[bytes] = ()) -> CIMult
     Names are lower case already, as the server gives them.
     """
     headers = list(headers)
-    dropped = _HOP_BY_HOP | _REQUEST_ONLY | named_by_connection(headers)
+    named = named_by_connection(headers)
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
-        if name not in dropped and name not in ours:
+        if name not in _NEVER_SENT and name not in ours and name not in named:
             kept.add(name.decode("latin-1"), _text(value))
     return kept
 
@@ -56,20 +58,22 @@ def response_headers(headers: RawHeaders, status: int) -> list[tuple[bytes, byte
     no body: there it may tell of the body that another answer would have, and the server would wait for that.
     """
     lowered = [(name.lower(), value) for name, value in headers]
-    dropped = _HOP_BY_HOP | named_by_connection(lowered)
+    named = named_by_connection(lowered)
+    kept = [pair for pair in lowered if pair[0] not in _HOP_BY_HOP and pair[0] not in named]
     if status in BODILESS:
-        dropped |= {b"content-length"}
-    kept = [pair for pair in lowered if pair[0] not in dropped]
-    if _forbidden(b" ".join(value for _, value in kept)):
+        kept = [pair for pair in kept if pair[0] != b"content-length"]
+    if _forbidden(b" ".join([value for _, value in kept])):
         kept = [(name, value.translate(_WITHOUT_CONTROLS)) for name, value in kept]
     return kept
 
 
 def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
     """The names that `connection` headers list, in lower case; empty where there is none, which is the rule."""
-    return frozenset(
-        token.strip().lower() for name, value in headers if name == b"connection" for token in value.split(b",")
-    )
+    named = _NOTHING
+    for name, value in headers:
+        if name == b"connection":
+            named |= {token.strip().lower() for token in value.split(b",")}
+    return named
 
 
 def _text(value: bytes) -> str:

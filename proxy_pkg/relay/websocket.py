@@ -18,6 +18,7 @@ from yarl import URL
 from proxy_pkg.errors import RelayError
 from proxy_pkg.relay.client import session_options
 from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.pump import Receive, Send
 
 MESSAGE_BYTES_MAX = 64 << 20
@@ -114,7 +115,10 @@ _WORDS = {NO_CODE: 1000, CUT: 1001}
 
 
 def open_socket_session(
-    connector: aiohttp.BaseConnector, connect_timeout_seconds: float, first_byte_timeout_seconds: float
+    connector: aiohttp.BaseConnector,
+    proxies: Proxies,
+    connect_timeout_seconds: float,
+    first_byte_timeout_seconds: float,
 ) -> aiohttp.ClientSession:
     """The session for WebSockets of this worker, with the pool of its other session. Close it at the worker's end.
 
@@ -130,7 +134,7 @@ def open_socket_session(
             total=None, sock_connect=connect_timeout_seconds, sock_read=first_byte_timeout_seconds
         ),
         trace_configs=[trace],
-        **session_options(),
+        **session_options(proxies),
     )
 
 

@@ -11,9 +11,14 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from proxy_pkg.server.seats import Seats
+from proxy_pkg.server.seats import Seats, Sign
 
-DEFER_SECONDS: Final = 0.002
+TOLERATED_SHARE: Final = 8
+"""A worker may have one connection more than another, and this part of its load: small differences are not worth a wait."""
+DEFER_SECONDS: Final = 0.003
+"""One wait for another worker."""
+DEFERRALS_MAX: Final = 10
+"""Waits for the sake of one connection."""
 EXHAUSTED_PAUSE_SECONDS: Final = 0.1
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -28,6 +33,8 @@ class Share:
         self._seats = seats if seat >= 0 else None
         self._seat = seat
         self._pid = pid
+        self._idler: list[Sign] = []
+        self._silent: list[Sign] = []
 
     def publish(self) -> int:
         """Tell the others, and return the load."""
@@ -44,10 +51,20 @@ class Share:
 
     @property
     def exceeded(self) -> bool:
-        """Whether another worker has less to do."""
+        """Whether a worker that shows life has clearly less to do."""
         load = self.publish()
-        least = self._seats.least(self._seat) if self._seats is not None else None
-        return least is not None and load > least
+        if self._seats is None:
+            return False
+        clearly_less = load - 1 - load // TOLERATED_SHARE
+        others = self._seats.others(self._seat)
+        self._idler = [sign for sign in others if sign[0] < clearly_less and sign not in self._silent]
+        return bool(self._idler)
+
+    def waited(self) -> None:
+        """A wait for the others is over: who has said nothing since is not waited for until it does."""
+        if self._seats is not None:
+            said = self._seats.others(self._seat)
+            self._silent = [sign for sign in said if sign in self._idler or sign in self._silent]
 
 
 class Acceptor:
@@ -65,7 +82,7 @@ class Acceptor:
         self._protocol = protocol
         self._share = share
         self._timer: asyncio.TimerHandle | None = None
-        self._deferred = False
+        self._deferrals = 0
         self._exhausted = False
         self._opening: set[asyncio.Task[Any]] = set()
 
@@ -87,11 +104,13 @@ class Acceptor:
             pass
 
     def _on_readable(self) -> None:
-        if not self._deferred and self._share.exceeded:
-            self._deferred = True
+        if self._deferrals:
+            self._share.waited()
+        if self._deferrals < DEFERRALS_MAX and self._share.exceeded:
+            self._deferrals += 1
             self._pause(DEFER_SECONDS)
             return
-        self._deferred = False
+        self._deferrals = 0
         self._take()
 
     def _pause(self, seconds: float) -> None:

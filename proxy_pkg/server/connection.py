@@ -8,9 +8,11 @@ import asyncio
 import fcntl
 import struct
 import termios
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
@@ -53,6 +55,14 @@ class HeadCork:
         return getattr(self._transport, name)
 
 
+class OpenConnections(ServerState):
+    """What uvicorn's connections share, and whom to tell when there is one less."""
+
+    def __init__(self, on_lost: Callable[[], object]) -> None:
+        super().__init__()
+        self.on_lost = on_lost
+
+
 class Connection(HttpToolsProtocol):
     """One client's connection.
 
@@ -91,6 +101,8 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         # The base forgets the timer after a reset, and it would keep the last request alive until it fires.
         self._unset_keepalive_if_required()
+        if isinstance(self.server_state, OpenConnections):
+            self.server_state.on_lost()
 
 
 def _unread_bytes(transport: asyncio.Transport) -> int:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from proxy_pkg.config.load import socket_passed
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import VocabularyError
+from proxy_pkg.relay.trust import trusting
 from proxy_pkg.tokens.vocabulary import verify
 
 DESCRIPTORS_SPARE: Final = 100
@@ -111,6 +112,16 @@ def vocabulary_readable(_settings: Settings) -> Findings:
     return Findings()
 
 
+def ca_bundle_readable(settings: Settings) -> Findings:
+    """Whether the file of certificate authorities has certificates."""
+    try:
+        if settings.ca_bundle:
+            trusting(settings.ca_bundle)
+    except OSError as error:
+        return Findings((f"HEADROOM_CA_BUNDLE {settings.ca_bundle}: no certificates can be read from it: {error}",))
+    return Findings()
+
+
 def _unfit(path: Path) -> str:
     """Why an existing directory cannot be used, or nothing."""
     if path.is_symlink() and path.lstat().st_uid not in (0, os.geteuid()):
@@ -162,5 +173,6 @@ CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     state_dir_usable: ("state_dir", "port"),
     descriptors_enough: ("limit_concurrency", "max_connections"),
     vocabulary_readable: (),
+    ca_bundle_readable: ("ca_bundle",),
 }
 """Check -> the settings it reads."""

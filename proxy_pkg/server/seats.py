@@ -12,17 +12,22 @@ from typing import Final
 
 SEATS: Final = 1024
 _WORDS: Final = 3
+_USED: Final = 0
+"""The word before the seats: how many of them were ever taken. Workers forked earlier must see later ones."""
 _PID, _LOAD, _SEEN_NS = range(_WORDS)
 FRESH_NS: Final = 3_000_000_000
 """A worker that gave no sign of life for so long is not waited for."""
+
+Sign = tuple[int, int, int]
+"""Load, when that was said (monotonic, ns), and the seat."""
 
 
 class Seats:
     """The table."""
 
     def __init__(self) -> None:
-        self._words = memoryview(mmap.mmap(-1, SEATS * _WORDS * 8)).cast("q")
-        self._used = 0
+        self._table = memoryview(mmap.mmap(-1, (SEATS * _WORDS + 1) * 8)).cast("q")
+        self._words = self._table[1:]
 
     def free(self, taken: Iterable[int]) -> int:
         """The lowest seat that is not among `taken`, cleared; -1 if there is none. Called by the master."""
@@ -30,7 +35,7 @@ class Seats:
         seat = next((seat for seat in range(SEATS) if seat not in occupied), -1)
         if seat >= 0:
             self._words[seat * _WORDS + _PID] = 0
-        self._used = max(self._used, seat + 1)
+        self._table[_USED] = max(self._table[_USED], seat + 1)
         return seat
 
     def publish(self, seat: int, pid: int, load: int) -> None:
@@ -44,13 +49,12 @@ class Seats:
         """The worker takes nothing more, so nobody should wait for it."""
         self._words[seat * _WORDS + _PID] = 0
 
-    def least(self, seat: int) -> int | None:
-        """The smallest load among the other workers that serve; None if there is no other."""
+    def others(self, seat: int) -> list[Sign]:
+        """The other workers that serve, each with what it last said."""
         words = self._words
-        newest = monotonic_ns() - FRESH_NS
-        loads = [
-            words[at + _LOAD]
-            for at in range(0, self._used * _WORDS, _WORDS)
-            if at != seat * _WORDS and words[at + _PID] and words[at + _SEEN_NS] > newest
+        oldest = monotonic_ns() - FRESH_NS
+        return [
+            (words[at + _LOAD], words[at + _SEEN_NS], at // _WORDS)
+            for at in range(0, self._table[_USED] * _WORDS, _WORDS)
+            if at != seat * _WORDS and words[at + _PID] and words[at + _SEEN_NS] > oldest
         ]
-        return min(loads, default=None)

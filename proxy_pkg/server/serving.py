@@ -22,7 +22,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server, logger
 
 from proxy_pkg.server.accept import Acceptor, Share
-from proxy_pkg.server.connection import Connection
+from proxy_pkg.server.connection import Connection, OpenConnections
 from proxy_pkg.server.seats import Seats
 
 BEAT_SECONDS: Final = 1.0
@@ -68,6 +68,7 @@ class ServingLoop(Server):
         self._worn = False
         self._acceptors: list[Acceptor] = []
         self._share = Share(self._load, life.seats, life.seat, os.getpid())
+        self.server_state = OpenConnections(self._share.publish)
 
     async def startup(self, sockets: Any = None) -> None:
         """Begin to accept from `sockets`, which listen already. Ends the process if the app cannot start."""

@@ -48,8 +48,8 @@ class Places:
         if not origin:
             name = matched.protocol.api.name
             raise RefusedError(
-                f"no upstream is set for paths of {name}: set {name.upper()}_TARGET_API_URL, or name an upstream in the "
-                f"settings and use its path {NAMED_PREFIX}NAME",
+                f"no upstream is set for paths of {name}: set {name.upper()}_TARGET_API_URL, or name an upstream "
+                f"in the settings and use its path {NAMED_PREFIX}NAME",
                 "upstream_not_set",
                 404,
             )

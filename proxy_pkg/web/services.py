@@ -1,7 +1,9 @@
 """What one worker's requests share, from the start of its loop to the end."""
 
 import asyncio
+import logging
 import secrets
+import ssl
 from itertools import count
 
 import aiohttp
@@ -11,7 +13,9 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
+from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.retry import Retries
+from proxy_pkg.relay.trust import trusting
 from proxy_pkg.relay.websocket import open_socket_session
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.store.marks import Marks
@@ -19,6 +23,8 @@ from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.middleware.access_log import AccessLog
 from proxy_pkg.web.places import Places
+
+logger = logging.getLogger("proxy_pkg")
 
 
 class Services(Struct):
@@ -55,6 +61,9 @@ class Services(Struct):
 
 def open_services(settings: Settings, counters: Counters, encoder: Encoder, access_log: AccessLog | None) -> Services:
     """The services of this worker. Nothing in them may exist before the fork."""
+    proxies = Proxies(
+        settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
+    )
     session, connector = open_session(
         PoolLimits(
             connections_max=settings.max_connections,
@@ -65,7 +74,9 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
             first_byte_timeout_seconds=settings.first_byte_timeout_seconds,
             gap_timeout_seconds=settings.gap_timeout_seconds,
             total_timeout_seconds=settings.total_timeout_seconds,
-        )
+        ),
+        proxies,
+        _trust(settings.ca_bundle),
     )
     marks = Marks(settings.state_dir if counters.shared else "")
     rules = Rules(
@@ -78,7 +89,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         session=session,
         connector=connector,
         socket_session=open_socket_session(
-            connector, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
+            connector, proxies, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
         ),
         retries=_retries(settings),
         planner=Planner(rules, encoder, settings.memo_bytes_max, settings.compression_deadline_ms, marks),
@@ -94,3 +105,12 @@ def _retries(settings: Settings) -> Retries | None:
     if settings.retry_attempts_max == 0:
         return None
     return Retries(settings.retry_attempts_max, settings.retry_delay_seconds_max)
+
+
+def _trust(ca_bundle: str) -> ssl.SSLContext | None:
+    """None trusts the system's authorities, also where the file of more of them cannot be used."""
+    try:
+        return trusting(ca_bundle) if ca_bundle else None
+    except OSError as error:
+        logger.error("the certificates in %s are not trusted, since they cannot be read: %s", ca_bundle, error)
+        return None

@@ -262,6 +262,37 @@ class Table:
 ABSENT = object()
 
 
+_WRAPPED = re.compile(r"\[… in (.*) is the (?:text|JSON) below(?:, (compact|spaced|indented [24]))?\]\n")
+_SPELLINGS: dict[str, dict[str, Any]] = {
+    "compact": {"separators": (",", ":")},
+    "spaced": {},
+    "indented 2": {"indent": 2},
+    "indented 4": {"indent": 4},
+}
+_MARKED = re.compile('"\ufdd0([^"]*)"')
+
+
+def json_text(text: str) -> Any:
+    """Return the value of the document that `compressors.json_text` was given."""
+    found = _WRAPPED.match(text)
+    assert found
+    inner = text[found.end() :]
+    if found[2]:
+        value = _marked(json_table(inner))
+        inner = _MARKED.sub(r"\1", json.dumps(value, ensure_ascii=False, **_SPELLINGS[found[2]]))
+    before, after = found[1].split("…")
+    return json_values(before + json.dumps(inner) + after)
+
+
+def _marked(value: Any) -> Any:
+    """Return `value` with numbers as marked strings, for a writer that would spell them anew."""
+    if isinstance(value, dict):
+        return {name: _marked(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_marked(each) for each in value]
+    return f"\ufdd0{value}" if type(value) is Number else value
+
+
 _DELIMITED = re.compile(
     r"\[([0-9]+) (CSV|TSV|[;|]-separated) rows( without header)?(, CRLF)?(?:, printed '([^']*)')?: "
 )

@@ -21,7 +21,7 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
             return inverses.numbered(after) == before
         case Kind.JSON:
             return bool(inverses.json_table(after) == inverses.json_values(before))
-        case Kind.DELIMITED:
+        case Kind.DELIMITED | Kind.PADDED:
             return inverses.delimited(after) == before
         case Kind.TERMINAL:
             return list(map(seen, inverse_lines.lines(after).split("\n"))) == list(map(seen, before.split("\n")))

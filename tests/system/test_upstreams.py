@@ -182,6 +182,7 @@ BY_MODEL = [
 def test_the_model_of_a_conversation_chooses(
     model: str, goes: bool, coding: str, place: Server, upstream: Upstream, second: Upstream
 ) -> None:
+    upstream.answer = second.answer = lambda _: reply()
     items = [{"role": "user", "content": "hi"}]
     body = json.dumps({"messages": items, "input": items, "model": model}).encode()
     headers = TYPE

@@ -1,0 +1,122 @@
+"""What stands between a client and an upstream in some networks: a proxy that tunnels, and TLS with a private CA."""
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.close()
+
+
+async def _join(one: Streams, other: Streams) -> None:
+    await asyncio.gather(_pipe(one[0], other[1]), _pipe(other[0], one[1]))
+
+
+@contextlib.contextmanager
+def _serving(talk: Talk, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server on a thread of its own; gives its port."""
+    ready, stop, ports = threading.Event(), asyncio.Event(), []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
+        ports.append(server.sockets[0].getsockname()[1])
+        loops.append(asyncio.get_running_loop())
+        ready.set()
+        await stop.wait()
+        server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="fake-tunnel")
+    thread.start()
+    assert ready.wait(5)
+    try:
+        yield ports[0]
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def tls_before(port: int, certificate: Path) -> Iterator[int]:
+    """TLS in front of a plain server on `port`. `certificate` is a PEM file with its key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _join((reader, writer), await asyncio.open_connection("127.0.0.1", port))
+
+    with _serving(talk, context) as place:
+        yield place
+
+
+class Proxy:
+    """An HTTP proxy. `places` says where hosts really are; `heads` has the head of each request it got."""
+
+    def __init__(self, places: dict[str, int]) -> None:
+        self.places = places
+        self.heads: list[str] = []
+        self.status = 200
+        self.port = 0
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return
+        self.heads.append(head.decode("latin-1"))
+        method, target, _ = self.heads[-1].split(" ", 2)
+        if not self.status:
+            return await asyncio.Event().wait()  # type: ignore[return-value]  # it never answers
+        if self.status != 200:
+            writer.write(b"HTTP/1.1 %d Refused\r\ncontent-length: 0\r\n\r\n" % self.status)
+            writer.close()
+            return None
+        host = target.removeprefix("http://").partition("/")[0]
+        onward = await asyncio.open_connection("127.0.0.1", self.places[host])
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        else:
+            onward[1].write(head.replace(f"http://{host}".encode(), b"", 1))
+        await _join((reader, writer), onward)
+        return None
+
+
+@contextlib.contextmanager
+def proxying(places: dict[str, int]) -> Iterator[Proxy]:
+    proxy = Proxy(places)
+    with _serving(proxy.talk) as proxy.port:
+        yield proxy
+
+
+def private_ca(folder: Path, host: str) -> tuple[Path, Path]:
+    """A new authority, and a certificate with its key that it gave `host`: two PEM files. Needs the openssl program."""
+    paths = {name: folder / name for name in ("ca.pem", "ca.key", "host.pem", "host.key", "host.csr", "both.pem")}
+    made = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    run = {"check": True, "capture_output": True, "timeout": 20}
+    authority = [*made, "-x509", "-subj", "/CN=Private CA", "-keyout", paths["ca.key"], "-out", paths["ca.pem"]]
+    subprocess.run(authority, **run)  # type: ignore[call-overload]
+    asked = [*made[:-2], "-subj", f"/CN={host}", "-keyout", paths["host.key"], "-out", paths["host.csr"]]
+    subprocess.run(asked, **run)  # type: ignore[call-overload]
+    names = folder / "names"
+    names.write_text(f"subjectAltName=DNS:{host},IP:127.0.0.1\n")
+    signed = ["openssl", "x509", "-req", "-in", paths["host.csr"], "-CA", paths["ca.pem"], "-CAkey", paths["ca.key"]]
+    signed += ["-CAcreateserial", "-days", "2", "-extfile", names, "-out", paths["host.pem"]]
+    subprocess.run(signed, **run)  # type: ignore[call-overload]
+    paths["both.pem"].write_bytes(paths["host.pem"].read_bytes() + paths["host.key"].read_bytes())
+    return paths["ca.pem"], paths["both.pem"]

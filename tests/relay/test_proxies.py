@@ -1,0 +1,63 @@
+"""Which upstreams are reached through a proxy."""
+
+import pytest
+from yarl import URL
+
+from proxy_pkg.relay.proxies import Proxies
+
+HTTPS, HTTP = "http://secure.proxy:3128", "http://user:p%40ss@plain.proxy:8080"
+
+
+def through(exceptions: str, url: str) -> bool:
+    return Proxies(HTTPS, HTTP, exceptions).proxy_for(URL(url)) is not None
+
+
+def test_the_scheme_of_the_upstream_chooses_the_proxy() -> None:
+    proxies = Proxies(HTTPS, HTTP)
+    for scheme, proxy in (("https", HTTPS), ("wss", HTTPS), ("http", HTTP), ("ws", HTTP)):
+        assert str(proxies.proxy_for(URL(f"{scheme}://api.test/v1"))) == proxy
+    assert Proxies(HTTPS).proxy_for(URL("http://api.test")) is None
+    assert Proxies().proxy_for(URL("https://api.test")) is None
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+def test_this_machine_is_reached_straight(host: str) -> None:
+    assert not through("", f"https://{host}:8443/x")
+
+
+EXCEPTIONS = [
+    ("*", "https://api.test", False),
+    ("api.test", "https://api.test", False),
+    ("api.test", "https://API.TEST.", False),
+    ("api.test", "https://eu.api.test", False),
+    (".api.test", "https://eu.api.test", False),
+    ("*.api.test", "https://eu.api.test", False),
+    ("API.test , other", "https://api.test", False),
+    ("api.test:443", "https://api.test", False),
+    ("api.test:8443", "https://api.test", True),
+    ("api.test:8443", "https://api.test:8443", False),
+    ("api.test", "https://notapi.test", True),
+    ("api.test", "https://api.test.evil", True),
+    ("test", "https://api.test", False),
+    ("10.0.0.0/8", "http://10.200.1.1", False),
+    ("10.0.0.0/8", "http://11.0.0.1", True),
+    ("10.0.0.0/8", "http://10.api.test", True),
+    ("10.1.2.3", "http://10.1.2.3:99", False),
+    ("fd00::/8", "http://[fd12::1]", False),
+    ("[fd12::1]", "http://[fd12::1]", False),
+    ("10.0.0.0/8", "http://[::ffff:10.1.1.1]", False),
+    (",, ,.", "https://api.test", True),
+    ("", "https://api.test", True),
+]
+
+
+@pytest.mark.parametrize(("exceptions", "url", "proxied"), EXCEPTIONS)
+def test_an_exception_is_reached_straight(exceptions: str, url: str, proxied: bool) -> None:
+    assert through(exceptions, url) is proxied
+
+
+def test_what_was_decided_is_kept_within_bounds() -> None:
+    proxies = Proxies(HTTPS)
+    for number in range(1000):
+        assert proxies.proxy_for(URL(f"https://h{number}.test"))
+    assert len(proxies._known) <= 256

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.processes import Server, free_port, started
+from proxy_pkg.config.settings import USUAL_VARIABLES
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 NGINX_CONF = """\
@@ -56,7 +57,7 @@ def plain_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("HEADROOM_") and not name.endswith("_TARGET_API_URL")
+        if not name.startswith("HEADROOM_") and not name.endswith("_TARGET_API_URL") and name not in USUAL_VARIABLES
     }
 
 

@@ -16,6 +16,7 @@ from json.encoder import encode_basestring  # noqa: TID251  quotes without \u es
 
 from proxy_pkg.compressors.columns import BARE_PART, Column
 from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.legend import START, with_legend
 from proxy_pkg.compressors.sheet import GROUP_MARK, Layout, lay_out
 from proxy_pkg.model import Grade
 
@@ -42,7 +43,7 @@ def looks_like(sample: str) -> str:
 
 def compress(text: str) -> str | None:
     """Return `text` as a table; None unless all lines have as many cells and the table is clearly shorter."""
-    if OWN_HEADER.match(text) or not looks_like(text[: 1 << 15]):
+    if text.startswith(START) or OWN_HEADER.match(text) or not looks_like(text[: 1 << 15]):
         return None
     end = "\r\n" if "\r\n" in text[: 1 << 15] else "\n"
     lines = _whole_lines(text.removesuffix(end).split(end), end)
@@ -51,6 +52,7 @@ def compress(text: str) -> str | None:
     if not rows or not is_readable(rows, text):
         return None
     result = table(rows, separator, end) + end * text.endswith(end)
+    result = with_legend(result, len(text) - len(result))
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
 
 

@@ -12,7 +12,7 @@ a JSON value or a table; a string stands bare where nothing else could be meant;
 key, unless the header says otherwise. Where the columns end in `+`, a last cell may hold an object of
 further keys. Several documents in one text stand one below the other, or in one table of JSON lines.
 
-Values stay equal in the strict sense; see json_values.py.
+Above large tables stands a line that explains their signs. Values stay equal in the strict sense; see json_values.py.
 """
 
 from collections import Counter
@@ -25,6 +25,7 @@ from typing import Any
 from proxy_pkg.compressors.columns import BARE_PART, Column
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.json_values import ABSENT, Number, cell, cells, read, scalar, text_cells
+from proxy_pkg.compressors.legend import with_legend
 from proxy_pkg.compressors.sheet import Layout, lay_out
 from proxy_pkg.model import Grade
 
@@ -50,6 +51,7 @@ def compress(text: str) -> str | None:
         return None
     try:
         result = write(read(text))
+        result = with_legend(result, len(text) - len(result))
         result.encode()
     except (ValueError, RecursionError):
         return None

@@ -14,6 +14,7 @@ from typing import Any
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.json_table import write
 from proxy_pkg.compressors.json_values import read, scalar
+from proxy_pkg.compressors.legend import with_legend
 from proxy_pkg.model import Grade
 
 MARK = "…"
@@ -45,6 +46,7 @@ def compress(text: str) -> str | None:
 def _result(outer: str, inner: str) -> str:
     spelling, below = _as_values(inner) if inner[:1] in ("{", "[") else ("", "")
     if spelling:
+        below = with_legend(below, len(inner) - len(below))
         return f"[{MARK} in {outer} is the JSON below, {spelling}]\n{below}"
     return f"[{MARK} in {outer} is the text below]\n{inner}"
 

@@ -13,6 +13,7 @@ from itertools import chain, pairwise
 
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.delimited import OWN_HEADER, is_readable, table
+from proxy_pkg.compressors.legend import START, with_legend
 from proxy_pkg.model import Grade
 
 ROWS_MIN = 4
@@ -40,7 +41,7 @@ def looks_like(sample: str) -> str:
 def compress(text: str) -> str | None:
     """Return `text` as a table, None unless its lines are columns and the table is clearly shorter."""
     body = text.removesuffix("\n")
-    if OWN_HEADER.match(text) or not looks_like(text[: 1 << 15] + "\n" * (body == text)):
+    if text.startswith(START) or OWN_HEADER.match(text) or not looks_like(text[: 1 << 15] + "\n" * (body == text)):
         return None
     lines = body.split("\n")
     zones = _zones(lines)
@@ -60,6 +61,7 @@ def compress(text: str) -> str | None:
         return None
     separator = "\t" if "," in body else ","
     result = table(rows, separator, "\n", f", printed '{form}'") + "\n" * (body != text)
+    result = with_legend(result, len(text) - len(result))
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
 
 

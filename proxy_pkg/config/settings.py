@@ -359,8 +359,8 @@ USUAL_VARIABLES: Final[dict[str, str]] = {
     "https_proxy": "upstream_https_proxy_url",
     "NO_PROXY": "upstream_proxy_exceptions",
     "no_proxy": "upstream_proxy_exceptions",
-    "REQUESTS_CA_BUNDLE": "ca_bundle",
     "SSL_CERT_FILE": "ca_bundle",
+    "REQUESTS_CA_BUNDLE": "ca_bundle",
 }
 """Variables that most programs read -> the setting; of two for one setting the later counts."""
 

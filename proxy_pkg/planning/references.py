@@ -49,7 +49,7 @@ class Lines:
     A label is 0 where a line has no number although its text is a numbered read.
     """
 
-    __slots__ = ("bodies", "labels", "raw", "windows")
+    __slots__ = ("bodies", "first", "labels", "raw", "windows")
 
     def __init__(self, text: str, numbered: bool) -> None:
         self.raw = text.split("\n")
@@ -62,6 +62,8 @@ class Lines:
             self.labels = range(1, len(self.raw) + 1)
         last = len(self.bodies) - WINDOW_LINES + 1
         self.windows = [hash(tuple(self.bodies[at : at + WINDOW_LINES])) for at in range(last)]
+        # Where each window stands first: of two equal keys, the later one given wins.
+        self.first = dict(zip(reversed(self.windows), range(last - 1, -1, -1), strict=True)) if last > 0 else {}
 
 
 def _split_number(line: str) -> tuple[int, str]:
@@ -73,12 +75,15 @@ def _split_number(line: str) -> tuple[int, str]:
 
 
 class Seen:
-    """The texts of a request so far, and where each window of lines stands first."""
+    """The texts of a request so far, and in which of them each window of lines stands first.
+
+    Sets and dictionaries do the work on whole texts at once, since a conversation has ten thousand lines.
+    """
 
     def __init__(self) -> None:
         self._texts: list[Lines | None] = []
-        self._first: dict[int, tuple[int, int]] = {}
-        self._added: list[list[int]] = []
+        self._source: dict[int, int] = {}
+        self._added: list[set[int]] = []
         self._hidden: list[Sequence[Run]] = []
 
     def __len__(self) -> int:
@@ -87,7 +92,7 @@ class Seen:
     @property
     def size_bytes(self) -> int:
         """About what it keeps in memory."""
-        return 300 * len(self._first)
+        return 300 * len(self._source)
 
     def lines(self, source: int) -> Lines:
         """A text that a run points at."""
@@ -101,24 +106,19 @@ class Seen:
             self._texts.pop()
             self._hidden.pop()
             for window in self._added.pop():
-                del self._first[window]
+                del self._source[window]
 
     def add(self, lines: Lines | None, hidden: Sequence[Run] = ()) -> None:
         """Take in the next text. None: it is not sent line by line as it is, so nothing may point at it.
 
         `hidden` are the runs in it that are references themselves.
         """
-        source, added = len(self._texts), []
+        added: set[int] = set()
         if lines is not None:
-            shown = bytearray(b"\1") * len(lines.windows)
-            for run in hidden:
-                start = max(0, run.start - WINDOW_LINES + 1)
-                end = min(run.start + run.length, len(shown))
-                shown[start:end] = bytes(max(0, end - start))
-            for at, window in enumerate(lines.windows):
-                if shown[at] and window not in self._first:
-                    self._first[window] = (source, at)
-                    added.append(window)
+            added = lines.first.keys() - self._source.keys()
+            if hidden:
+                added -= _touched(lines, hidden)
+            self._source.update(dict.fromkeys(added, len(self._texts)))
         self._texts.append(lines)
         self._hidden.append(hidden)
         self._added.append(added)
@@ -126,10 +126,13 @@ class Seen:
     def find(self, lines: Lines) -> list[Run]:
         """The runs of the next text that stand in earlier ones, long enough to be worth a line of their own."""
         runs: list[Run] = []
+        if self._source.keys().isdisjoint(lines.first):
+            return runs
         at = 0
         while at < len(lines.windows):
-            first = self._first.get(lines.windows[at])
-            run = None if first is None else self._run(lines, at, *first)
+            window = lines.windows[at]
+            source = self._source.get(window)
+            run = None if source is None else self._run(lines, at, source, self.lines(source).first[window])
             if run is None:
                 at += 1
             else:
@@ -138,8 +141,7 @@ class Seen:
         return runs
 
     def _run(self, lines: Lines, start: int, source: int, line: int) -> Run | None:
-        there = self._texts[source]
-        assert there is not None, "a window of a text that is not shown"
+        there = self.lines(source)
         limit = min(len(lines.bodies) - start, len(there.bodies) - line)
         for hidden in self._hidden[source]:
             if hidden.start >= line:
@@ -157,6 +159,16 @@ class Seen:
         if sum(map(len, lines.bodies[start : start + length])) < RUN_CHARS_MIN:
             return None
         return Run(start, length, source, line)
+
+
+def _touched(lines: Lines, hidden: Sequence[Run]) -> set[int]:
+    """Windows whose first place reaches into a run that is not shown."""
+    touched: set[int] = set()
+    for run in hidden:
+        for at in range(max(0, run.start - WINDOW_LINES + 1), min(run.start + run.length, len(lines.windows))):
+            if lines.first[lines.windows[at]] == at:
+                touched.add(lines.windows[at])
+    return touched
 
 
 def may_refer(text: str) -> bool:

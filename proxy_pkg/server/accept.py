@@ -14,7 +14,7 @@ from typing import Any, Final
 from proxy_pkg.server.seats import Seats, Sign
 
 TOLERATED_SHARE: Final = 8
-"""A worker may have one connection more than another, and this part of its load: small differences are not worth a wait."""
+"""A worker may have this part of its load more than another: a small difference is not worth a wait."""
 DEFER_SECONDS: Final = 0.003
 """One wait for another worker."""
 DEFERRALS_MAX: Final = 10
@@ -55,7 +55,7 @@ class Share:
         load = self.publish()
         if self._seats is None:
             return False
-        clearly_less = load - 1 - load // TOLERATED_SHARE
+        clearly_less = load - load // TOLERATED_SHARE
         others = self._seats.others(self._seat)
         self._idler = [sign for sign in others if sign[0] < clearly_less and sign not in self._silent]
         return bool(self._idler)

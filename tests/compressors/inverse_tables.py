@@ -21,6 +21,7 @@ _TABLE = re.compile(r"([\[{])([0-9]+) (?:rows|JSON lines): ")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LITERALS = {"null": None, "true": True, "false": False}
 _BARE = re.compile(r"[^,\n]*")
+_LEGEND = re.compile(r"\A\[In tables: [^\n]*\]\r?\n")
 MISSING = object()
 REPEATED = object()
 SLOT = re.compile(r"\{([^{}]*)\}")
@@ -51,6 +52,7 @@ def json_values(text: str) -> Any:
 
 def json_table(text: str) -> Any:
     """Return the value that `compressors.json_table` wrote; a tuple if there are several."""
+    text = _LEGEND.sub("", text)
     if re.match(r"\[[0-9]+ JSON lines: ", text):
         value, end = _value(text, 0)
         assert end == len(text), text[end:]
@@ -272,6 +274,11 @@ _SPELLINGS: dict[str, dict[str, Any]] = {
 _MARKED = re.compile('"\ufdd0([^"]*)"')
 
 
+def json_sent(text: str) -> Any:
+    """Return the value that is sent in any of the forms for JSON."""
+    return json_text(text) if text.startswith("[… in ") else json_table(text)
+
+
 def json_text(text: str) -> Any:
     """Return the value of the document that `compressors.json_text` was given."""
     found = _WRAPPED.match(text)
@@ -301,6 +308,7 @@ _SEPARATORS = {"CSV": ",", "TSV": "\t", ";-separated": ";", "|-separated": "|"}
 
 def delimited(text: str) -> str:
     """Return the text that `compressors.delimited` was given."""
+    text = _LEGEND.sub("", text)
     start = _DELIMITED.match(text)
     assert start
     items, _, at = header(text, start.end(), "]", is_raw=True)

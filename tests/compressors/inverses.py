@@ -4,6 +4,7 @@ import re
 
 from tests.compressors.inverse_tables import Number as Number
 from tests.compressors.inverse_tables import delimited as delimited
+from tests.compressors.inverse_tables import json_sent as json_sent
 from tests.compressors.inverse_tables import json_table as json_table
 from tests.compressors.inverse_tables import json_values as json_values
 

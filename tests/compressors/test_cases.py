@@ -20,7 +20,7 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
         case Kind.NUMBERED:
             return inverses.numbered(after) == before
         case Kind.JSON:
-            return bool(inverses.json_table(after) == inverses.json_values(before))
+            return bool(inverses.json_sent(after) == inverses.json_values(before))
         case Kind.DELIMITED | Kind.PADDED:
             return inverses.delimited(after) == before
         case Kind.TERMINAL:

@@ -17,12 +17,18 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(1 << 16):
             writer.write(data)
             await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.close()
 
 
 async def _join(one: Streams, other: Streams) -> None:
-    await asyncio.gather(_pipe(one[0], other[1]), _pipe(other[0], one[1]))
+    """Both ways until one of them ends; then the other has nobody to talk to."""
+    ways = [asyncio.ensure_future(_pipe(one[0], other[1])), asyncio.ensure_future(_pipe(other[0], one[1]))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        other[1].close()
 
 
 @contextlib.contextmanager
@@ -30,16 +36,31 @@ def _serving(talk: Talk, context: ssl.SSLContext | None = None) -> Iterator[int]
     """A server on a thread of its own; gives its port."""
     ready, stop, ports = threading.Event(), asyncio.Event(), []
     loops: list[asyncio.AbstractEventLoop] = []
+    talks: set[asyncio.Task[None]] = set()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(converse(reader, writer))
+        talks.add(task)
+        task.add_done_callback(talks.discard)
 
     async def serve() -> None:
-        server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
         ports.append(server.sockets[0].getsockname()[1])
         loops.append(asyncio.get_running_loop())
         ready.set()
         await stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in list(talks):
             task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        for _ in range(3):
+            await asyncio.sleep(0)  # an aborted transport closes its socket one turn of the loop later
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="fake-tunnel")
     thread.start()
@@ -82,19 +103,21 @@ class Proxy:
         self.heads.append(head.decode("latin-1"))
         method, target, _ = self.heads[-1].split(" ", 2)
         if not self.status:
-            return await asyncio.Event().wait()  # type: ignore[return-value]  # it never answers
-        if self.status != 200:
+            await reader.read()  # it never answers
+        elif self.status != 200:
             writer.write(b"HTTP/1.1 %d Refused\r\ncontent-length: 0\r\n\r\n" % self.status)
-            writer.close()
-            return None
+            await reader.read()
+        else:
+            await self._onward(method, target, head, (reader, writer))
+
+    async def _onward(self, method: str, target: str, head: bytes, client: Streams) -> None:
         host = target.removeprefix("http://").partition("/")[0]
         onward = await asyncio.open_connection("127.0.0.1", self.places[host])
         if method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            client[1].write(b"HTTP/1.1 200 Connected\r\n\r\n")
         else:
             onward[1].write(head.replace(f"http://{host}".encode(), b"", 1))
-        await _join((reader, writer), onward)
-        return None
+        await _join(client, onward)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -117,11 +116,10 @@ def test_a_private_authority_is_trusted_where_the_settings_name_it(
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_and_nothing_is_sent(
-    secure_port: int, server: Start, upstream: Upstream, tmp_path: Path
+    secure_port: int, server: Start, upstream: Upstream
 ) -> None:
-    with ExitStack():
-        place = server(HEADROOM_WORKERS="1", ANTHROPIC_TARGET_API_URL=f"https://127.0.0.1:{secure_port}")
-        answer = ask(place.port, "POST", "/v1/messages", (), BODY)
+    place = server(HEADROOM_WORKERS="1", ANTHROPIC_TARGET_API_URL=f"https://127.0.0.1:{secure_port}")
+    answer = ask(place.port, "POST", "/v1/messages", (), BODY)
     assert answer.status == 502
     assert b"certificate" in answer.body
     assert not upstream.requests

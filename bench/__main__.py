@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bench.figures import Figure, keep, table
 from bench.idle import idle
+from bench.memory import memory
 from bench.processes import StartError
 from bench.requests import large, small
 from bench.stacks import STACKS
@@ -52,6 +53,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "savings": savings,
     "streams": streams,
     "idle": idle,
+    "memory": memory,
 }
 
 if __name__ == "__main__":

@@ -115,10 +115,10 @@ RECOGNISERS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.LINT, lint.looks_like),
     (Kind.BUILD, builds.looks_like),
     (Kind.SEARCH, hits.looks_like),
+    (Kind.PADDED, padded.looks_like),
     (Kind.PATHS, paths.looks_like),
     (Kind.TREE, tree.looks_like),
     (Kind.LOG, logs.looks_like),
     (Kind.DELIMITED, delimited.looks_like),
-    (Kind.PADDED, padded.looks_like),
 )
 """The first that gives a reason names the kind; each sees no more than SAMPLE_CHARS_MAX characters of the text."""

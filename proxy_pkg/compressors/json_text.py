@@ -21,6 +21,9 @@ MARK = "…"
 TEXT_CHARS_MIN = 80
 TEXT_SHARE = 2
 """The text takes at least one in so many characters of its document."""
+QUOTE_CHARS_MIN = 20
+REST_CHARS = 1000
+"""A document around a text has a quote in so many characters or fewer, but for so many characters of its own."""
 DEPTH_MAX = 6
 
 SPELLINGS = ("compact", "spaced", "indented 2", "indented 4")
@@ -28,7 +31,7 @@ SPELLINGS = ("compact", "spaced", "indented 2", "indented 4")
 
 def compress(text: str) -> str | None:
     """Return the text in the JSON document `text` below the rest of it; None if it holds no such text."""
-    if text.lstrip()[:1] not in ("{", "[") or "\\" not in text:
+    if text.lstrip()[:1] not in ("{", "[") or not _may_hold_a_text(text):
         return None
     try:
         values = read(text)
@@ -41,6 +44,12 @@ def compress(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None
     return result if outer.count(MARK) == 1 and len(result) < len(text) else None
+
+
+def _may_hold_a_text(text: str) -> bool:
+    """Tell, at small cost, whether most of a JSON document may be one string with escapes in it."""
+    strings = text.count('"') - text.count('\\"')
+    return "\\" in text and strings * QUOTE_CHARS_MIN <= len(text) + REST_CHARS
 
 
 def _result(outer: str, inner: str) -> str:

@@ -24,6 +24,7 @@ LINES_SAMPLED = 40
 SAVED_SHARE = 33
 """A table that saves less than one character in so many is not worth its header."""
 
+_DIGIT = re.compile(r"[0-9](?!K-blocks)")
 _QUOTED = re.compile(r'"[^"]*"|[^"].*|')
 _WORD = re.compile(r"[^ ]+")
 
@@ -34,7 +35,7 @@ def looks_like(sample: str) -> str:
     """Return why `sample`, the start of a text, looks like padded columns; empty if it does not."""
     lines = sample.split("\n", LINES_SAMPLED)
     lines = lines[: LINES_SAMPLED if len(lines) > LINES_SAMPLED else -1]
-    zones = _zones(lines) if lines and "  " in lines[0] else []
+    zones = _zones(lines) if lines and "  " in lines[0] and not _DIGIT.search(lines[0]) else []
     return f"{len(lines)} lines have blanks in the same places" if zones else ""
 
 
@@ -68,7 +69,7 @@ def compress(text: str) -> str | None:
 def _zones(lines: list[str]) -> list[Zone]:
     """Return where the columns of `lines` stand, the last without end; none if they are no table.
 
-    Columns are named by the first line: one without a name there, or with nothing but it, belongs to the one before.
+    A column without a name in the first line, or with nothing below it, belongs to the one before.
     """
     if len(lines) <= ROWS_MIN or any(not line or line[-1] == " " or len(line) >= LINE_CHARS_MAX for line in lines):
         return []

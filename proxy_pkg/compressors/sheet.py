@@ -32,6 +32,8 @@ CUT_MARKS = "/ -:._"
 _CUT = re.compile(r"[/ :._-]|(?<=[0-9])T(?=[0-9])")
 CUT_SHARE = 4
 """Words are cut in two where that saves one in so many of their characters, or more."""
+SMALL_TABLE_CHARS_MAX = 240
+"""Of a smaller table, only constants leave the rows: the rest reads better than it saves."""
 CUTS_MAX = 8
 """So many places to cut words of one length are tried."""
 GROUP_MARK = "# "
@@ -69,7 +71,22 @@ def lay_out(columns: list[Column], layout: Layout, further: list[str] | None = N
     `further` is what each row has after its last cell.
     """
     _lift_constants(columns)
-    templates.make([column for column in columns if column.is_shown])
+    runs: list[Run] = []
+    if sum(weight(column.cells) for column in columns if column.is_shown) > SMALL_TABLE_CHARS_MAX:
+        runs = _spare([column for column in columns if column.is_shown])
+        if layout.is_free:
+            columns = sorted(columns, key=_is_mostly_empty)
+    shown = [column for column in columns if column.is_shown]
+    for column in shown[1:]:
+        column.is_named = _is_sparse(column)
+    header = ",".join([column.item() for column in columns])
+    rows = _rows(shown, layout, further)
+    return header, _between(rows, runs, layout.separator) if runs else rows
+
+
+def _spare(columns: list[Column]) -> list[Run]:
+    """Spare the cells of `columns` all that the header or lines between the rows can say; return those lines."""
+    templates.make(columns)
     shown = [column for column in columns if column.is_shown]
     for column in shown:
         if not _comes_in_runs(column):
@@ -79,14 +96,7 @@ def lay_out(columns: list[Column], layout: Layout, further: list[str] | None = N
         _fall_back(column)
         _share(column)
         _write_as_text(column)
-    if layout.is_free:
-        columns = sorted(columns, key=_is_mostly_empty)
-    shown = [column for column in columns if column.is_shown]
-    for column in shown[1:]:
-        column.is_named = _is_sparse(column)
-    header = ",".join([column.item() for column in columns])
-    rows = _rows(shown, layout, further)
-    return header, _between(rows, runs, layout.separator) if runs else rows
+    return runs
 
 
 def _lift_constants(columns: list[Column]) -> None:
@@ -134,7 +144,8 @@ def _share(column: Column) -> None:
 
 def _write_as_text(column: Column) -> None:
     """Say in the header that all cells are strings, if that spares quotes around those that look like numbers."""
-    if column.words and column.is_text and not column.form and not column.fallback:
+    is_plain = column.words and column.is_text and not column.form and not column.fallback
+    if is_plain and '"' in "".join(column.cells):
         spelled = column.spell(column.words)
         if weight(spelled) + SAVED_MIN < weight(column.cells):
             column.rewrite(column.words, OWN)

@@ -101,7 +101,8 @@ def _made(parts: list[Part], row: int) -> str:
 
 
 def _all_made(parts: list[Part], rows: int) -> Iterator[str]:
-    return map("".join, zip(*(repeat(part, rows) if isinstance(part, str) else part.words for part in parts), strict=True))
+    columns = (repeat(part, rows) if isinstance(part, str) else part.words for part in parts)
+    return map("".join, zip(*columns, strict=True))
 
 
 def _whole(target: Column, parts: list[Part]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import select
 import ssl
+from asyncio.transports import BaseTransport
 from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
@@ -17,6 +18,7 @@ from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.proxies import Proxies
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
@@ -80,6 +82,10 @@ class PooledConnection(ResponseHandler):
         # A closed transport waits until what it was given is sent, and an upstream that does not read never lets it.
         if transport is not None and transport.get_write_buffer_size():
             transport.abort()
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        keep_alive(transport)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         super().set_exception(exc, *cause)
@@ -172,10 +178,17 @@ def open_session(
         sock_read=limits.first_byte_timeout_seconds,
     )
     session = aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options(proxies))
-    # It would send what it takes for idempotent a second time after a fault; idle connections are looked at before
-    # use, so what such a fault leaves open is whether the first request was carried out.
-    session._retry_connection = False
+    send_once(session)
     return session, connector
+
+
+def send_once(session: aiohttp.ClientSession) -> None:
+    """Keep a session from sending a second time, after a fault, what it takes for idempotent.
+
+    Idle connections are looked at before use, so what such a fault leaves open is whether the first request was
+    carried out.
+    """
+    session._retry_connection = False
 
 
 def session_options(proxies: Proxies) -> dict[str, Any]:

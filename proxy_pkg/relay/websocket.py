@@ -5,7 +5,6 @@ on one side stops the reading on the other, so a socket never holds more than a 
 """
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -16,8 +15,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy_pkg.errors import RelayError
-from proxy_pkg.relay.client import session_options
+from proxy_pkg.relay.client import send_once, session_options
 from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.pump import Receive, Send
 
@@ -34,8 +34,6 @@ _REFUSAL_BYTES_MAX = 1 << 20
 _FLUSH_SECONDS = 0.3
 _CLOSE_SECONDS = 0.5
 _DEFLATE_WINDOW_BITS = 15
-# Neither side need ever ping, so the kernel finds out about peers that vanished: after two minutes.
-_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 
 
 class HandshakeRefusedError(RelayError):
@@ -127,7 +125,7 @@ def open_socket_session(
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(_answered)
     trace.on_request_redirect.append(_answered)
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         connector_owner=False,
         timeout=aiohttp.ClientTimeout(
@@ -136,6 +134,8 @@ def open_socket_session(
         trace_configs=[trace],
         **session_options(proxies),
     )
+    send_once(session)
+    return session
 
 
 async def connect(session: aiohttp.ClientSession, url: str, headers: CIMultiDict[str], deflate: bool) -> UpstreamSocket:
@@ -171,15 +171,6 @@ async def _answered(_: Any, __: Any, ended: Any) -> None:
     finally:
         response.close()
     raise HandshakeRefusedError(response.status, list(response.raw_headers), bytes(body[:_REFUSAL_BYTES_MAX]))
-
-
-def keep_alive(transport: Any) -> None:
-    """Have the kernel probe an idle TCP connection; other transports stay as they are."""
-    peer = transport.get_extra_info("socket")
-    if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _KEEPALIVE:
-            peer.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Pump(Struct):

@@ -14,7 +14,8 @@ from typing import Any, Final
 from proxy_pkg.server.seats import Seats, Sign
 
 TOLERATED_SHARE: Final = 8
-"""A worker may have this part of its load more than another: a small difference is not worth a wait."""
+"""A worker may have one connection more than another, and this part of its load: so little is not worth a wait.
+One that has nothing at all to do always comes first."""
 DEFER_SECONDS: Final = 0.003
 """One wait for another worker."""
 DEFERRALS_MAX: Final = 10
@@ -55,16 +56,15 @@ class Share:
         load = self.publish()
         if self._seats is None:
             return False
-        clearly_less = load - load // TOLERATED_SHARE
+        less = max(load - 1 - load // TOLERATED_SHARE, min(load, 1))
         others = self._seats.others(self._seat)
-        self._idler = [sign for sign in others if sign[0] < clearly_less and sign not in self._silent]
+        self._silent = [sign for sign in self._silent if sign in others]
+        self._idler = [sign for sign in others if sign[0] < less and sign not in self._silent]
         return bool(self._idler)
 
     def waited(self) -> None:
-        """A wait for the others is over: who has said nothing since is not waited for until it does."""
-        if self._seats is not None:
-            said = self._seats.others(self._seat)
-            self._silent = [sign for sign in said if sign in self._idler or sign in self._silent]
+        """Waiting was in vain: those who have less to do are not waited for until they say something new."""
+        self._silent += self._idler
 
 
 class Acceptor:
@@ -104,12 +104,12 @@ class Acceptor:
             pass
 
     def _on_readable(self) -> None:
-        if self._deferrals:
+        if self._share.exceeded:
+            if self._deferrals < DEFERRALS_MAX:
+                self._deferrals += 1
+                self._pause(DEFER_SECONDS)
+                return
             self._share.waited()
-        if self._deferrals < DEFERRALS_MAX and self._share.exceeded:
-            self._deferrals += 1
-            self._pause(DEFER_SECONDS)
-            return
         self._deferrals = 0
         self._take()
 

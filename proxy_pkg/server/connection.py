@@ -11,8 +11,11 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
+
+from proxy_pkg.relay.keepalive import keep_alive
+from proxy_pkg.server.framing import StrictConnection
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
@@ -63,7 +66,7 @@ class OpenConnections(ServerState):
         self.on_lost = on_lost
 
 
-class Connection(HttpToolsProtocol):
+class Connection(StrictConnection):
     """One client's connection.
 
     When the worker ends, an answer that has not begun says `connection: close`. A connection without a request, and
@@ -75,6 +78,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
+        keep_alive(transport)
 
     def shutdown(self) -> None:
         self.ending = True

@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 from websockets.http11 import Request
 
-from proxy_pkg.relay.websocket import keep_alive
+from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.web.websocket import DRAIN
 
 # The head of the handshake has passed the server's own limits already; the library's of 8 KiB for a line would

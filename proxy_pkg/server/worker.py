@@ -94,6 +94,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "date_header": False,
         "proxy_headers": False,
         "limit_concurrency": None,
+        "h11_max_incomplete_event_size": settings.header_bytes_max,
         "backlog": settings.backlog,
         "timeout_keep_alive": settings.keepalive_seconds,
         "timeout_graceful_shutdown": settings.drain_limit_seconds,

@@ -6,10 +6,41 @@ from proxy_pkg.compressors.delimited import compress, looks_like
 from tests.compressors import inverses
 
 WORDS = st.sampled_from(
-    """
-    | |a|USA|USA|2024-01-01|2024-01-02|2024-02-01|https://e.org/a|https://e.org/bb|# x|1|01|1.50|x y|"a, b"|"say ""hi"""
-    | "padded"|in"ch|{}|{#}|as above|(a)|a=b|+x|\u2028|é|f"|[|]|null|name|"two%lines"
-    """.strip("\n").replace("\n", "").replace("%", "\n").split("|")
+    [
+        "",
+        " ",
+        "a",
+        "USA",
+        "USA",
+        "2024-01-01",
+        "2024-01-02",
+        "2024-02-01",
+        "https://e.org/a",
+        "https://e.org/bb",
+        "# x",
+        "1",
+        "01",
+        "1.50",
+        "x y",
+        '"a, b"',
+        '"say ""hi"""',
+        '"two\nlines"',
+        ' "padded"',
+        'in"ch',
+        "{}",
+        "{#}",
+        "as above",
+        "(a)",
+        "a=b",
+        "+x",
+        "\u2028",
+        "é",
+        'f"',
+        "[",
+        "]",
+        "null",
+        "name",
+    ]
 )
 FIELDS = st.one_of(WORDS, st.text(st.sampled_from('ab1 -/.:{}()[]"=+#\t'), max_size=5))
 

@@ -50,6 +50,8 @@ def lines(form: str, texts: list[str]) -> str:
         (".\n├── a\n├── b\n├── c\n├── d\n└── e\n", NOBODY, Kind.TREE),
         ("diff --git a/x b/x\nindex 1..2\n", NOBODY, Kind.DIFF),
         ("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n<!doctype html><p>a", NOBODY, Kind.MARKUP),
+        ("day,count\n" + "2024-05-01,7\n" * 9, NOBODY, Kind.DELIMITED),
+        ("NAME    READY   AGE\n" + "web-1   1/1     3d\n" * 9, NOBODY, Kind.PADDED),
         ("", NOBODY, Kind.TEXT),
     ],
 )

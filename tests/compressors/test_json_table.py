@@ -17,10 +17,33 @@ STRINGS = st.one_of(
     st.text(max_size=6),
 )
 WORDS = st.sampled_from(
-    (
-        '2024-01-01|2024-01-02|a/b/c.py|a/b/d.py|https://e.org/|absent|as above|{}|{#}|x or y|f"a"|# x|+|(a)|12|007|KEY|'
-        "{id}|]|}|name=1| or |open|open|closed"
-    ).split("|")
+    [
+        "2024-01-01",
+        "2024-01-02",
+        "a/b/c.py",
+        "a/b/d.py",
+        "https://e.org/",
+        "absent",
+        "as above",
+        "{}",
+        "{#}",
+        "x or y",
+        'f"a"',
+        "# x",
+        "+",
+        "(a)",
+        "12",
+        "007",
+        "KEY",
+        "{id}",
+        "]",
+        "}",
+        "name=1",
+        " or ",
+        "open",
+        "open",
+        "closed",
+    ]
 )
 SPELLINGS = st.sampled_from(["0", "-0", "1.0", "1", "1e5", "1E+5", "-0.0", "123456789012345678901234567890", "0.10"])
 SCALARS = st.one_of(st.none(), st.booleans(), STRINGS, SPELLINGS.map(inverses.Number))
@@ -110,12 +133,11 @@ def test_missing_null_and_empty_differ() -> None:
 
 
 def test_an_empty_cell_means_what_the_header_says() -> None:
-    rows: list[dict[str, Any]] = [{"id": n, "state": "open"} for n in range(12)]
-    rows[3]["state"] = "closed"
+    rows: list[dict[str, Any]] = [{"id": n, "state": "closed" if n % 4 == 3 else "open"} for n in range(40)]
     rows[5]["state"] = ""
     del rows[7]["state"]
     short = returns(json.dumps(rows))
-    assert short.startswith("[12 rows: id,state or open\n0\n1\n2\n3,closed\n4\n")
+    assert short.startswith("[40 rows: id,state or open\n0\n1\n2\n3,closed\n4\n")
     assert '\n5,""\n6\n7,absent\n8\n' in short
 
 
@@ -129,7 +151,7 @@ def test_a_rare_value_stands_at_the_end_of_its_row_with_its_name() -> None:
 def test_runs_of_values_stand_above_their_rows() -> None:
     rows = [{"day": f"2024-05-{1 + n // 8:02}T{n % 8:02}:30Z", "host": "ab"[n // 12 % 2], "n": n} for n in range(24)]
     short = returns(json.dumps(rows))
-    assert short.split("\n")[:3] == ["[24 rows: day=2024-05-{#}T{}:30Z,(host={#}),n", "# 01,a", "00,0"]
+    assert short.split("\n")[1:4] == ["[24 rows: day=2024-05-{#}T{}:30Z,(host={#}),n", "# 01,a", "00,0"]
 
 
 def test_what_follows_from_another_column_stands_in_the_header() -> None:
@@ -150,7 +172,7 @@ def test_what_follows_from_another_column_stands_in_the_header() -> None:
 def test_objects_keyed_by_id_are_rows() -> None:
     users = {f"u{n * 7}": {"name": f"ann {n}", "age": n, "at": {"city": "Bern"}} for n in range(4)}
     short = returns(json.dumps({"users": users}))
-    assert short.startswith('{"users":{4 rows: KEY,name=ann {},age,(at.city=Bern)\nu0,0,0\nu7,1,1\n')
+    assert short.startswith('{"users":{4 rows: KEY,name,age,(at.city=Bern)\nu0,ann 0,0\nu7,ann 1,1\n')
 
 
 def test_tables_stand_inside_cells() -> None:
@@ -170,7 +192,7 @@ def test_json_lines_are_rows(between: str) -> None:
     short = returns(
         between.join(json.dumps(line, indent=(between == "\n\n" and 2) or None) for line in lines) + between
     )
-    assert short.startswith("[5 JSON lines: (level=info),msg=started {},at\n")
+    assert short.startswith("[5 JSON lines: (level=info),msg,at\nstarted 0,0\n")
 
 
 def test_unlike_json_lines_stand_below_each_other() -> None:

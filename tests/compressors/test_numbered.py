@@ -1,9 +1,9 @@
-from tests.compressors import inverses
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.compressors.numbered import HEADER, compress
+from tests.compressors import inverses
 
 FORMS = [
     "%6d→",

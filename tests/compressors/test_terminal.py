@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from screen import seen
+from tests.compressors.screen import seen
 
 from proxy_pkg.compressors.terminal import compress
 

@@ -18,7 +18,7 @@ from tests.system.conftest import Start
 from tests.system.patience import eventually, stats
 
 EVENT = b'event: ping\ndata: {"type": "ping"}\n\n'
-STREAM_SECONDS = 1.2
+STREAM_SECONDS = 0.8
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 
 
@@ -86,6 +86,16 @@ def test_an_upgrade_in_place_costs_nothing(server: Start, upstream: Upstream) ->
     eventually(lambda: not any(alive(pid) for pid in upgraded))
 
 
+def test_a_stop_under_load_fails_nobody_who_was_connected(server: Start, upstream: Upstream) -> None:
+    running = server()
+    upstream.play(stream([(STREAM_SECONDS / 8, EVENT)] * 8), times=None, path="/v1/chat/completions")
+    with constant_load(running.port, KINDS) as outcome:
+        eventually(lambda: outcome.answers["streams"])
+        os.kill(running.master_pid, signal.SIGTERM)
+        assert running.process.wait(10) == 0
+    assert all("connect: ConnectionRefusedError" in cause for cause in outcome.failures), outcome.failures
+
+
 def test_a_stop_finishes_what_was_begun_and_frees_the_port(server: Start, upstream: Upstream) -> None:
     upstream.play(stream([(0.1, EVENT)] * 10))
     running = server()
@@ -142,6 +152,7 @@ def test_only_the_clients_of_a_killed_worker_notice_and_it_is_replaced_within_a_
     server: Start, upstream: Upstream
 ) -> None:
     running = server()
+    eventually(lambda: running.log.read_text().count("startup complete") == 2)
     held = begin([EVENT], ("hold", "all"))
     upstream.play(Script((*held.steps, ("send", last_chunk()))), times=None)
     callers = [Caller(running.port) for _ in range(6)]

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 
 from bench.processes import Server
 from tests.fakes.client import ask
 from tests.fakes.tunnel import Proxy, private_ca, proxying, tls_before
 from tests.fakes.upstream import Upstream
+from tests.fakes.websocket import Sockets, echo
 from tests.system.conftest import Start, starting
 
 BODY = b'{"model": "m", "messages": []}'
@@ -69,6 +71,23 @@ def test_https_goes_through_a_tunnel_that_the_proxy_cannot_look_into(
         "Proxy-A", "proxy-a"
     )
     assert "canary" not in head
+
+
+async def test_a_socket_goes_through_the_tunnel_too(
+    upstream: Upstream, proxy: Proxy, papers: tuple[Path, Path], secure_port: int, server: Start
+) -> None:
+    proxy.heads.clear()
+    place = server(
+        HEADROOM_WORKERS="1",
+        OPENAI_TARGET_API_URL=f"https://{HOST}",
+        HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}",
+        SSL_CERT_FILE=str(papers[0]),
+    )
+    Sockets(upstream, echo)
+    async with connect(f"ws://127.0.0.1:{place.port}/v1/responses", proxy=None) as client:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+    assert proxy.heads[0].startswith(f"CONNECT {HOST}:443 ")
 
 
 def test_http_is_handed_to_the_proxy(behind: Server, proxy: Proxy, upstream: Upstream) -> None:

@@ -43,6 +43,20 @@ def test_no_method_goes_up_twice_after_a_fault(
     assert len(upstream.requests) == 1
 
 
+@pytest.mark.parametrize("fault", [RESET_AFTER_BODY, CLOSE_AFTER_BODY], ids=["reset", "closed"])
+def test_a_handshake_does_not_go_up_twice_after_a_fault(
+    fault: object, shared_server: Server, upstream: Upstream
+) -> None:
+    upgrade = ((b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))
+    key = (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==")
+    with Caller(shared_server.port) as caller:
+        assert caller.ask("GET", "/v1/models").status == 200
+    upstream.requests.clear()
+    upstream.play(fault, times=None)  # type: ignore[arg-type]
+    assert ask(shared_server.port, "GET", "/v1/responses", (*upgrade, key)).status == 502
+    assert len(upstream.requests) == 1
+
+
 @pytest.mark.parametrize("status", [429, 529])
 def test_by_default_a_refusal_is_relayed_at_once(status: int, shared_server: Server, upstream: Upstream) -> None:
     upstream.play(reply(b'{"error": "busy"}', status, NOW), times=None)

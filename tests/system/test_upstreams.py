@@ -5,13 +5,17 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from websockets.asyncio.client import connect
 
 from bench.processes import Server
 from tests.fakes.bodies import ANTHROPIC, CHAT, GEMINI, NUMBERED, RESPONSES, literal
 from tests.fakes.client import Headers, ask
 from tests.fakes.scripts import CLOSE_AFTER_BODY, JSON, reply
+from tests.fakes.sockets import NUMBERED as SOCKET_NUMBERED
+from tests.fakes.sockets import request_of, result
 from tests.fakes.upstream import Upstream, running
-from tests.system.conftest import starting
+from tests.fakes.websocket import Sockets, echo
+from tests.system.conftest import Start, starting
 from tests.system.patience import stats
 
 TYPE: Headers = ((b"content-type", b"application/json"),)
@@ -200,6 +204,50 @@ def test_a_strange_body_does_not_change_where_a_model_is(place: Server, upstream
         body = b'{"messages":[{"role":"user","content":%b}],"model":"qwen3"}' % odd
         ask(place.port, "POST", "/v1/chat/completions", TYPE, body)
         assert second.requests[-1].body == body
+    assert not upstream.requests
+
+
+def test_a_long_coded_body_is_read_for_its_model_and_goes_on_as_it_came(
+    place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    upstream.answer = second.answer = lambda _: reply()
+    items = [{"role": "user", "content": str(number)} for number in range(40_000)]
+    body = gzip.compress(json.dumps({"messages": items, "model": "qwen3"}).encode())
+    for _ in range(3):
+        headers = (*TYPE, (b"content-encoding", b"gzip"))
+        assert ask(place.port, "POST", "/v1/chat/completions", headers, body).status == 200
+    assert [request.body for request in second.requests] == [body] * 3
+    assert not upstream.requests
+
+
+def test_without_room_to_find_the_model_nothing_goes_anywhere(
+    server: Start, upstream: Upstream, second: Upstream
+) -> None:
+    """Sent to the upstream that was not meant, the request would give its credentials away."""
+    named = {"local": {"url": second.url, "api": "openai", "models": ["qwen*"]}}
+    place = server(
+        HEADROOM_WORKERS="1",
+        HEADROOM_UPSTREAMS=json.dumps(named),
+        HEADROOM_BODY_BYTES_MAX="1MiB",
+        HEADROOM_BODY_BYTES_IN_FLIGHT_MAX="1MiB",
+    )
+    body = gzip.compress(json.dumps({"messages": ["x" * 1_048_500], "model": "qwen3"}).encode())
+    answer = ask(place.port, "POST", "/v1/chat/completions", (*TYPE, (b"content-encoding", b"gzip")), body)
+    assert (answer.status, answer.header("x-headroom-error")) == (503, "overloaded")
+    assert not upstream.requests
+    assert not second.requests
+
+
+async def test_a_socket_goes_to_the_upstream_that_its_path_names(
+    place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    sockets = Sockets(second, echo)
+    text = request_of([result(SOCKET_NUMBERED)])
+    async with connect(f"ws://127.0.0.1:{place.port}/u/azure/openai/v1/responses?api-version=1", proxy=None) as client:
+        await client.send(text)
+        assert len(str(await client.recv())) < len(text), "its frames shrink too"
+    assert second.requests[-1].target == "/openai/v1/responses?api-version=1"
+    assert len(sockets.opened) == 1
     assert not upstream.requests
 
 

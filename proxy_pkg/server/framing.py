@@ -1,0 +1,113 @@
+"""What a client may send as HTTP/1.1: heads within a bound, and framing that can be read in one way only.
+
+The parser refuses most of what two servers could read differently: a length beside chunks, two lengths, sizes that
+are no numbers. The rest is refused here, so that no part of a request can pass for another request further on.
+"""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+_VERSIONS = frozenset(("1.0", "1.1"))
+_LINE_BYTES = 4  # colon, blank, CR, LF
+_BAD_REQUEST = 400
+_HEAD_TOO_LARGE = 431
+_NOT_IMPLEMENTED = 501
+
+
+class _Discarding(list[tuple[bytes, bytes]]):
+    """Where fields go that come behind a body: they are not headers, and must not pass for them."""
+
+    def append(self, pair: tuple[bytes, bytes]) -> None:
+        return
+
+
+_NOWHERE = _Discarding()
+
+
+class RefusedHeadError(Exception):
+    """A head that is answered here; the parser turns it into an error of its own."""
+
+
+class StrictConnection(HttpToolsProtocol):
+    """uvicorn's connection, strict about what it takes in.
+
+    The bound on a head is `h11_max_incomplete_event_size` of the configuration, which this parser has no other
+    use for.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_bytes_max = self.config.h11_max_incomplete_event_size or 0
+        self._in_head = False
+        self._idle_bytes = 0
+        self._refusal = _BAD_REQUEST
+
+    def data_received(self, data: bytes) -> None:
+        in_head, cycle = self._in_head, self.cycle
+        body_bytes = 0 if cycle is None else len(cycle.body)
+        super().data_received(data)
+        if self._in_head:
+            idle = in_head
+        else:
+            idle = (
+                cycle is not None
+                and cycle is self.cycle
+                and cycle.more_body
+                and not cycle.response_complete
+                and len(cycle.body) == body_bytes
+            )
+        # Bytes that bring neither a complete head nor any of a body: headers without end, trailers, chunk extensions.
+        self._idle_bytes = self._idle_bytes + len(data) if idle else 0
+        if self._idle_bytes > self._head_bytes_max and not self.transport.is_closing():
+            self._refuse(_HEAD_TOO_LARGE if self._in_head else _BAD_REQUEST)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._check()
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = _NOWHERE
+
+    def _check(self) -> None:
+        """Raises RefusedHeadError, and leaves the status for it."""
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            raise RefusedHeadError
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value) + _LINE_BYTES
+            # A body in a coding that we do not undo would go on as if it had none.
+            if name == b"transfer-encoding" and (version == "1.0" or value.strip().lower() != b"chunked"):
+                self._refusal = _BAD_REQUEST if version == "1.0" else _NOT_IMPLEMENTED
+                raise RefusedHeadError
+        if size > self._head_bytes_max:
+            self._refusal = _HEAD_TOO_LARGE
+            raise RefusedHeadError
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(self._refusal)
+
+    def _refuse(self, status: int) -> None:
+        """Answer, unless an answer has begun, and close: where the next request begins nobody knows."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            text = _SENTENCES[status] % self._head_bytes_max if status == _HEAD_TOO_LARGE else _SENTENCES[status]
+            body = text.encode()
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+                % len(body)
+                + body
+            )
+        self.transport.close()
+
+
+_SENTENCES = {
+    _BAD_REQUEST: "The proxy cannot read this as an HTTP request.",
+    _HEAD_TOO_LARGE: "The head of the request is longer than %d bytes (HEADROOM_HEADER_BYTES_MAX).",
+    _NOT_IMPLEMENTED: "The proxy knows no transfer coding but chunked.",
+}

@@ -1,0 +1,5 @@
+"""The server behind a front is started as in the system tests."""
+
+from tests.system.conftest import server
+
+__all__ = ["server"]

@@ -1,0 +1,210 @@
+"""The master's steps from one set of workers to the next, with workers that only note what they are told."""
+
+import logging
+import os
+import signal
+import tempfile
+from typing import Any
+
+import pytest
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+
+from proxy_pkg.server import condition
+from proxy_pkg.server.arbiter import BOOT_RETRY_SECONDS, ProxyArbiter
+from proxy_pkg.server.notify import ServiceManager
+from proxy_pkg.server.seats import Seats
+
+
+class Heartbeat:
+    """A file without a name, as gunicorn makes one for each worker."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the worker)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class Worker:
+    def __init__(self, pid: int) -> None:
+        self.pid = self.age = pid
+        self.ppid = -1
+        self.seat = -1
+        self.tmp = Heartbeat()
+
+
+class Manager(ServiceManager):
+    def __init__(self) -> None:
+        super().__init__("")
+        self.heard: list[str] = []
+
+    def ready(self) -> None:
+        self.heard.append("ready")
+
+    def reloading(self) -> None:
+        self.heard.append("reloading")
+
+
+class Master(ProxyArbiter):
+    """The arbiter without processes: workers are numbers, and signals are written down."""
+
+    def __init__(self, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._num_workers = workers
+        self.WORKERS: dict[int, Any] = {}
+        self.log = logging.getLogger("tests.master")
+        self.generation = 0
+        self.seats = Seats()
+        self.manager: Any = Manager()
+        self._announced = self._serving = False
+        self._retry_at = 0.0
+        self.ended: list[int] = []
+        self._pids = 0
+        monkeypatch.setattr(Arbiter, "spawn_worker", Master._made)
+
+    def _made(self) -> int:
+        self._pids += 1
+        self.WORKERS[self._pids] = Worker(self._pids)
+        return self._pids
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        assert sig == signal.SIGTERM
+        self.ended.append(pid)
+
+    def says(self, pid: int, bits: int) -> None:
+        condition.tell(self.WORKERS[pid], bits)
+        self.manage_workers()
+
+    def gone(self, pid: int) -> None:
+        self.WORKERS.pop(pid).tmp.close()
+        self.manage_workers()
+
+    def next_generation(self) -> None:
+        self.generation += 1
+        self.manage_workers()
+
+    def close(self) -> None:
+        for worker in self.WORKERS.values():
+            worker.tmp.close()
+
+
+@pytest.fixture
+def master(monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = Master(2, monkeypatch)
+    made.manage_workers()
+    yield made
+    made.close()
+
+
+def test_ready_is_said_with_the_first_worker_that_serves(master: Master) -> None:
+    assert (sorted(master.WORKERS), master.manager.heard) == ([1, 2], [])
+    master.says(2, condition.READY)
+    master.says(1, condition.READY)
+    assert master.manager.heard == ["ready"]
+
+
+def test_old_workers_end_one_by_one_as_new_ones_serve(master: Master) -> None:
+    master.says(1, condition.READY)
+    master.says(2, condition.READY)
+    master.next_generation()
+    assert (sorted(master.WORKERS), master.ended) == ([1, 2, 3, 4], [])
+    master.says(3, condition.READY)
+    assert master.ended == [1]
+    master.says(4, condition.READY)
+    assert master.ended == [1, 2], "each is told once"
+
+
+def test_a_second_reload_ends_first_what_never_served(master: Master) -> None:
+    master.says(1, condition.READY)
+    master.says(2, condition.READY)
+    master.next_generation()
+    master.next_generation()
+    assert master.ended == [3, 4], "the old ones are all there is to serve"
+    master.says(5, condition.READY)
+    master.says(6, condition.READY)
+    assert sorted(master.ended) == [1, 2, 3, 4]
+
+
+def test_a_worker_at_its_limit_serves_until_its_successor_does(master: Master) -> None:
+    master.says(1, condition.READY)
+    master.says(2, condition.READY)
+    master.says(1, condition.WISHES_TO_LEAVE)
+    assert (sorted(master.WORKERS), master.ended) == ([1, 2, 3], [])
+    master.says(3, condition.READY)
+    assert master.ended == [1]
+    master.gone(1)
+    assert sorted(master.WORKERS) == [2, 3]
+
+
+def test_a_dead_worker_is_replaced_while_others_drain(master: Master) -> None:
+    master.says(1, condition.READY)
+    master.says(2, condition.READY)
+    master.next_generation()
+    master.says(3, condition.READY)
+    master.says(4, condition.READY)
+    master.gone(4)
+    assert sorted(master.WORKERS) == [1, 2, 3, 5]
+
+
+def test_fewer_workers_are_left_when_fewer_are_wanted(master: Master) -> None:
+    master._num_workers = 1
+    master.manage_workers()
+    assert master.ended == [1]
+
+
+def test_a_worker_that_cannot_start_halts_only_a_server_that_never_served(
+    master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails: list[HaltServer] = []
+
+    def reap(arbiter: Any) -> None:
+        if fails:
+            arbiter.WORKERS.pop(max(arbiter.WORKERS)).tmp.close()
+            raise fails.pop()
+
+    monkeypatch.setattr(Arbiter, "reap_workers", reap)
+    fails.append(HaltServer("Worker failed to boot.", 3))
+    with pytest.raises(HaltServer):
+        master.reap_workers()
+    master.manage_workers()
+    master.says(1, condition.READY)
+    fails.append(HaltServer("Worker failed to boot.", 3))
+    master.reap_workers()
+    before = dict(master.WORKERS)
+    master.manage_workers()
+    assert before == master.WORKERS, f"the next try comes {BOOT_RETRY_SECONDS} s later"
+    master._retry_at = 0.0
+    master.manage_workers()
+    assert len(master.WORKERS) == 2
+
+
+def test_a_file_that_cannot_be_run_changes_nothing(master: Master) -> None:
+    class Broken:
+        def reload(self) -> None:
+            raise SystemExit(1)
+
+    master.app = Broken()
+    before = dict(master.WORKERS)
+    master.reload()
+    assert (master.WORKERS, master.generation) == (before, 0)
+    assert master.manager.heard == ["reloading", "ready"]
+
+
+def test_seats_are_taken_anew(master: Master) -> None:
+    for expected, worker in enumerate(master.WORKERS.values()):
+        worker.seat = master.seat()
+        assert worker.seat == expected
+    master.gone(1)
+    assert master.seat() == 0
+
+
+def test_the_condition_of_a_closed_worker_is_nothing() -> None:
+    worker = Worker(os.getpid())
+    condition.tell(worker, condition.READY)
+    condition.tell(worker, condition.WISHES_TO_LEAVE)
+    assert condition.told(worker) == condition.READY | condition.WISHES_TO_LEAVE
+    worker.tmp.close()
+    assert condition.told(worker) == 0

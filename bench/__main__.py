@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from bench.figures import Figure, keep, table
+from bench.growth import growth
 from bench.idle import idle
 from bench.memory import memory
 from bench.processes import StartError
@@ -53,6 +54,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "savings": savings,
     "streams": streams,
     "idle": idle,
+    "growth": growth,
     "memory": memory,
 }
 

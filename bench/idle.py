@@ -1,5 +1,8 @@
 """How long a start takes, and how much memory a worker holds that has nothing to do."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ STARTS = 5
 SETTLE_SECONDS = 0.5
 START_BAR_SECONDS = 1.5
 PSS_BAR_MIB = 70.0
+CHECK_BAR_SECONDS = 0.5
 
 
 def idle(names: tuple[str, ...], say: Callable[[str], None]) -> list[Figure]:
@@ -32,5 +36,15 @@ def idle(names: tuple[str, ...], say: Callable[[str], None]) -> list[Figure]:
             pss_mib.append(max(pss_bytes(pid) for pid in server.worker_pids) / 2**20)
     return [
         figure("start to ready", "ours", seconds, "s", START_BAR_SECONDS),
+        figure(
+            "check-config", "ours", [_check_config_cpu_seconds() for _ in range(STARTS)], "s CPU", CHECK_BAR_SECONDS
+        ),
         figure("idle worker, larger of two", "ours", pss_mib, "MiB PSS", PSS_BAR_MIB),
     ]
+
+
+def _check_config_cpu_seconds() -> float:
+    before = os.times()
+    subprocess.run([str(Path(sys.executable).parent / "proxyctl"), "check-config"], capture_output=True, check=False)
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system

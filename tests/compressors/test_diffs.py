@@ -67,14 +67,16 @@ def test_the_inverse_gives_the_diff_back(data: st.DataObject) -> None:
 
 def test_changed_lines_stay_and_each_path_is_written_once() -> None:
     text = (
-        "diff --git a/packages/server/src/cli/main.py b/packages/server/src/cli/main.py\nindex 12ab34c..56de78f 100644\n--- a/packages/server/src/cli/main.py\n"
+        "diff --git a/packages/server/src/cli/main.py b/packages/server/src/cli/main.py\n"
+        "index 12ab34c..56de78f 100644\n--- a/packages/server/src/cli/main.py\n"
         "+++ b/packages/server/src/cli/main.py\n@@ -7,3 +7,2 @@ import sys\n one\n-two\n-three\n+2\n"
         "diff --git a/notes on releases.txt b/notes on releases.txt\nold mode 100644\nnew mode 100755\n"
     )
     assert compress(text) == (
         '[diff; "diff PATH" stands for: diff --git a/PATH b/PATH, the index lines below, --- a/PATH, +++ b/PATH; '
         "hunk lengths left out]\n"
-        "diff packages/server/src/cli/main.py\nindex 12ab34c..56de78f 100644\n@@ -7 +7 @@ import sys\n one\n-two\n-three\n+2\n"
+        "diff packages/server/src/cli/main.py\nindex 12ab34c..56de78f 100644\n@@ -7 +7 @@ import sys\n one\n"
+        "-two\n-three\n+2\n"
         "diff notes on releases.txt\nold mode 100644\nnew mode 100755\n"
     )
 

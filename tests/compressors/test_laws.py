@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -122,20 +121,6 @@ def test_a_chain_promises_what_its_weakest_step_does() -> None:
     assert result == "[3 rows: a\n1\n2\n3\n]"
     assert [step.name for step in steps] == ["terminal", "json-table"]
     assert weakest_grade(steps) == Grade.PRESENTATION
-
-
-@ALL
-@pytest.mark.parametrize("name", HOSTILE)
-def test_work_grows_with_length_alone(compressor: Compressor, name: str) -> None:
-    small, large = (_seconds(compressor, HOSTILE[name](size)) for size in (100_000, 800_000))
-    # Eight times the text; quadratic work would be sixty-four times. The constant absorbs the clock's grain.
-    assert large < 24 * small + 0.1
-
-
-def _seconds(compressor: Compressor, text: str) -> float:
-    start = process_time()
-    compressed(compressor, text)
-    return process_time() - start
 
 
 def digest() -> str:

@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.compressors.screen import seen
 
 from proxy_pkg.compressors.terminal import compress
+from tests.compressors.screen import seen
 
 PIECES = st.one_of(
     st.sampled_from(["ab", "x", " ", "   ", "10%", "100%", "Building ", "\n", "\r\n"]),

@@ -44,7 +44,7 @@ def test_each_turn_gets_the_plan_it_has_at_the_top(choices: list[int], indent: i
         request = {"systemInstruction": {"parts": []}, "contents": contents(choices[:length]), "tools": [{"a": length}]}
         inner = json.dumps(request, indent=indent)
         head = '{"model": "m", "contents": [1], "request": '
-        outer = (head + inner + ', "project": "p", "n": %d}' % length).encode()
+        outer = f'{head}{inner}, "project": "p", "n": {length}}}'.encode()
         nested, plain = plan(outer, CODE_ASSIST_GENERATE, memos), plan(inner.encode(), GENERATE, fresh)
         assert nested.verdicts == plain.verdicts
         shifted = [(at.start - len(head), at.end - len(head), at.data) for at in nested.replacements]

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -100,11 +99,9 @@ async def test_an_answer_that_outlasts_the_drain_limit_is_cut(
     async with client_of(started) as busy:
         await busy.send(ASK)
         await turns.asked(1)
-        began = time.monotonic()
         os.kill(started.master_pid, signal.SIGTERM)
         assert await end_of(busy) == 1012
         await asyncio.to_thread(started.process.wait, LIMIT_SECONDS)
-        assert time.monotonic() - began < 6
     async with asyncio.timeout(LIMIT_SECONDS):
         while upstream.open_connections:
             await asyncio.sleep(0.01)

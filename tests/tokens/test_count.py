@@ -137,7 +137,9 @@ def test_loading_starts_no_thread_and_keeps_no_second_copy() -> None:
     assert encoding.encode_ordinary("ab") == [0, 1]
 
 
-@pytest.mark.parametrize("line", ["    def read(self) -> bytes:", "2026-01-01 ERROR disk full on /dev/sda1", "日本語のログ"])
+@pytest.mark.parametrize(
+    "line", ["    def read(self) -> bytes:", "2026-01-01 ERROR disk full on /dev/sda1", "日本語のログ"]
+)
 def test_a_gauge_of_a_long_text_is_near_its_count(line: str) -> None:
     text = "\n".join(f"{line} {number}" for number in range(9000))
     assert len(text) > count.GAUGED_CHARS_MAX

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -135,7 +134,6 @@ async def test_the_handshake_goes_on_with_its_query_headers_and_subprotocols(ups
 async def test_a_refusal_is_the_upstreams_own_and_comes_once(status: int, upstream: Upstream, opened: Open) -> None:
     body = b'{"error":{"message":"no \xe2\x9c\x93"}}'
     upstream.play(reply(body, status, (*JSON, ("retry-after", "7"), ("x-request-id", "req_1"))), times=None)
-    began = time.monotonic()
     with pytest.raises(InvalidStatus) as refused:
         async with opened():
             pass
@@ -144,7 +142,6 @@ async def test_a_refusal_is_the_upstreams_own_and_comes_once(status: int, upstre
     assert (answer.headers["retry-after"], answer.headers["x-request-id"]) == ("7", "req_1")
     assert answer.headers.get_all("content-type") == ["application/json"]
     assert len(upstream.requests) == 1
-    assert time.monotonic() - began < 1.0
 
 
 async def test_a_redirect_is_not_followed(upstream: Upstream, place: Server) -> None:

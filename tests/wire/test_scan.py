@@ -152,7 +152,11 @@ def test_parse_reads_lone_surrogates_and_long_numbers() -> None:
     assert parse(b'{"a":' + b"1" * 6000 + b',"b":NaN}')["a"] is not None
 
 
-@given(items=ITEMS, within=st.lists(st.sampled_from(["request", "contents", "é", ""]), max_size=3), indent=st.sampled_from([None, 1]))
+@given(
+    items=ITEMS,
+    within=st.lists(st.sampled_from(["request", "contents", "é", ""]), max_size=3),
+    indent=st.sampled_from([None, 1]),
+)
 @settings(max_examples=100)
 def test_an_array_inside_objects_is_cut_as_one_at_the_top(items: list, within: list[str], indent: int | None) -> None:
     body: object = {"a": [items], "contents": items, "z": {"contents": [1]}}

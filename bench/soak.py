@@ -8,6 +8,7 @@ the workers' memory may not grow by more than GROWTH_MAX. Exits with 1 if it doe
 import argparse
 import asyncio
 import itertools
+import re
 import signal
 import sys
 import tempfile
@@ -21,7 +22,7 @@ import uvloop
 
 from bench.bodies import small_chat, text_conversation, tool_conversation
 from bench.driver import DriverError, connect, post
-from bench.processes import Server, pss_bytes
+from bench.processes import Server
 from bench.stacks import canned, ours
 from bench.streams import REQUEST as STREAM
 
@@ -90,12 +91,18 @@ class Soak:
     async def watch(self) -> None:
         while self.elapsed_seconds < self.seconds:
             await asyncio.sleep(SAMPLE_SECONDS)
-            self.memory.append((self.elapsed_seconds, sum(pss_bytes(pid) for pid in self.server.worker_pids)))
+            self.memory.append((self.elapsed_seconds, sum(private_bytes(pid) for pid in self.server.worker_pids)))
 
     def mib_between(self, first: float, last: float) -> float:
         """The median in a part of the time, from share to share, in MiB."""
         taken = [size for at, size in self.memory if first * self.seconds <= at <= last * self.seconds]
         return median(taken) / 2**20
+
+
+def private_bytes(pid: int) -> int:
+    """What the process has written and shares with no other: no program that starts or ends elsewhere changes it."""
+    found = re.search(r"^Private_Dirty:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
 
 
 def conversations() -> list[bytes]:
@@ -116,8 +123,8 @@ def soak(seconds: float) -> bool:
     growth = late / early - 1
     print(f"{seconds:g} s: {sum(running.done.values())} requests, {dict(running.done)}")
     tenths = ", ".join(f"{running.mib_between(tenth / 10, (tenth + 1) / 10):.1f}" for tenth in range(10))
-    print(f"memory of all workers in MiB, by tenths of the time: {tenths}")
-    print(f"memory of all workers: {early:.1f} MiB at one third, {late:.1f} MiB at the end")
+    print(f"private memory of all workers in MiB, by tenths of the time: {tenths}")
+    print(f"private memory of all workers: {early:.1f} MiB at one third, {late:.1f} MiB at the end")
     print(f"that is {growth:+.1%}, and may be at most +{GROWTH_MAX:.0%}")
     for failure, count in running.failures.most_common(10):
         print(f"failed {count} times: {failure}")

@@ -13,6 +13,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "check-config": ("check_config", "Check the configuration and what it needs; print what it amounts to."),
     "config": ("config", "Show each setting and where its value came from."),
     "serve": ("serve", "Start the server: become gunicorn with the packaged configuration."),
+    "status": ("status", "Show the running server, worker by worker."),
+    "reload": ("reload", "Check the configuration, and have the running server take it."),
+    "drain": ("drain", "Stop the running server in good order."),
+    "doctor": ("doctor", "Try everything that can be tried, and say what to do."),
     "compress": ("compress", "Show what would be sent for a tool output or a request body, offline."),
     "env": ("env", "Print the lines that point a client to this proxy."),
 }

@@ -37,12 +37,22 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         """Spawn what is missing, and tell those to end whose successors serve."""
         staying = [worker for worker in self._workers() if self._stays(worker)]
         if time.monotonic() >= self._retry_at:
-            for _ in range(self.num_workers - len(staying)):
-                self.spawn_worker()
+            self._spawn(self.num_workers - len(staying))
         for worker in staying[: max(0, len(staying) - self.num_workers)]:
             self._end(worker)
         self._relieve([worker for worker in staying if told(worker) & READY])
         self._announce()
+
+    def _spawn(self, count: int) -> None:
+        """Spawn workers. Where the system has nothing left for one, those that serve go on, and it is tried again."""
+        try:
+            for _ in range(count):
+                self.spawn_worker()
+        except OSError as error:
+            if not self._serving:
+                raise
+            self.log.error("no worker can be started for now: %s", error)
+            self._retry_at = time.monotonic() + BOOT_RETRY_SECONDS
 
     def spawn_worker(self) -> Any:
         """As the base does; the worker belongs to the configuration that is in force now."""

@@ -6,6 +6,7 @@ are no numbers. The rest is refused here, so that no part of a request can pass 
 
 from typing import Any
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 _VERSIONS = frozenset(("1.0", "1.1"))
@@ -60,6 +61,7 @@ class StrictConnection(HttpToolsProtocol):
         # Bytes that bring neither a complete head nor any of a body: headers without end, trailers, chunk extensions.
         self._idle_bytes = self._idle_bytes + len(data) if idle else 0
         if self._idle_bytes > self._head_bytes_max and not self.transport.is_closing():
+            self.logger.warning("A request whose head or trailers have no end was refused.")
             self._refuse(_HEAD_TOO_LARGE if self._in_head else _BAD_REQUEST)
 
     def on_message_begin(self) -> None:
@@ -93,21 +95,23 @@ class StrictConnection(HttpToolsProtocol):
         self._refuse(self._refusal)
 
     def _refuse(self, status: int) -> None:
-        """Answer, unless an answer has begun, and close: where the next request begins nobody knows."""
+        """Answer, unless an answer has begun, and close: where the next request begins nobody knows.
+
+        Which API was called is not known either, so the body has what the clients of all of them look for.
+        """
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            text = _SENTENCES[status] % self._head_bytes_max if status == _HEAD_TOO_LARGE else _SENTENCES[status]
-            body = text.encode()
-            self.transport.write(
-                STATUS_LINE[status]
-                + b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-                % len(body)
-                + body
-            )
+            code, message = _REFUSALS[status]
+            error = {"type": "invalid_request_error", "message": message, "code": f"headroom_{code}"}
+            body = msgspec.json.encode({"type": "error", "error": error})
+            fields = (code.encode(), len(body))
+            self.transport.write(STATUS_LINE[status] + _FIELDS % fields + body)
         self.transport.close()
 
 
-_SENTENCES = {
-    _BAD_REQUEST: "The proxy cannot read this as an HTTP request.",
-    _HEAD_TOO_LARGE: "The head of the request is longer than %d bytes (HEADROOM_HEADER_BYTES_MAX).",
-    _NOT_IMPLEMENTED: "The proxy knows no transfer coding but chunked.",
+_FIELDS = b"content-type: application/json\r\nx-headroom-error: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+_REFUSALS = {
+    _BAD_REQUEST: ("bad_request", "The proxy cannot read this as an HTTP request."),
+    _HEAD_TOO_LARGE: ("head_too_large", "The head of the request is too long (HEADROOM_HEADER_BYTES_MAX)."),
+    _NOT_IMPLEMENTED: ("unknown_transfer_coding", "The proxy knows no transfer coding but chunked."),
 }
+"""Status -> the code for programs, and the sentence for people."""

@@ -181,6 +181,26 @@ def test_a_worker_that_cannot_start_halts_only_a_server_that_never_served(
     assert len(master.WORKERS) == 2
 
 
+def test_a_system_without_room_for_a_worker_ends_no_server_that_serves(
+    master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Any) -> int:
+        raise OSError("Resource temporarily unavailable")
+
+    made = Arbiter.spawn_worker
+    monkeypatch.setattr(Arbiter, "spawn_worker", refused)
+    with pytest.raises(OSError, match="temporarily"):
+        master.gone(1)
+    master.says(2, condition.READY)
+    master._retry_at = 0.0
+    master.manage_workers()
+    assert (sorted(master.WORKERS), master.ended) == ([2], [])
+    monkeypatch.setattr(Arbiter, "spawn_worker", made)
+    master._retry_at = 0.0
+    master.manage_workers()
+    assert len(master.WORKERS) == 2
+
+
 def test_a_file_that_cannot_be_run_changes_nothing(master: Master) -> None:
     class Broken:
         def reload(self) -> None:

@@ -27,6 +27,9 @@ def refused(port: int, wire: bytes) -> int:
         caller.write(wire)
         answer = caller.answer()
         assert caller.more() == b"", "the connection is closed"
+        error = answer.json()["error"]
+        assert error["message"]
+        assert error["code"] == "headroom_" + answer.header("x-headroom-error")
         return answer.status
 
 

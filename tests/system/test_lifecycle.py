@@ -204,6 +204,49 @@ def test_a_worker_that_stands_still_is_replaced_and_others_go_on(server: Start, 
     eventually(lambda: len(generation(running)) == 2)
 
 
+def test_what_a_terminal_sends_to_all_is_for_the_master_alone(server: Start, upstream: Upstream) -> None:
+    upstream.play(stream([(0.1, EVENT)] * 10))
+    running = server(HEADROOM_WORKERS="1")
+    with Caller(running.port) as caller:
+        caller.write(post("/v1/messages"))
+        answer = caller.begin()
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH):
+            os.kill(running.worker_pids[0], number)
+        assert caller.finish(answer).complete
+
+
+def test_an_interrupt_ends_all_at_once_and_in_good_order(server: Start, upstream: Upstream) -> None:
+    upstream.play(begin([EVENT], ("stall",)))
+    running = server()
+    with Caller(running.port) as caller:
+        caller.write(post("/v1/messages"))
+        answer = caller.begin()
+        began = time.monotonic()
+        os.killpg(running.master_pid, signal.SIGINT)
+        assert b"the proxy restarts" in caller.finish(answer).body
+    assert running.process.wait(5) == 0
+    assert time.monotonic() - began < 3
+
+
+def test_a_reload_does_not_keep_the_master_from_its_work(server: Start, upstream: Upstream) -> None:
+    """An old worker has a long stream to finish; a new one that dies meanwhile is replaced all the same."""
+    held = begin([EVENT], ("hold", "end"))
+    upstream.play(Script((*held.steps, ("send", last_chunk()))))
+    running = server()
+    with Caller(running.port) as caller:
+        caller.write(post("/v1/messages"))
+        answer = caller.begin()
+        before = generation(running)
+        os.kill(running.master_pid, signal.SIGHUP)
+        eventually(lambda: len(generation(running) - before) == 2)
+        victim = min(generation(running) - before)
+        eventually(lambda: stats(running)["workers"]["live"] and len(generation(running)) == 2)
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len(generation(running) - before - {victim}) == 2, limit_seconds=3.0)
+        upstream.release("end")
+        assert caller.finish(answer).complete
+
+
 def test_a_stuck_loop_is_ended_and_says_where_it_was(server: Start, upstream: Upstream) -> None:
     running = server(HEADROOM_WORKER_TIMEOUT_SECONDS="2", HEADROOM_WORKERS="1")
     os.kill(running.worker_pids[0], signal.SIGABRT)

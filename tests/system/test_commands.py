@@ -1,0 +1,123 @@
+"""proxyctl on a server that runs: what it shows is true, and what it does is done when it returns."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.processes import Server, free_port
+from bench.stacks import plain_environment
+from proxy_pkg.config.settings import ROWS
+from tests.fakes.client import Caller
+from tests.fakes.scripts import Script, begin, last_chunk
+from tests.fakes.upstream import Upstream
+from tests.system.conftest import Start
+from tests.system.patience import eventually, stats
+
+TARGETS = [row.environment for row in ROWS.values() if row.kind == "url" and row.default]
+PROXYCTL = Path(sys.executable).parent / "proxyctl"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def command(server: Server, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    names = plain_environment() | {
+        "HEADROOM_PORT": str(server.port),
+        "HEADROOM_STATE_DIR": str(server.log.parent / "state"),
+    }
+    return subprocess.Popen(
+        [PROXYCTL, *arguments], env=names | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def done(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def held(upstream: Upstream) -> bytes:
+    """A request whose answer waits until the test lets it go."""
+    held = begin([b"data: 1\n\n"], ("hold", "it"))
+    upstream.play(Script((*held.steps, ("send", last_chunk()))))
+    return b"POST /v1/messages HTTP/1.1\r\nhost: proxy.test\r\ncontent-length: 2\r\n\r\n{}"
+
+
+def test_status_shows_each_worker_and_what_it_does(server: Start, held: bytes, upstream: Upstream) -> None:
+    running = server()
+    eventually(lambda: len(stats(running)["workers"]["live"]) == 2)
+    with Caller(running.port) as caller:
+        caller.write(held)
+        answer = caller.begin()
+        code, out, _ = done(command(running, "status", "--json"))
+        shown = msgspec.json.decode(out)
+        assert (code, shown["running"], shown["master_pid"]) == (0, True, running.master_pid)
+        assert {each["pid"] for each in shown["workers"]} == set(running.worker_pids)
+        assert sum(each["in_flight"] for each in shown["workers"]) == 1
+        code, out, _ = done(command(running, "status"))
+        assert f"master {running.master_pid}, 2 workers serve, 1 requests in flight" in out
+        upstream.release("it")
+        assert caller.finish(answer).complete
+
+
+def test_without_a_server_status_says_so(server: Start) -> None:
+    running = server()
+    running.stop()
+    code, out, _ = done(command(running, "status"))
+    assert (code, out) == (3, "No server runs with this configuration.\n")
+
+
+def test_reload_returns_when_new_workers_serve_and_refuses_what_is_broken(server: Start) -> None:
+    running = server()
+    before = set(running.worker_pids)
+    code, _, err = done(command(running, "reload", HEADROOM_COMPRESSION="a little"))
+    assert code == 1
+    assert "nothing was reloaded" in err
+    assert set(running.worker_pids) == before
+    code, out, err = done(command(running, "reload"))
+    assert (code, err) == (0, "")
+    assert "new workers serve" in out
+    code, out, _ = done(command(running, "status", "--json"))
+    serving = {each["pid"] for each in msgspec.json.decode(out)["workers"] if not each["draining"]}
+    assert serving
+    assert not serving & before
+
+
+def test_drain_waits_for_open_requests_and_tells_of_them(server: Start, held: bytes, upstream: Upstream) -> None:
+    running = server()
+    with Caller(running.port) as caller:
+        caller.write(held)
+        answer = caller.begin()
+        draining = command(running, "drain")
+        eventually(lambda: "draining" in running.log.read_text())
+        assert draining.poll() is None
+        upstream.release("it")
+        assert caller.finish(answer).complete
+    code, out, _ = done(draining)
+    assert code == 0
+    assert out.startswith("1 requests in flight\n")
+    assert out.endswith("The server has ended.\n")
+    assert running.process.wait(5) == 0
+
+
+def test_doctor_sends_a_request_through_the_real_path(server: Start, upstream: Upstream) -> None:
+    running = server()
+    code, out, err = done(command(running, "doctor", "--offline", "--json"))
+    found = {each["subject"]: each for each in msgspec.json.decode(out)}
+    assert (code, err) == (0, "")
+    assert {found[subject]["state"] for subject in ("configuration", "server", "self-test")} == {"ok"}
+    assert f"master {running.master_pid}" in found["server"]["text"]
+    assert upstream.requests == [], "nothing of it reaches the server that runs or its upstreams"
+
+
+def test_doctor_says_which_upstream_cannot_be_reached_and_what_to_do(server: Start, upstream: Upstream) -> None:
+    running = server()
+    targets = dict.fromkeys(TARGETS, upstream.url) | {TARGETS[0]: f"http://127.0.0.1:{free_port()}"}
+    code, out, _ = done(command(running, "doctor", "--json", **targets))
+    found = {each["subject"]: each for each in msgspec.json.decode(out)}
+    assert code == 1
+    assert found[TARGETS[0]]["state"] == "problem"
+    assert "firewall" in found[TARGETS[0]]["advice"]
+    assert {found[name]["state"] for name in TARGETS[1:]} == {"ok"}

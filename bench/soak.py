@@ -91,7 +91,7 @@ class Soak:
     async def watch(self) -> None:
         while self.elapsed_seconds < self.seconds:
             await asyncio.sleep(SAMPLE_SECONDS)
-            self.memory.append((self.elapsed_seconds, sum(private_bytes(pid) for pid in self.server.worker_pids)))
+            self.memory.append((self.elapsed_seconds, sum(anonymous_bytes(pid) for pid in self.server.worker_pids)))
 
     def mib_between(self, first: float, last: float) -> float:
         """The median in a part of the time, from share to share, in MiB."""
@@ -99,9 +99,9 @@ class Soak:
         return median(taken) / 2**20
 
 
-def private_bytes(pid: int) -> int:
-    """What the process has written and shares with no other: no program that starts or ends elsewhere changes it."""
-    found = re.search(r"^Private_Dirty:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+def anonymous_bytes(pid: int) -> int:
+    """Resident memory without what belongs to files: programs that share those come and go and would change the sum."""
+    found = re.search(r"^RssAnon:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
@@ -123,8 +123,8 @@ def soak(seconds: float) -> bool:
     growth = late / early - 1
     print(f"{seconds:g} s: {sum(running.done.values())} requests, {dict(running.done)}")
     tenths = ", ".join(f"{running.mib_between(tenth / 10, (tenth + 1) / 10):.1f}" for tenth in range(10))
-    print(f"private memory of all workers in MiB, by tenths of the time: {tenths}")
-    print(f"private memory of all workers: {early:.1f} MiB at one third, {late:.1f} MiB at the end")
+    print(f"anonymous memory of all workers in MiB, by tenths of the time: {tenths}")
+    print(f"anonymous memory of all workers: {early:.1f} MiB at one third, {late:.1f} MiB at the end")
     print(f"that is {growth:+.1%}, and may be at most +{GROWTH_MAX:.0%}")
     for failure, count in running.failures.most_common(10):
         print(f"failed {count} times: {failure}")

@@ -42,11 +42,13 @@ class StrictConnection(HttpToolsProtocol):
         self._head_bytes_max = self.config.h11_max_incomplete_event_size or 0
         self._in_head = False
         self._idle_bytes = 0
+        self._fed_bytes = 0
         self._refusal = _BAD_REQUEST
 
     def data_received(self, data: bytes) -> None:
         in_head, cycle = self._in_head, self.cycle
         body_bytes = 0 if cycle is None else len(cycle.body)
+        self._fed_bytes = self._fed_bytes + len(data) if in_head else len(data)
         super().data_received(data)
         if self._in_head:
             idle = in_head
@@ -80,16 +82,18 @@ class StrictConnection(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             raise RefusedHeadError
-        size = len(self.url)
         for name, value in self.headers:
-            size += len(name) + len(value) + _LINE_BYTES
             # A body in a coding that we do not undo would go on as if it had none.
             if name == b"transfer-encoding" and (version == "1.0" or value.strip().lower() != b"chunked"):
                 self._refusal = _BAD_REQUEST if version == "1.0" else _NOT_IMPLEMENTED
                 raise RefusedHeadError
-        if size > self._head_bytes_max:
+        # The head is a part of the bytes it came with, so with few of them there is nothing to add up.
+        if self._fed_bytes > self._head_bytes_max and self._head_bytes() > self._head_bytes_max:
             self._refusal = _HEAD_TOO_LARGE
             raise RefusedHeadError
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + _LINE_BYTES for name, value in self.headers)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._refusal)

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,12 @@ from tests.system.conftest import Start
 from tests.system.patience import eventually, stats
 
 EVENT = b'event: ping\ndata: {"type": "ping"}\n\n'
+STUCK_THREAD = """
+import os, threading
+def never_returns():
+    threading.Event().wait()
+os.register_at_fork(after_in_child=lambda: threading.Thread(target=never_returns).start())
+"""
 STREAM_SECONDS = 0.8
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 
@@ -202,6 +209,22 @@ def test_a_worker_that_stands_still_is_replaced_and_others_go_on(server: Start, 
         assert time.monotonic() - began < 10
     assert slowest < 0.5
     eventually(lambda: len(generation(running)) == 2)
+
+
+def test_a_thread_that_never_comes_back_keeps_no_worker_alive(
+    server: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    # As a planning thread would be, if a compressor never returned. Python itself waits for such threads for ever.
+    (tmp_path / "sitecustomize.py").write_text(STUCK_THREAD)
+    running = server(HEADROOM_WORKERS="1", PYTHONPATH=str(tmp_path))
+    with Caller(running.port) as caller:
+        assert caller.ask("GET", "/livez").status == 200
+    began = time.monotonic()
+    os.kill(running.master_pid, signal.SIGTERM)
+    running.process.wait(12)
+    assert time.monotonic() - began < 10
+    assert "Timeout" in running.log.read_text()
+    assert "never_returns" in running.log.read_text()
 
 
 def test_what_a_terminal_sends_to_all_is_for_the_master_alone(server: Start, upstream: Upstream) -> None:

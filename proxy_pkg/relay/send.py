@@ -10,6 +10,7 @@ from yarl import URL
 
 from proxy_pkg.errors import UpstreamTimeoutError
 from proxy_pkg.relay.client import Connecting, connecting
+from proxy_pkg.relay.exchange import exchange
 from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -43,9 +44,7 @@ async def send(
     made = Connecting()
     connecting.set(made)
     try:
-        response = await session.request(
-            method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
-        )
+        response = await exchange(session, method, URL(url, encoded=True), headers, body)
     except FOREIGN_ERRORS as error:
         raise translated(error, "head") from error
     except asyncio.CancelledError as error:

@@ -29,6 +29,7 @@ _INLINE_PLAIN_BYTES = 256 << 10
 
 _CHECKSUMS = frozenset((b"content-digest", b"repr-digest", b"digest", b"content-md5", b"x-amz-content-sha256"))
 _SIGNED = b"AWS4-"
+_TELLING = _CHECKSUMS | {BYPASS_HEADER, b"content-encoding", b"authorization"}
 
 _WEIGHTS = {"": 0, "passthrough": 1, "bypassed": 1, "observed": 2, "rewritten": 3}
 
@@ -63,6 +64,7 @@ async def compressed(
     Without a change it is the same object. A changed body has the codings that the `content-encoding` header
     names, as the client's had, so every header stays right. Fills in the record's part on the body.
     """
+    headers = [pair for pair in headers if pair[0] in _TELLING]
     if reason := _reason_to_pass(level, headers, body):
         _decide(record, "bypassed" if reason == "bypass_header" else "passthrough", reason)
         return body, [_decision(record)]

@@ -8,7 +8,8 @@ from bench.figures import Figure, figure
 from bench.processes import Server
 from bench.stacks import side_by_side
 
-SMALL_ROUNDS, SMALL_REQUESTS, SMALL_CONNECTIONS = 9, 1000, 16
+# Many short rounds: a neighbour on the same cores then disturbs single pairs and not their median.
+SMALL_ROUNDS, SMALL_REQUESTS, SMALL_CONNECTIONS = 40, 400, 8
 SMALL_BAR_US, SMALL_BAR_RATIO = 350.0, 1.4
 LARGE_ROUNDS, LARGE_REQUESTS, LARGE_CONNECTIONS = 7, 24, 2
 LARGE_BAR_MS = 3.0

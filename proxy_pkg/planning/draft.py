@@ -18,6 +18,7 @@ Calls = Mapping[str, Producer]
 NO_CALLS: Calls = {}
 _UNKNOWN = Producer()
 _ITEMS_THAT_CHANGE = 3
+_BODY_BYTES_MIN = 4096  # a shorter body is read again as fast as it is looked up
 
 
 class Decided(Struct, frozen=True):
@@ -145,7 +146,7 @@ def remember(draft: Draft, memos: Memos) -> None:
 
     Clients move their cache marks with each turn, so these come back with other bytes.
     """
-    if len(draft.marks) <= _ITEMS_THAT_CHANGE:
+    if len(draft.marks) <= _ITEMS_THAT_CHANGE or len(draft.body) < _BODY_BYTES_MIN:
         return
     offset, places, doubts, calls = draft.marks[-1 - _ITEMS_THAT_CHANGE]
     memos.prefixes.remember(

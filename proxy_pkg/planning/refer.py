@@ -18,7 +18,7 @@ def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
 
     Pure: it looks at the texts before each one and at nothing else. The draft must be settled.
     """
-    if not draft.may_refer or not rules.references or draft.abandoned:
+    if not draft.places or not draft.may_refer or not rules.references or draft.abandoned:
         return
     seen = draft.seen or Seen()
     seen.truncate(draft.known)

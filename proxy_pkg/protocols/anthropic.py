@@ -33,7 +33,7 @@ MESSAGES = Protocol(
     api=API,
     conversation=Conversation(
         items="messages",
-        signs=(b"tool_result", b"tool_use"),
+        signs=(b'"tool_result"', b'"tool_use"'),
         forgetting=(b"clear_tool_uses", b"compact_"),
         calls=(CallPlace(parts="content", when=("type", ("tool_use",)), name="name", arguments="input"),),
         results=(

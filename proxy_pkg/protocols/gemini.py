@@ -29,7 +29,7 @@ API = Api(
 
 CONVERSATION = Conversation(
     items="contents",
-    signs=(b"functionCall", b"functionResponse", b"function_call", b"function_response"),
+    signs=(b'"functionCall"', b'"functionResponse"', b'"function_call"', b'"function_response"'),
     calls=(
         CallPlace(parts="parts", holder="functionCall", name="name", arguments="args"),
         CallPlace(parts="parts", holder="function_call", name="name", arguments="args"),

@@ -8,7 +8,7 @@ CHAT = Protocol(
     api=API,
     conversation=Conversation(
         items="messages",
-        signs=(b"tool", b"function"),
+        signs=(b'"tool', b'"function'),
         calls=(
             CallPlace(parts="tool_calls", holder="function", name="name", arguments="arguments"),
             CallPlace(parts="tool_calls", holder="custom", name="name", arguments="input"),

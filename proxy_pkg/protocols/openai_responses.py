@@ -5,7 +5,7 @@ from proxy_pkg.protocols.openai import API, RESPONSES_API
 
 CONVERSATION = Conversation(
     items="input",
-    signs=(b"_call",),
+    signs=(b'_call"', b'_call_output"'),
     forgetting=(b'"truncation"', b"context_management"),
     calls=(
         CallPlace(when=("type", ("function_call",)), id="call_id", name="name", arguments="arguments"),

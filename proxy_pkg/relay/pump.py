@@ -13,6 +13,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+_WATCH_AFTER_SECONDS = 0.02
+
+
 async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[[bytes], None]) -> None:
     """Relay the body of `response`, all but the message that ends it, which is the caller's to send.
 
@@ -41,6 +44,7 @@ class Departure:
     def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
         self._receive = receive
         self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.Task[None] | None = None
         self._owner: asyncio.Task[Any] | None = None
         self._over = False
@@ -51,8 +55,14 @@ class Departure:
         return self
 
     def start(self) -> None:
-        """Begin to watch; a second call changes nothing."""
-        if self._watch is None:
+        """Begin to watch, in a moment: most answers of another kind than a model's are complete before that, and a
+        task for each would be a tenth of their cost. A second call changes nothing.
+        """
+        if self._timer is None:
+            self._timer = self._loop.call_later(_WATCH_AFTER_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        if not self._over:
             self._watch = self._loop.create_task(self._wait())
 
     def leave(self) -> None:
@@ -68,6 +78,8 @@ class Departure:
         the connection ends its wait.
         """
         self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -87,7 +87,7 @@ async def test_a_body_without_tool_results_is_not_looked_into(planner: Make) -> 
     plan = await planner().plan(b'{"messages": broken', CONVERSATION)
     assert (plan.replacements, plan.verdicts) == ((), ())
     with pytest.raises(ScanError):
-        await planner().plan(b'{"messages": broken tool_result', CONVERSATION)
+        await planner().plan(b'{"messages": broken "tool_result"', CONVERSATION)
 
 
 async def test_what_a_deadline_cut_off_is_left_alone_on_every_later_turn(planner: Make) -> None:

@@ -14,6 +14,8 @@ import msgspec
 
 from proxy_pkg.stats.record import RequestRecord
 
+_encode = msgspec.json.Encoder().encode
+
 _GATHER_SECONDS = 0.1
 _LINES_MAX = 256
 
@@ -81,7 +83,7 @@ def _fields(
 
 
 def _json(fields: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(fields) + b"\n"
+    return _encode(fields) + b"\n"
 
 
 def _text(fields: dict[str, Any]) -> bytes:

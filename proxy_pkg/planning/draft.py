@@ -94,6 +94,8 @@ class Draft(Struct):
     calls: list[tuple[str, Producer]] = []
     known: int = 0
     """Places before this one were settled on an earlier turn, references included."""
+    lender: Prefix["Place"] | None = None
+    """The known conversation that the draft reads on from, and took the index of."""
     seen: Seen | None = None
     may_refer: bool = True
     abandoned: bool = False
@@ -147,6 +149,8 @@ def remember(draft: Draft, memos: Memos) -> None:
     Clients move their cache marks with each turn, so these come back with other bytes.
     """
     if len(draft.marks) <= _ITEMS_THAT_CHANGE or len(draft.body) < _BODY_BYTES_MIN:
+        if draft.lender is not None and draft.seen is not None:
+            draft.lender.seen.append(draft.seen)  # too little is new to be kept: the index goes back
         return
     offset, places, doubts, calls = draft.marks[-1 - _ITEMS_THAT_CHANGE]
     memos.prefixes.remember(
@@ -173,6 +177,7 @@ def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefi
         doubts=list(known.doubts),
         calls=list(known.calls),
         known=len(known.places),
+        lender=known,
         seen=known.take_seen(),
     )
     _read_parts(draft, offset, parts, conversation, memos, NO_CALLS)

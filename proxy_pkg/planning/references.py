@@ -24,6 +24,7 @@ WINDOW_LINES = 4
 RUN_LINES_MIN = 6
 RUN_CHARS_MIN = 240
 _TEXT_LINES_MAX = 20_000
+_WINDOWS_MAX = 16_000  # once so many are known, nothing points at later texts: the index stays below 10 MiB
 _SUBJECT_CHARS_MAX = 80
 _SUBJECTS = ("file_path", "filePath", "path", "absolute_path", "notebook_path", "command", "cmd", "pattern", "url")
 
@@ -114,7 +115,7 @@ class Seen:
         `hidden` are the runs in it that are references themselves.
         """
         added: set[int] = set()
-        if lines is not None:
+        if lines is not None and len(self._source) < _WINDOWS_MAX:
             added = lines.first.keys() - self._source.keys()
             if hidden:
                 added -= _touched(lines, hidden)

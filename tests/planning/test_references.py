@@ -178,3 +178,24 @@ def test_forgetting_the_last_texts_restores_the_index() -> None:
     runs = straight.find(texts[3])
     assert runs
     assert with_references(texts[3], runs, straight, {0: "x"}).startswith("[lines 1-30: as lines 1-30 of result x]")
+
+
+def test_the_index_of_a_conversation_is_bounded() -> None:
+    seen = Seen()
+    for seed in range(40):
+        seen.add(Lines("\n".join(f"{seed} {line}" for line in range(1000)), numbered=False))
+    assert len(seen) == 40
+    assert seen.size_bytes < 10 << 20
+    late = Lines("\n".join(f"39 {line}" for line in range(1000)), numbered=False)
+    early = Lines("\n".join(f"3 {line}" for line in range(1000)), numbered=False)
+    assert seen.find(late) == []
+    assert [run.source for run in seen.find(early)] == [3]
+
+
+def test_a_conversation_that_comes_again_unchanged_keeps_its_index() -> None:
+    memos = Memos(1 << 22)
+    data = body([("a.py", numbered(source(seed, 60))) for seed in range(8)])
+    for _ in range(4):
+        plan(data, memos)
+        [entry] = memos.prefixes._entries
+        assert len(entry.seen) == 1

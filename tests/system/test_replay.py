@@ -16,7 +16,8 @@ from proxy_pkg.protocols.anthropic import MESSAGES
 from tests.fakes.upstream import Upstream
 
 Replays = dict[str, tuple[Conversation, list[Turn]]]
-PRICE_SAVED_PERCENT_MIN = 5.0  # of the two small cases alone too; `make bench` holds the bar on whole sessions
+PRICE_SAVED_PERCENT_MIN = 10.0
+PRICE_SAVED_PERCENT_MIN_OF_CASES = 5.0  # the two cases that the project holds are short pieces of sessions
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,9 @@ def test_money_is_saved_and_on_no_conversation_lost(replays: Replays) -> None:
     savings = [saving(conversation, turns) for conversation, turns in replays.values()]
     assert min(each.price_saved_percent for each in savings) >= 0.0, savings
     before, after = sum(each.price_before for each in savings), sum(each.price_after for each in savings)
-    assert 100 * (1 - after / before) > PRICE_SAVED_PERCENT_MIN, savings
+    only_cases = len(replays) == len(conversations(CASES))
+    minimum = PRICE_SAVED_PERCENT_MIN_OF_CASES if only_cases else PRICE_SAVED_PERCENT_MIN
+    assert 100 * (1 - after / before) > minimum, savings
 
 
 async def test_every_changed_text_decodes_to_what_the_client_sent(replays: Replays) -> None:

@@ -35,12 +35,12 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One tool output, and the call that it answers where that is known."""
+    """One tool output, and the call that it answers: where that is not known, some shell command."""
 
     kind: str
     name: str
     text: str
-    producer: Producer = Producer()
+    producer: Producer = Producer("bash")
 
     @property
     def bytes(self) -> int:

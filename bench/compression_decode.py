@@ -11,14 +11,21 @@ from typing import Any
 from msgspec import Struct
 
 from bench.processes import ROOT
-from proxy_pkg.compressors.contract import Compressor
-from proxy_pkg.compressors.table import COMPRESSORS
-from proxy_pkg.model import Grade, Verdict
+from proxy_pkg.compressors import asked, gaps
+from proxy_pkg.compressors.contract import Compressor, Reducer
+from proxy_pkg.compressors.table import COMPRESSORS, REDUCERS
+from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.model import Grade, Producer, Verdict
 from tests.compressors import inverses
+from tests.compressors.inverse_diffs import lost_context_only
 from tests.compressors.inverse_lines import lines
 from tests.compressors.inverse_tables import json_values
+from tests.compressors.kept_records import has_only_records_of
 from tests.compressors.page import held
+from tests.compressors.page_runs import has_only_runs_of
 from tests.compressors.screen import seen
+
+_UNKNOWN = Producer()
 
 Inverse = Callable[[str], Any]
 Check = Callable[[str, str], bool]
@@ -33,31 +40,38 @@ class Decoded(Struct, frozen=True):
     problem: str = ""
 
 
-def decode(before: str, verdict: Verdict) -> Decoded:
-    """What a reader of `verdict.text`, sent in place of `before`, can know of it."""
+def decode(before: str, verdict: Verdict, producer: Producer = _UNKNOWN) -> Decoded:
+    """What a reader of `verdict.text`, sent in place of `before`, a result of `producer`, can know of it."""
     if verdict.text is None:
         return Decoded(before)
-    text, value = before, None
+    text, value, after_reducer, whole = before, None, False, None
+    wanted = asked.terms(producer.arguments, producer.question)
     for name in verdict.compressor.split("+"):
         step = STEPS.get(name)
-        shorter = step.compress(text) if step else None
+        if whole is None and not isinstance(step, Reducer):
+            whole = unwrap(text)
+            text = whole.body
+        shorter = step.reduce(text, wanted) if isinstance(step, Reducer) else step.compress(text) if step else None
         if step is None or shorter is None:
             return Decoded(verdict.text, f"{name} does not give again what was sent")
         problem, undone = _undo(step, text, shorter)
         if problem:
             return Decoded(undone, problem)
-        if value is None or step.grade is Grade.LOSSY:
+        if value is None or after_reducer:
             value = undone
+        after_reducer = isinstance(step, Reducer)
         text = shorter
-    if text != verdict.text:
+    head, tail = (whole.head, whole.tail) if whole else ("", "")
+    if head + text + tail != verdict.text:
         return Decoded(verdict.text, f"{verdict.compressor} does not give again what was sent")
-    return Decoded(value)
+    return Decoded(head + value + tail if isinstance(value, str) else value)
 
 
-def _undo(step: Compressor, before: str, after: str) -> tuple[str, Any]:
+def _undo(step: Compressor | Reducer, before: str, after: str) -> tuple[str, Any]:
     """The promise that a step broke, if any, and what a reader makes of its result."""
-    if step.grade is Grade.LOSSY:
-        return ("" if has_only_lines_of(before, after) else f"{step.name} adds or reorders lines"), after
+    if isinstance(step, Reducer):
+        keeps = KEEPS.get(step.name, has_only_lines_of)
+        return ("" if keeps(before, after) else f"{step.name} adds, changes or reorders what it keeps"), after
     check = CHECKS.get(step.name)
     if check is not None:
         return ("" if check(before, after) else f"{step.name} changes more than it may"), after
@@ -82,9 +96,19 @@ def values(text: str) -> Any:
 
 
 def has_only_lines_of(before: str, after: str) -> bool:
-    """Whether each line of `after` is one of `before`, in order, or a mark in square brackets."""
-    rest = iter(before.split("\n"))
-    return all(line in rest for line in after.split("\n") if not (line.startswith("[") and line.endswith("]")))
+    """Whether the lines of `after` are those of `before`, in order, and each mark names just the lines that went."""
+    lines, at = before.split("\n"), 0
+    for line in after.split("\n"):
+        gap = gaps.read(line)
+        if gap is not None:
+            if gap[0] != at + 1:
+                return False
+            at = gap[1]
+        elif at < len(lines) and lines[at] == line:
+            at += 1
+        else:
+            return False
+    return at == len(lines)
 
 
 def same_on_screen(before: str, after: str) -> bool:
@@ -105,10 +129,16 @@ def _named() -> dict[str, Inverse]:
     return {name: getattr(module, its) for name, its in names.items() for module in modules if hasattr(module, its)}
 
 
-STEPS: Mapping[str, Compressor] = {compressor.name: compressor for compressor in COMPRESSORS}
-FOLDING = ("lint", "build", "logs")
+STEPS: Mapping[str, Compressor | Reducer] = {step.name: step for step in (*COMPRESSORS, *REDUCERS.values())}
+FOLDING = ("lint", "printed", "build", "logs")
 """Compressors that share one form, and so one inverse."""
 INVERSES: Mapping[str, Inverse] = dict.fromkeys(FOLDING, lines) | _named() | inverses.INVERSES
 """By compressor: what gives back the text, or its values."""
 CHECKS: Mapping[str, Check] = {"terminal": same_on_screen, "markup": same_page}
 """By compressor without an inverse: whether `before` and `after` are the same to a reader."""
+KEEPS: Mapping[str, Check] = {
+    "diff-context": lost_context_only,
+    "page-text": has_only_runs_of,
+    "json-rows": has_only_records_of,
+}
+"""By reducer whose units are not lines: whether all it keeps is the input's, in order, and all that went is marked."""

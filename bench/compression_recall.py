@@ -71,7 +71,7 @@ class Budget:
 
 def _natural_facts(measured: Measured, found: Found) -> None:
     facts = natural(measured.block.kind, measured.block.text)
-    decoded = decode(measured.block.text, measured.verdict)
+    decoded = decode(measured.block.text, measured.verdict, measured.block.producer)
     view = View(decoded.value)
     for fact in facts:
         _note(measured.block, NATURAL, fact, not decoded.problem and view.shows(fact), found)
@@ -99,7 +99,7 @@ def _look(block: Block, sheet: Sheet, class_: str, run: list[Planted], decide: D
     text = sheet.with_units({one.place: one.unit for one in run})
     asked = " ".join(one.asked for one in run if one.asked)
     producer = Producer(block.producer.name, {**block.producer.arguments, "query": asked}) if asked else block.producer
-    decoded = decode(text, decide(text, producer))
+    decoded = decode(text, decide(text, producer), producer)
     view = View(decoded.value)
     for one in run:
         _note(block, class_, one.fact, not decoded.problem and view.shows(one.fact), found)

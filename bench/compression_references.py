@@ -5,18 +5,24 @@ sent of it, so one that points at another reference, or at a result in another f
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from bench.compression_decode import INVERSES, decode
+from proxy_pkg.compressors.wrapping import unwrap
 from proxy_pkg.model import Verdict
 
 REFERENCES = "reference"
 
-_REFERENCE = re.compile(r"\[lines ([0-9]+)-([0-9]+): as lines ([0-9]+)-([0-9]+) of result (\S+)(?: \(.*\))?\]")
+_NAME = r"(\u2026)?([\w.:|-]+)(?:#([0-9]+))?(?: \(.*\))?"
+_REFERENCE = re.compile(
+    rf"\[lines ([0-9]+)-([0-9]+): as (?:lines ([0-9]+)-([0-9]+) )?(?:there|(?:of|in) result {_NAME})\]"
+)
 _NUMBERED = re.compile(r" *([0-9]+)[→\t]")
+_HIT = re.compile(r"([0-9]+)[:-]")
 _PREFIXES: tuple[Callable[[int], str], ...] = (
     lambda number: f"{number:6d}→",
     lambda number: f"{number:6d}\t",
+    lambda number: f"{number}-",
     lambda number: "",
 )
 
@@ -29,64 +35,86 @@ class Reader:
     """What a reader has of a request's results so far; feed it the results in their order."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, dict[int, str]] = {}
+        self._results: list[tuple[str, dict[int, str]]] = []
+        """The id of each result's call, and its lines by the numbers that they go by."""
 
-    def read(self, call: str, text: str, verdict: Verdict) -> str:
-        """Why the text cannot be known from what is sent for it; empty if it can."""
+    def read(self, call: str, text: str, verdict: Verdict, is_first: bool = True) -> str:
+        """Why the text cannot be known from what is sent for it; empty if it can.
+
+        With `is_first` it is the first, or only, text of the result of `call`.
+        """
+        shown: dict[int, str] = {}
+        problem = ""
         if not verdict.compressor.startswith(REFERENCES):
-            if verdict.text is None or verdict.compressor == "numbered":
-                self._lines.setdefault(call, dict(_labelled(text.split("\n"))))
-            return decode(text, verdict).problem
-        assert verdict.text is not None, "a reference is a change"
-        _, _, numbered = verdict.compressor.partition("+")
-        sent = INVERSES[numbered](verdict.text) if numbered else verdict.text
-        lines = sent.split("\n")
-        try:
-            wholes = ["\n".join(self._whole(lines, prefix)) for prefix in _PREFIXES]
-        except UnknownLineError as error:
-            return str(error)
-        self._lines.setdefault(call, dict(_shown(lines)))
-        return "" if text in wholes else "its references do not give back the text"
+            if verdict.text is None or verdict.compressor in ("numbered", "search"):
+                shown = dict(_labelled(text.split("\n")))
+            problem = decode(text, verdict).problem
+        else:
+            problem, shown = self._referring(text, verdict)
+        if is_first:
+            self._results.append((call, shown))
+        return problem
 
-    def _whole(self, lines: list[str], prefix: Callable[[int], str]) -> Iterator[str]:
+    def _referring(self, text: str, verdict: Verdict) -> tuple[str, dict[int, str]]:
+        """As `read`, and the lines that are sent themselves by their numbers."""
+        assert verdict.text is not None, "a reference is a change"
+        _, _, thinned = verdict.compressor.partition("+")
+        lines = _unthinned(verdict.text, thinned).split("\n")
+        for prefix in _PREFIXES:
+            try:
+                whole = list(self._whole(lines, prefix))
+            except UnknownLineError as error:
+                return str(error), {}
+            if "\n".join(line for line, _ in whole) == text:
+                sent = [is_sent for _, is_sent in whole]
+                return "", dict(_labelled(text.split("\n"), sent))
+        return "its references do not give back the text", {}
+
+    def _whole(self, lines: list[str], prefix: Callable[[int], str]) -> Iterator[tuple[str, bool]]:
+        """The lines with those that references stand for, and whether each is sent itself."""
+        named: dict[int, str] | None = None
         for line in lines:
             found = _REFERENCE.fullmatch(line)
             if found is None:
-                yield line
+                yield line, True
                 continue
-            first, last, there = int(found[1]), int(found[2]), int(found[3])
+            if found[6]:
+                named = self._result(found[6], is_end=bool(found[5]), number=int(found[7] or 1))
+            if named is None:
+                raise UnknownLineError(f"{line} names no result")
+            first, last, there = int(found[1]), int(found[2]), int(found[3] or found[1])
             for step in range(last - first + 1):
-                yield prefix(first + step) + self._line(found[5], there + step)
+                if there + step not in named:
+                    raise UnknownLineError(f"line {there + step} is not there to be read: {line}")
+                yield prefix(first + step) + named[there + step], False
 
-    def _line(self, call: str, label: int) -> str:
-        try:
-            return self._lines[call][label]
-        except KeyError:
-            raise UnknownLineError(f"line {label} of result {call} is not there to be read") from None
-
-
-def _labelled(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """Each line with the number that a reader knows it by: the one before it, or its place counted from 1."""
-    if not any(_NUMBERED.match(line) for line in lines[:2]):
-        yield from enumerate(lines, 1)
-        return
-    for line in lines:
-        found = _NUMBERED.match(line)
-        if found:
-            yield int(found[1]), line[found.end() :]
+    def _result(self, call: str, is_end: bool, number: int) -> dict[int, str]:
+        matches = [each for each in self._results if (each[0].endswith(call) if is_end else each[0] == call)]
+        if len({each[0] for each in matches}) != 1 or len(matches) < number:
+            raise UnknownLineError(f"no result, or more than one, is called {call}")
+        return matches[number - 1][1]
 
 
-def _shown(lines: list[str]) -> Iterator[tuple[int, str]]:
-    """As `_labelled`, for a text in which some lines are references: the others only."""
-    is_numbered = any(_NUMBERED.match(line) for line in lines)
-    place = 0
-    for line in lines:
-        found, reference = _NUMBERED.match(line), _REFERENCE.fullmatch(line)
-        if reference:
-            place += int(reference[2]) - int(reference[1]) + 1
-            continue
-        place += 1
-        if found:
-            yield int(found[1]), line[found.end() :]
-        elif not is_numbered:
-            yield place, line
+def _unthinned(sent: str, thinned: str) -> str:
+    if not thinned:
+        return sent
+    whole = unwrap(sent)
+    return f"{whole.head}{INVERSES[thinned](whole.body)}{whole.tail}"
+
+
+def _labelled(lines: list[str], sent: Sequence[bool] = ()) -> Iterator[tuple[int, str]]:
+    """Each line that is sent, with the number that a reader knows it by: that before it, or its place from 1 on."""
+    form = _form(lines)
+    for place, line in enumerate(lines, 1):
+        found = form.match(line) if form else None
+        if (not sent or sent[place - 1]) and (form is None or found):
+            yield (int(found[1]), line[found.end() :]) if found else (place, line)
+
+
+def _form(lines: list[str]) -> re.Pattern[str] | None:
+    """What stands before the lines, if they are numbered: three in a row, or most of them in a search."""
+    numbers = [int(found[1]) if (found := _NUMBERED.match(line)) else -9 for line in lines]
+    if any(one + 2 == two + 1 == three for one, two, three in zip(numbers, numbers[1:], numbers[2:], strict=False)):
+        return _NUMBERED
+    lines = [line for line in lines if line not in ("", "--")]
+    return _HIT if sum(_HIT.match(line) is not None for line in lines) * 2 > len(lines) else None

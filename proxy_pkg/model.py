@@ -33,11 +33,13 @@ class Grade(StrEnum):
 class Producer(Struct, frozen=True):
     """The tool call whose result a span is: its name and the arguments that the model gave it.
 
-    `name` is empty where the request does not say which tool was called.
+    `name` is empty where the request does not say which tool was called. `question` is the last text of the user
+    before the call, empty where nothing depends on it.
     """
 
     name: str = ""
     arguments: Mapping[str, Any] = MappingProxyType({})
+    question: str = ""
 
 
 class Span(Struct, frozen=True):
@@ -80,7 +82,7 @@ class Upstream(Struct, frozen=True):
     """A place that requests are relayed to, as the settings name it.
 
     `url` is scheme://host[:port][/path], without a slash at its end. `api` is anthropic, openai or gemini: it shapes
-    errors where the path does not say more. Conversations of this API whose model fits one of the patterns in
+    errors where the path does not say more. Requests of this API whose model fits one of the patterns in
     `models` (`*` and `?` as in file names) go here too, without the prefix `/u/NAME`.
     """
 

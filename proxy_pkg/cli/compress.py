@@ -2,15 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json
+from proxy_pkg.compressors.producers import tools
 from proxy_pkg.config.load import examine
 from proxy_pkg.errors import ScanError
-from proxy_pkg.model import Producer
+from proxy_pkg.model import Level, Producer
 from proxy_pkg.planning.explain import (
     PROTOCOLS,
     Explained,
@@ -21,6 +22,8 @@ from proxy_pkg.planning.explain import (
 )
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.tokens.count import load
+
+LEVELS = (Level.LOSSLESS, Level.BALANCED)
 
 app = command_app()
 
@@ -34,27 +37,37 @@ def compress(
     command: Annotated[str, typer.Option(help="The shell command that printed it, for a tool's output.")] = "",
     raw: Annotated[bool, typer.Option("--raw", help="Take it for a tool's output even if it is a request.")] = False,
     protocol: Annotated[str, typer.Option(help=f"The body's format: {', '.join(PROTOCOLS)}.")] = "",
+    level: Annotated[
+        str, typer.Option(help=f"How far to go: {' or '.join(LEVELS)}. A server goes as far as lossless.")
+    ] = "",
     output: Annotated[Path | None, typer.Option(help="Write what would be sent to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show what would be sent for FILE: each text, its kind, the verdict with its reason, and its tokens.
 
-    A tool's output is followed by the text that would be sent in its place. Nothing leaves this machine.
+    A tool's output is followed by the text that would be sent in its place. Nothing leaves this machine. At the
+    level balanced, lines and records of large outputs may go, each gap marked in its place.
     """
     examined = examine(overrides=overrides)
     if examined.problems:
         fail(examined.problems)
     if protocol and protocol not in PROTOCOLS:
         fail((f"--protocol {protocol} is not known; use one of {', '.join(PROTOCOLS)}",))
+    if level and level not in LEVELS:
+        fail((f"--level {level} is not known; use one of {', '.join(LEVELS)}",))
     settings = examined.settings
     rules = Rules(
-        settings.compression_margin_percent, settings.compression_block_bytes_max, settings.compression_references
+        settings.compression_margin_percent,
+        settings.compression_block_bytes_max,
+        settings.compression_references,
+        reduces=level == Level.BALANCED,
+        tools=tools(settings.compression_file_tools, settings.compression_shell_tools),
     )
     explanation = _explain(_read(file), _producer(tool, command), raw, protocol, rules)
     if output is not None:
         output.write_bytes(explanation.sent)
     if as_json:
-        print_json(_as_dict(explanation))
+        print_json(explanation.as_dict())
         return
     _print(explanation, told=output is not None)
 
@@ -86,8 +99,7 @@ def _print(explanation: Explanation, *, told: bool) -> None:
         print(_line(number, span))
     for doubt in explanation.doubts:
         print(f"an item was left alone: {doubt}")
-    before = sum(span.verdict.tokens_before for span in explanation.spans)
-    after = sum(span.verdict.tokens_after for span in explanation.spans)
+    before, after = explanation.tokens_before, explanation.tokens_after
     share = 100 * (before - after) / before if before else 0
     what = f"{explanation.protocol} body" if explanation.protocol else "tool output"
     print(f"{what}: {len(explanation.spans)} texts, {before} tokens before, {after} after, {share:.1f} % saved")
@@ -104,30 +116,3 @@ def _line(number: int, span: Explained) -> str:
         f"{number:4}  bytes {span.start}-{span.end}  {span.tool or 'unknown tool'}: {span.kind} ({span.why}); "
         f"{action}: {verdict.reason}; tokens {verdict.tokens_before} -> {verdict.tokens_after}"
     )
-
-
-def _as_dict(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "protocol": explanation.protocol,
-        "spans": [_span_as_dict(span) for span in explanation.spans],
-        "doubts": explanation.doubts,
-        "bytes_sent": len(explanation.sent),
-    }
-
-
-def _span_as_dict(span: Explained) -> dict[str, Any]:
-    verdict = span.verdict
-    return {
-        "start": span.start,
-        "end": span.end,
-        "tool": span.tool,
-        "kind": span.kind,
-        "why": span.why,
-        "compressed": verdict.text is not None,
-        "reason": verdict.reason,
-        "compressor": verdict.compressor,
-        "grade": verdict.grade,
-        "tokens_before": verdict.tokens_before,
-        "tokens_after": verdict.tokens_after,
-        "sent": verdict.text,
-    }

@@ -15,25 +15,38 @@ MARKS_MIN = 2
 """So many different or repeated signs of a test run or a build are enough."""
 
 _MARK = re.compile(
-    r"""^(?:
-        =+\ (?:test\ session\ starts|FAILURES|ERRORS|PASSES|warnings\ summary|short\ test\ summary\ info
+    r"""\n(?:
+        \ *+(?:---\ (?:PASS|FAIL|SKIP|BENCH):\ |[✓✔√✗✕×○❯][ ]
+            |(?:Compiling|Checking|Downloaded|Fresh|Finished|Running|Doc-tests)\ \S+)
+        |\ ++(?:ok|FAILED|Passed|Failed)\ +\d
+        |=+\ (?:test\ session\ starts|FAILURES|ERRORS|PASSES|warnings\ summary|short\ test\ summary\ info
             |(?:\d+\ \w+(?:,\ )?)+\ in\ [\d.]+s.*)\ =+$
-        |[\w./\\-]+\.py(?:::\S.*)?\ (?:PASSED|FAILED|SKIPPED|XFAIL|XPASS|ERROR|[.FEsxX]+)(?:\ +\[\ *\d+%\])?$
+        |===\ (?:RUN|PAUSE|CONT|NAME|SKIP|FAIL)[\ :]
+        |(?=[A-Z])(?:
+            (?:PASSED|FAILED|ERROR)\ \S+\.py(?:::|\ |$)
+            |Ran\ \d+\ tests?\ in\ |OK(?:\ \(.*\))?$
+            |(?:PASS|FAIL)\ \ ?\S+\.[cm]?[jt]sx?\b
+            |Tests?(?:\ Suites|\ Files)?:?\ +\d+\ (?:passed|failed|skipped|total)
+            |(?:Test\ Suites|Tests|Snapshots|Time|Duration):\ +\d
+            |BUILD\ (?:SUCCESSFUL|FAILED|SUCCESS|FAILURE)
+            |(?:Collecting|Downloading|Requirement\ already\ satisfied:|Successfully\ installed|Using\ cached)\ \S
+            |(?:CC|CXX|LD|AR)\ +\S+
+        )
+        |(?=[a-z])(?:
+            test_\w+\ \([\w.]+\)(?:\ \.\.\.|$)|test\ \S+(?:\ -\ .*)?\ \.\.\.\ |test\ result:\ |running\ \d+\ tests?$
+            |npm\ (?:WARN|warn|ERR!|error|notice)\ |added\ \d+\ packages
+            |(?:not\ )?ok\ \d+\ |make(?:\[\d+\])?:[ ]
+        )
+        |(?:ok|FAIL|\?)\ *\t\S+
+        |\[(?:(?:INFO|WARNING|ERROR)\]\ |\ *\d+%\]\ |\d+/\d+\]\ )
+        |\#\d+\ (?:\[|\d+\.\d|DONE|CACHED|sha256)
+        |>\ Task\ :
+        |\d+/\d+\ Test\ +\#\d+:
         |[.FEsxX]{20,}(?:\ +\[\ *\d+%\])?$
-        |(?:PASSED|FAILED|ERROR)\ \S+\.py(?:::|\ |$)
-        |test_\w+\ \([\w.]+\)(?:\ \.\.\.|$)|Ran\ \d+\ tests?\ in\ |OK(?:\ \(.*\))?$
-        |\ *---\ (?:PASS|FAIL|SKIP|BENCH):\ |===\ (?:RUN|PAUSE|CONT|NAME|SKIP|FAIL)[\ :]|(?:ok|FAIL|\?)\ *\t\S+
-        |test\ \S+(?:\ -\ .*)?\ \.\.\.\ |test\ result:\ |running\ \d+\ tests?$
-        |\ *(?:Compiling|Checking|Downloaded|Fresh|Finished|Running|Doc-tests)\ \S+
-        |\ *(?:✓|✔|√|✗|✕|×|○|❯)\ |(?:PASS|FAIL)\ \ ?\S+\.[cm]?[jt]sx?\b
-        |Tests?(?:\ Suites|\ Files)?:?\ +\d+\ (?:passed|failed|skipped|total)
-        |(?:Test\ Suites|Tests|Snapshots|Time|Duration):\ +\d
-        |>\ Task\ :|BUILD\ (?:SUCCESSFUL|FAILED|SUCCESS|FAILURE)
-        |\[(?:INFO|WARNING|ERROR)\]\ |\S+\ >\ .+\ (?:PASSED|FAILED|SKIPPED)$
-        |npm\ (?:WARN|warn|ERR!|error|notice)\ |added\ \d+\ packages|\#\d+\ (?:\[|\d+\.\d|DONE|CACHED|sha256)
-        |(?:Collecting|Downloading|Requirement\ already\ satisfied:|Successfully\ installed|Using\ cached)\ \S
-        |\[\ *\d+%\]\ |\[\d+/\d+\]\ |(?:not\ )?ok\ \d+\ |make(?:\[\d+\])?:\ |(?:CC|CXX|LD|AR)\ +\S+
-        |\ +(?:ok|FAILED|Passed|Failed)\ +\d|\d+/\d+\ Test\ +\#\d+:
+        |(?=\S)(?:
+            [\w./\\-]+\.py(?:::\S.*)?\ (?:PASSED|FAILED|SKIPPED|XFAIL|XPASS|ERROR|[.FEsxX]+)(?:\ +\[\ *\d+%\])?$
+            |\S+\ >\ .+\ (?:PASSED|FAILED|SKIPPED)$
+        )
     )""",
     re.VERBOSE | re.MULTILINE,
 )
@@ -41,7 +54,7 @@ _MARK = re.compile(
 
 def looks_like(sample: str) -> str:
     """Return why a text that starts with `sample` is taken for a test run or a build, "" if it is not."""
-    found = len(_MARK.findall(sample))
+    found = len(_MARK.findall("\n" + sample))
     lines = sample.count("\n") + 1
     if (found >= MARKS_MIN and found * 8 >= lines) or "= test session starts =" in sample:
         return f"{found} of the first {lines} lines are a test runner's or a build's"

@@ -116,7 +116,7 @@ class Column:
 
 def weight(cells: list[str]) -> int:
     """Return what `cells` cost in print, in characters; an empty one costs next to nothing."""
-    return sum(map(len, cells)) + SEPARATOR_WEIGHT * (len(cells) - cells.count(""))
+    return len("".join(cells)) + SEPARATOR_WEIGHT * (len(cells) - cells.count(""))
 
 
 def form(parts: Iterable[str | Column | None]) -> str:

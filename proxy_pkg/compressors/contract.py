@@ -1,6 +1,6 @@
 """What a compressor is, and the laws that each one keeps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -27,3 +27,25 @@ class Compressor(Struct, frozen=True):
     grade: Grade
     compress: Callable[[str], str | None]
     version: int = 1
+
+
+class Reducer(Struct, frozen=True):
+    """A pure function that leaves out lines or records of one kind of text, for the level `balanced`.
+
+    `reduce(text, wanted)` returns the text with gaps, or None where nothing should go. `wanted` are the words that
+    were asked for (asked.terms). It runs before the kind's chain of compressors, which takes what it leaves.
+    Laws beside those of a compressor, tested for every reducer:
+
+    - every line, record or run of text that is kept is one of the input, unchanged and in order;
+    - every gap has a mark in its place (gaps.mark) that says how many of what went, and their numbers;
+    - a text that has such marks gives None, so that nothing is reduced twice;
+    - errors, summaries, and what was asked for stay, with the lines that explain them.
+    """
+
+    name: str
+    reduce: Callable[[str, Sequence[str]], str | None]
+    version: int = 1
+
+    @property
+    def grade(self) -> Grade:
+        return Grade.LOSSY

@@ -12,8 +12,13 @@ the text stays as it is.
 """
 
 import re
+from collections.abc import Mapping
+from itertools import accumulate
 from json.encoder import encode_basestring  # noqa: TID251  quotes without \u escapes
+from types import MappingProxyType
+from typing import NamedTuple
 
+from proxy_pkg.compressors import gaps
 from proxy_pkg.compressors.columns import BARE_PART, Column
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.legend import START, with_legend
@@ -31,6 +36,7 @@ SEPARATORS = {",": "CSV", "\t": "TSV", ";": ";-separated", "|": "|-separated"}
 
 OWN_HEADER = re.compile(r"\[[0-9]+ \S+ rows[ :,]")
 _QUOTED = re.compile(r'"[^"]*"')
+_NO_MARKS: Mapping[int, str] = MappingProxyType({})
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,:/-]*%?\s*|\s*")
 
 
@@ -42,18 +48,49 @@ def looks_like(sample: str) -> str:
 
 
 def compress(text: str) -> str | None:
-    """Return `text` as a table; None unless all lines have as many cells and the table is clearly shorter."""
-    if text.startswith(START) or OWN_HEADER.match(text) or not looks_like(text[: 1 << 15]):
+    """Return `text` as a table; None unless all lines have as many cells and the table is clearly shorter.
+
+    Lines that are marks of gaps (gaps.py) stay where they are.
+    """
+    if text.startswith(START) or OWN_HEADER.match(text):
+        return None
+    whole, marks = gaps.taken_out(text)
+    found = cut(whole)
+    if found is None or not is_readable(found.rows, whole):
+        return None
+    above = found.numbered_by_row(marks)
+    if len(above) < len(marks):
+        return None
+    result = table(found.rows, found.separator, found.end, marks=above) + found.end * whole.endswith(found.end)
+    result = with_legend(result, len(text) - len(result))
+    return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
+
+
+class Cut(NamedTuple):
+    """A text cut into rows of cells: `lines` are what the rows were cut from, `end` is what ends each of them."""
+
+    lines: list[str]
+    rows: list[list[str]]
+    separator: str
+    end: str
+
+    def numbered_by_row(self, marks: Mapping[int, str]) -> dict[int, str]:
+        """`marks` by the number of the row below instead of the line, without those above no row or the first."""
+        if not marks:
+            return {}
+        starts = accumulate((1 + line.count("\n") for line in self.lines[:-1]), initial=0)
+        return {row: marks[start] for row, start in enumerate(starts) if row and start in marks}
+
+
+def cut(text: str) -> Cut | None:
+    """Return the rows of `text`; None if it does not look like separated values or some line has other cells."""
+    if not looks_like(text[: 1 << 15]):
         return None
     end = "\r\n" if "\r\n" in text[: 1 << 15] else "\n"
     lines = _whole_lines(text.removesuffix(end).split(end), end)
     separator = _separator(lines[:LINES_SAMPLED])
     rows = _rows(lines, separator) if separator else None
-    if not rows or not is_readable(rows, text):
-        return None
-    result = table(rows, separator, end) + end * text.endswith(end)
-    result = with_legend(result, len(text) - len(result))
-    return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
+    return Cut(lines, rows, separator, end) if rows else None
 
 
 def _whole_lines(lines: list[str], end: str) -> list[str]:
@@ -110,10 +147,18 @@ def _quoted_cells(line: str, separator: str, cell: re.Pattern[str]) -> list[str]
     return []
 
 
-def table(rows: list[list[str]], separator: str, end: str, note: str = "") -> str:
-    """Return the table of `rows`, the first of which names the columns if it can; `note` stands in its header."""
+def names_columns(names: list[str]) -> bool:
+    """Tell whether `names`, the first row, are names of columns."""
+    return len(set(names)) == len(names) and not any(map(_NUMBER.fullmatch, names))
+
+
+def table(rows: list[list[str]], separator: str, end: str, note: str = "", marks: Mapping[int, str] = _NO_MARKS) -> str:
+    """Return the table of `rows`, the first of which names the columns if it can; `note` stands in its header.
+
+    Each of `marks` stands above the row that has its number, counted from the first line of `rows`.
+    """
     names = rows[0]
-    has_header = len(set(names)) == len(names) and not any(map(_NUMBER.fullmatch, names))
+    has_header = names_columns(names)
     if not has_header:
         names = [str(number) for number in range(1, len(names) + 1)]
     columns = []
@@ -123,11 +168,16 @@ def table(rows: list[list[str]], separator: str, end: str, note: str = "") -> st
         columns.append(Column(name if BARE_PART.fullmatch(name) else encode_basestring(name), printed, words))
     header, lines = lay_out(columns, Layout(separator, is_free=False))
     noun = SEPARATORS[separator] + " rows" + " without header" * (not has_header) + ", CRLF" * (end == "\r\n") + note
+    if marks:
+        noun += f", {gaps.left_out(marks.values())} lines left out"
+        lines = gaps.put_back(lines, {row - has_header: mark for row, mark in marks.items()}, GROUP_MARK)
     return end.join((f"[{len(rows) - has_header} {noun}: {header}]", *lines))
 
 
 def is_readable(rows: list[list[str]], text: str) -> bool:
-    """Tell whether no cell of `rows`, all of which stand in `text`, looks like a line above rows."""
+    """Tell whether no cell of `rows`, all of which stand in `text`, looks like a line above rows or a mark."""
+    if " left out: " in text and gaps.MARK.search(text):
+        return False
     return GROUP_MARK not in text or not any(cell.startswith(GROUP_MARK) for row in rows for cell in row)
 
 

@@ -9,15 +9,36 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from proxy_pkg.compressors import builds, delimited, diffs, go_test, hits, lint, logs, markup, padded, paths, tree
+from proxy_pkg.compressors import (
+    builds,
+    configs,
+    delimited,
+    diffs,
+    gaps,
+    go_test,
+    hits,
+    lint,
+    listings,
+    logs,
+    markup,
+    padded,
+    paths,
+    reports,
+    ruled,
+    runners,
+    tree,
+)
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style
-from proxy_pkg.compressors.producers import numbers_lines, prints_file
+from proxy_pkg.compressors.producers import NO_MORE, Tools, numbers_lines, prints_file, shell_command
+from proxy_pkg.compressors.wrapping import unwrap
 from proxy_pkg.model import Producer
 
 SAMPLE_CHARS_MAX = 32_768
 """Structure is looked for in no more than so much of a text's start."""
 
-_REWRITTEN = re.compile("[\x08\x1b]|\r(?=[^\r\n])")
+_TWO_NUMBERS = re.compile(r"\n *L?[0-9]{1,9} *[→\t:|│][^\n]*\n *L?[0-9]{1,9} *[→\t:|│]")
+"""What every numbered read has, found faster than its style."""
+_RETURN = re.compile("\r(?=[^\r\n])")
 
 
 class Kind(StrEnum):
@@ -39,6 +60,10 @@ class Kind(StrEnum):
     """A list of paths."""
     TREE = "tree"
     """A tree drawn with lines."""
+    RULED = "ruled"
+    """Tables drawn with bars and rules, perhaps among other text."""
+    LISTING = "listing"
+    """A directory listing with modes, owners and sizes."""
     DELIMITED = "delimited"
     """CSV, TSV and their kin."""
     PADDED = "padded"
@@ -51,6 +76,11 @@ class Kind(StrEnum):
     """Output of a test run or a build."""
     LOG = "log"
     """A log, or a stack trace."""
+    YAML = "yaml"
+    TOML = "toml"
+    INI = "ini"
+    OUTPUT = "output"
+    """What a command printed that is none of the above."""
     TEXT = "text"
 
 
@@ -61,15 +91,17 @@ class Detection(Struct, frozen=True):
     why: str
 
 
-def detect(text: str, producer: Producer) -> Detection:
-    """Return the kind of `text`, a result of `producer`. Never raises; looks at a bounded sample."""
+def detect(text: str, producer: Producer, tools: Tools = NO_MORE) -> Detection:
+    """Return the kind of `text`, a result of `producer`. Never raises; looks at a bounded sample.
+
+    `tools` are further tools that print files or run shells.
+    """
+    text = unwrap(text).body
     sample = text[:SAMPLE_CHARS_MAX]
-    is_file = prints_file(producer)
-    if _is_numbered(sample, producer):
-        why = "" if is_file else hits.looks_like(sample)  # grep -n numbers lines too, in a row where hits are
-        if why:
-            return Detection(Kind.SEARCH, why)
-        return Detection(Kind.NUMBERED, f"{RUN_LINES_MIN} lines in a row have consecutive numbers")
+    is_file = prints_file(producer, tools)
+    numbered = _numbered(sample, producer, tools, is_file)
+    if numbered is not None:
+        return numbered
     if is_file:
         return Detection(Kind.FILE, f"{producer.name} printed a file")
     for kind, looks_like in BEFORE_JSON:
@@ -78,33 +110,60 @@ def detect(text: str, producer: Producer) -> Detection:
             return Detection(kind, why)
     if _is_json(text):
         return Detection(Kind.JSON, "starts and ends like a JSON document")
-    if _REWRITTEN.search(text):
+    if _is_rewritten(text):
         return Detection(Kind.TERMINAL, "has terminal sequences or overwritten lines")
     for kind, looks_like in RECOGNISERS:
         why = looks_like(sample)
         if why:
             return Detection(kind, why)
+    if shell_command(producer, tools):
+        return Detection(Kind.OUTPUT, "a command printed it, and nothing more special was found")
     return Detection(Kind.TEXT, "nothing more special was found")
 
 
-def _is_numbered(sample: str, producer: Producer) -> bool:
+def _numbered(sample: str, producer: Producer, tools: Tools, is_file: bool) -> Detection | None:
+    """What a text is whose lines carry their numbers; None if they carry none."""
+    if is_file and numbers_lines(producer, tools) and shell_command(producer, tools) and hits.shows_one_file(sample):
+        return Detection(Kind.SEARCH, "lines of a file, hits and context, carry their numbers")
+    if not _is_numbered(sample, producer, tools):
+        return None
+    why = "" if is_file else hits.looks_like(sample)  # grep -n numbers lines too, in a row where hits are
+    if why:
+        return Detection(Kind.SEARCH, why)
+    return Detection(Kind.NUMBERED, f"{RUN_LINES_MIN} lines in a row have consecutive numbers")
+
+
+def _is_numbered(sample: str, producer: Producer, tools: Tools) -> bool:
+    if not _TWO_NUMBERS.search(sample):
+        return False
     lines = sample.split("\n")
     style = find_style(lines)
     if style is None:
         return False
-    if numbers_lines(producer):
+    if numbers_lines(producer, tools):
         return True
     # Not from a reader: a column of ids or hours looks the same unless padding, an arrow or a letter gives it away.
     if not (style.lead or style.mark == "→" or style.width):
         return False
+    if markup.looks_like(sample):
+        return False  # numbered lines inside a page, as its listings have them
     return "|" not in style.mark or sum("|" in line.partition("|")[2] for line in lines) * 2 < len(lines)
+
+
+def _is_rewritten(text: str) -> bool:
+    return "\x1b" in text or "\x08" in text or ("\r" in text and _RETURN.search(text) is not None)
 
 
 def _is_json(text: str) -> bool:
     return text[:SAMPLE_CHARS_MAX].lstrip()[:1] in ("{", "[") and text[-SAMPLE_CHARS_MAX:].rstrip()[-1:] in ("}", "]")
 
 
+def _is_reduced(sample: str) -> str:
+    return "has marks of what was left out" if gaps.has_marks(sample) else ""
+
+
 BEFORE_JSON: tuple[tuple[Kind, Callable[[str], str]], ...] = (
+    (Kind.TEXT, _is_reduced),
     (Kind.GO_TEST, go_test.looks_like),
     (Kind.LOG, logs.opens_with_bracket),
 )
@@ -113,12 +172,20 @@ RECOGNISERS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.DIFF, diffs.looks_like),
     (Kind.MARKUP, markup.looks_like),
     (Kind.LINT, lint.looks_like),
+    (Kind.LISTING, listings.looks_like),
     (Kind.BUILD, builds.looks_like),
+    (Kind.BUILD, runners.looks_like),
+    (Kind.SEARCH, reports.looks_like),
     (Kind.SEARCH, hits.looks_like),
+    (Kind.RULED, ruled.looks_like),
     (Kind.PADDED, padded.looks_like),
     (Kind.PATHS, paths.looks_like),
     (Kind.TREE, tree.looks_like),
     (Kind.LOG, logs.looks_like),
     (Kind.DELIMITED, delimited.looks_like),
+    (Kind.YAML, configs.looks_like_yaml),
+    (Kind.TOML, configs.looks_like_toml),
+    (Kind.INI, configs.looks_like_ini),
+    (Kind.RULED, ruled.holds_some),
 )
 """The first that gives a reason names the kind; each sees no more than SAMPLE_CHARS_MAX characters of the text."""

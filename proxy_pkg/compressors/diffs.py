@@ -15,11 +15,13 @@ that begins with `diff --` stays as it is, and so does what is below it.
 
 `@@ -12 +14 @@` had the lengths of the hunk below it: `-12,7` if seven lines begin with a blank or `-`, `+14` where
 one line begins with a blank or `+`, for diff leaves out `,1`. A hunk ends before the first line that begins with
-none of blank, `-`, `+` and `\\`. Where a length is written, both are as they were.
+none of blank, `-`, `+` and `\\`. Where a length is written, both are as they were. A line `[3]`, in a diff without
+its context (see diff_context), counts as three that begin with a blank, and it may stand in a file header.
 """
 
 import re
 
+from proxy_pkg.compressors import gaps, repeats
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.model import Grade
 
@@ -34,6 +36,7 @@ _FORGED = re.compile(r"^diff(?: (?!--)|$)", re.MULTILINE)
 _UNIFIED = re.compile(r"^--- .*\n\+\+\+ .*\n@@ -", re.MULTILINE)
 _EXTENDED = re.compile(
     r"(?:old|new|deleted file|new file) mode |(?:dis)?similarity index |(?:rename|copy) (?:from|to) |index "
+    rf"|{gaps.SHORT_MARK.pattern}$"
 )
 _HUNK = re.compile(r"@@ -([0-9]+)(,[0-9]+)? \+([0-9]+)(,[0-9]+)? @@")
 
@@ -42,12 +45,13 @@ def looks_like(sample: str) -> str:
     """Return why `sample` is a diff, empty if it is not."""
     if sample.startswith(_GIT) or f"\n{_GIT}" in sample:
         return "has the file headers of a git diff"
-    return "has the headers of a unified diff" if _UNIFIED.search(sample) else ""
+    is_unified = "\n+++ " in sample and _UNIFIED.search(sample)
+    return "has the headers of a unified diff" if is_unified else ""
 
 
 def compress(text: str) -> str | None:
     """Return the diff `text` with file and hunk headers shortened; None where there are none to shorten."""
-    if text.startswith(HEADER) or not looks_like(text):
+    if text.startswith(HEADER) or not looks_like(text) or repeats.has_marks(text):
         return None
     lines = text.split("\n")
     said = []
@@ -138,6 +142,9 @@ def _lengths(lines: list[str], start: int) -> tuple[str, str]:
         elif first == " ":
             old += 1
             new += 1
+        elif mark := gaps.SHORT_MARK.fullmatch(lines[index]):
+            old += int(mark[1])
+            new += int(mark[1])
         elif first != "\\":
             break
     return "" if old == 1 else f",{old}", "" if new == 1 else f",{new}"

@@ -6,7 +6,7 @@ from itertools import compress
 
 from msgspec import Struct
 
-from proxy_pkg.compressors import aliases, grouping, repeats
+from proxy_pkg.compressors import aliases, gaps, grouping, repeats
 from proxy_pkg.compressors.alerts import Flag
 
 SAMPLE_CHARS_MAX = 32_768
@@ -39,6 +39,8 @@ def folded(text: str, folding: Folding) -> str | None:
     result = repeats.counted(text) or text
     lines = result.split("\n")
     fixed = folding.flag(result, lines)
+    if gaps.has_marks(result):
+        fixed = bytearray(is_fixed or gaps.read(line) is not None for line, is_fixed in zip(lines, fixed, strict=True))
     result = grouping.grouped(result, fixed, folding.cut, folding.suffixes) or result
     result = aliases.named(result, set(compress(lines, fixed))) or result
     return result if len(result) < len(text) else None

@@ -41,6 +41,8 @@ _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\t": 
 
 def looks_like(sample: str) -> str:
     """Return why a text that starts with `sample` is taken for events of go test, "" if it is not."""
+    if '"Action":"' not in sample:
+        return ""
     found = sum(_START.match(line) is not None for line in sample.split("\n"))
     return f"{found} of the first lines are events of go test" if found >= EVENTS_MIN else ""
 

@@ -2,7 +2,7 @@
 
 A header line explains the form. A heading is `[A…Z]`, Z often empty: each line below it, up to the next
 heading, stands for A + line + Z. Left whole are lines that are empty, begin with a blank or still begin
-with A; `[…]` ends a group. The order of lines stays.
+with A, and marks of lines left out (gaps.py); `[…]` ends a group. The order of lines stays.
 
 Headings stand where they save most: the shared beginnings of neighbouring lines form a tree of intervals
 (as in the largest rectangle of a histogram), and each interval is one group or the groups inside it.
@@ -15,6 +15,7 @@ from itertools import pairwise, repeat
 
 from msgspec import Struct, structs
 
+from proxy_pkg.compressors import gaps
 from proxy_pkg.compressors.estimate import tokens
 
 HEADER = '[below "[A…'
@@ -95,19 +96,27 @@ def grouped(text: str, fixed: bytearray, cut: Cut, suffixes: bool) -> str | None
 
 def _groups(lines: list[str], fixed: bytearray, cut: Cut) -> list[Group]:
     """Return the groups, first among lines that are not indented, then among all in the stretches left over."""
-    flush = [n for n, line in enumerate(lines) if line and not line[0].isspace()]
+    flush = [n for n, line in enumerate(lines) if line and not line[0].isspace() and not _is_gap(line, fixed[n])]
     outer = list(_found(lines, fixed, flush, cut))
     groups: list[Group] = []
     start = 0
     for group in (*outer, None):
         end = group.start if group else len(lines)
-        left = [n for n in range(start, end) if lines[n] and not lines[n].startswith(MARKS)]
+        left = [
+            n
+            for n in range(start, end)
+            if lines[n] and not lines[n].startswith(MARKS) and not _is_gap(lines[n], fixed[n])
+        ]
         if sum(lines[n][0].isspace() for n in left) >= INDENTED_LINES_MIN:
             groups += _found(lines, fixed, left, cut)
         if group:
             groups.append(group)
             start = group.end
     return groups
+
+
+def _is_gap(line: str, is_fixed: int) -> bool:
+    return bool(is_fixed) and line[0] == "[" and gaps.read(line) is not None
 
 
 def _found(lines: list[str], fixed: bytearray, nodes: list[int], cut: Cut) -> Iterator[Group]:
@@ -228,5 +237,9 @@ def _short(line: str, is_fixed: int, group: Group) -> str:
     short = line[len(prefix) : end]
     if is_fixed or not short or not line.startswith(prefix) or (suffix and line[end:] != suffix):
         return line
-    misread = short[0].isspace() or short.startswith(prefix) or (short[0] == "[" and MARK in short)
+    misread = (
+        short[0].isspace()
+        or short.startswith(prefix)
+        or (short[0] == "[" and (MARK in short or gaps.read(short) is not None))
+    )
     return line if misread else short

@@ -70,13 +70,24 @@ def looks_like(sample: str) -> str:
     return next((f"most lines are {name}" for name, form in FORMS.items() if _is_search(form(lines).items)), "")
 
 
+def shows_one_file(text: str) -> bool:
+    """Tell whether `text` is lines of one file, hits and context, with their numbers."""
+    lines = text.rstrip("\n").split("\n")
+    return _is_search(_one_file(lines[:SAMPLE_LINES]).items) and _is_search(_one_file(lines).items)
+
+
 def _is_search(items: list[Item]) -> bool:
     others = sum(isinstance(item, str) for item in items)
     found = len(items) - others
     if found < LINES_MIN:
         return False
     others -= items.count("--") + items.count("")
-    return found >= SHARE_MIN * (found + others) and any(isinstance(item, Line) and item.mark == ":" for item in items)
+    return found >= SHARE_MIN * (found + others)
+
+
+def _with_hits(items: list[Item]) -> list[Item]:
+    """The items, none of them if there is context alone."""
+    return items if any(isinstance(item, Line) and item.mark == ":" for item in items) else []
 
 
 def _numbered(lines: list[str]) -> Hits:
@@ -88,8 +99,8 @@ def _numbered(lines: list[str]) -> Hits:
     if root:
         items = list(_split(lines, paths, root))
         if all(isinstance(item, str) or item.path in paths for item in items):
-            return Hits("path:number:text", items, root)
-    return Hits("path:number:text", list(_split(lines, paths, "")))
+            return Hits("path:number:text", _with_hits(items), root)
+    return Hits("path:number:text", _with_hits(list(_split(lines, paths, ""))))
 
 
 def _paths(lines: list[str], form: re.Pattern[str]) -> set[str]:
@@ -162,7 +173,7 @@ def _known(line: str, paths: set[str]) -> str:
 def _plain(lines: list[str]) -> Hits:
     """Read `path:text`, and `path-text` of the same files."""
     paths = {path for path in _paths(lines, _PLAIN) if _is_file(path)}
-    return Hits("path:text", list(_split_plain(lines, paths)) if paths else [])
+    return Hits("path:text", _with_hits(list(_split_plain(lines, paths))) if paths else [])
 
 
 def _split_plain(lines: list[str], paths: set[str]) -> Iterator[Item]:
@@ -181,21 +192,25 @@ def _split_plain(lines: list[str], paths: set[str]) -> Iterator[Item]:
 
 
 def _one_file(lines: list[str]) -> Hits:
-    """Read `12:text` and `12-text`, numbers rising, with context."""
+    """Read `12:text` and `12-text`, numbers rising: hits with context, or half of them one right below another."""
     items: list[Item] = []
-    last = 0
+    last = following = 0
     marks = set()
     for line in lines:
         match = _BARE.match(line)
-        if match and int(match[1]) > last:
-            last = int(match[1])
-            marks.add(match[2])
-            items.append(Line("", match[2], last, line[match.end() :]))
-        elif line == "--":
+        if match is None:
             items.append(line)
-        else:
+            continue
+        number = int(match[1])
+        if number <= last:
             return Hits("", [])
-    return Hits("number:text", items if len(marks) == 2 else [])
+        following += number == last + 1
+        last = number
+        marks.add(match[2])
+        items.append(Line("", match[2], number, line[match.end() :]))
+    if len(marks) == 2 or ("-" in marks and following * 2 > len(items)):
+        return Hits("number:text", items)
+    return Hits("", [])
 
 
 def _headings(lines: list[str]) -> Hits:
@@ -217,7 +232,7 @@ def _headings(lines: list[str]) -> Hits:
         else:
             path = ""
             items.append(line)
-    return Hits("numbers below a path", items)
+    return Hits("numbers below a path", _with_hits(items))
 
 
 def _is_heading(lines: list[str], index: int) -> bool:
@@ -230,7 +245,7 @@ def _is_heading(lines: list[str], index: int) -> bool:
 
 FORMS: dict[str, Callable[[list[str]], Hits]] = {
     "path:number:text": _numbered,
-    "number:text": _one_file,
     "numbers below a path": _headings,
+    "number:text": _one_file,
     "path:text": _plain,
 }

@@ -11,22 +11,25 @@ KEY then has its keys. The header gives the number of rows and the columns, as c
 a JSON value or a table; a string stands bare where nothing else could be meant; an empty cell is a missing
 key, unless the header says otherwise. Where the columns end in `+`, a last cell may hold an object of
 further keys. Several documents in one text stand one below the other, or in one table of JSON lines.
+Strings in an array that are marks of gaps (gaps.py) are lines of their own, and the header says what they sum up to.
 
 Above large tables stands a line that explains their signs. Values stay equal in the strict sense; see json_values.py.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from json.encoder import encode_basestring  # noqa: TID251  quotes without \u escapes
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
+from proxy_pkg.compressors import gaps
 from proxy_pkg.compressors.columns import BARE_PART, Column
 from proxy_pkg.compressors.contract import Compressor
-from proxy_pkg.compressors.json_values import ABSENT, Number, cell, cells, read, scalar, text_cells
+from proxy_pkg.compressors.json_values import ABSENT, LITERALS, Number, cells, read, scalar, text_cells
 from proxy_pkg.compressors.legend import with_legend
-from proxy_pkg.compressors.sheet import Layout, lay_out
+from proxy_pkg.compressors.sheet import GROUP_MARK, Layout, lay_out
 from proxy_pkg.model import Grade
 
 ROWS_MIN = 3
@@ -41,6 +44,7 @@ SYNTAX_CHARS = 3
 """Quotes and a colon, or a comma, around a key: what each key takes in JSON beside its own characters, at least."""
 
 _MISSING = object()
+_NO_MARKS: Mapping[int, str] = MappingProxyType({})
 SHARE_OF_ROWS = 3
 """A key is a column where at least one row in so many has it."""
 
@@ -63,8 +67,9 @@ def write(values: list[Any]) -> str:
     writer = Writer()
     if len(values) == 1:
         return writer.write(values[0], DEPTH_MAX)
-    if _are_like_objects(values):
-        text, plain_min = writer.table(values, DEPTH_MAX, "JSON lines")
+    rows, _, marks = _without_marks(values)
+    if _are_like_objects(rows):
+        text, plain_min = writer.table(rows, DEPTH_MAX, "JSON lines", marks=marks)
         if text and len(text) <= plain_min:
             return text
     return "\n".join([writer.write(value, DEPTH_MAX) for value in values])
@@ -92,11 +97,12 @@ class Writer:
         return scalar(value)
 
     def _write(self, value: Any, depth: int) -> str:
-        is_list = type(value) is list
-        rows = value if is_list else list(value.values())
+        if len(value) < ROWS_MIN:
+            return self._plain(value, depth)
+        rows, keys, marks = _without_marks(value)
         if len(rows) < ROWS_MIN or not _are_like_objects(rows):
             return self._plain(value, depth)
-        text, plain_min = self.table(rows, depth, keys=None if is_list else list(value))
+        text, plain_min = self.table(rows, depth, keys=keys, marks=marks)
         if text and len(text) <= plain_min:
             return text
         plain = self._plain(value, depth)
@@ -110,9 +116,17 @@ class Writer:
         return "[" + ",".join(value if is_flat else [self.write(each, depth - 1) for each in value]) + "]"
 
     def table(
-        self, rows: list[dict[str, Any]], depth: int, noun: str = "rows", keys: list[str] | None = None
+        self,
+        rows: list[dict[str, Any]],
+        depth: int,
+        noun: str = "rows",
+        keys: list[str] | None = None,
+        marks: Mapping[int, str] = _NO_MARKS,
     ) -> tuple[str, int]:
-        """Return `rows` as a table, empty if they have nothing in common, and what they take at least without one."""
+        """Return `rows` as a table, empty if they have nothing in common, and what they take at least without one.
+
+        Each of `marks` stands above the row that has its number.
+        """
         names, rare = _names(rows)
         if not names:
             return "", 0
@@ -122,6 +136,9 @@ class Writer:
         plain_min = sum(map(_plain_min, columns))
         further = [self._further(row, rare, depth - 1) for row in rows] if rare else None
         header, lines = lay_out(columns, LAYOUT, further)
+        if marks:
+            noun += f", {gaps.left_out(marks.values())} left out"
+            lines = gaps.put_back(lines, marks, GROUP_MARK)
         opened, closed = "{}" if keys else "[]"
         text = f"{opened}{len(rows)} {noun}: {header}{',+' if rare else ''}\n" + "\n".join(lines) + f"\n{closed}"
         return text, plain_min
@@ -163,14 +180,35 @@ class Writer:
         if len(types) == 2 and str in types and types & _HOLES.keys():
             hole = _HOLES[(types - {str}).pop()]
             words = [value if type(value) is str else "" for value in values]
-            printed = [cell(value) if type(value) is str else hole for value in values]
+            strings = iter(cells([value for value in values if type(value) is str]))
+            printed = [next(strings) if type(value) is str else hole for value in values]
             return Column(name, printed, words, hole=hole, spell=text_cells, absent=ABSENT)
-        return Column(name, [self._cell(value, depth) for value in values], absent=ABSENT)
+        strings = iter(cells([value for value in values if type(value) is str]))
+        printed = [next(strings) if type(value) is str else self._cell(value, depth) for value in values]
+        return Column(name, printed, absent=ABSENT)
 
     def _cell(self, value: Any, depth: int) -> str:
-        if value is _MISSING:
-            return ""
-        return self.write(value, depth - 1) if type(value) is dict or type(value) is list else cell(value)
+        if type(value) is Number:
+            return str(value)
+        return self.write(value, depth - 1) if type(value) in (dict, list) else _LITERALS[value]
+
+
+def _without_marks(value: Any) -> tuple[list[Any], list[str] | None, dict[int, str]]:
+    """Return the elements, keys and marks of an array or object whose gaps are marked as json_rows.py does it."""
+    keys, rows = (None, value) if type(value) is list else (list(value), list(value.values()))
+    marked = rows if keys is None else keys
+    if set(map(type, rows)) == {dict} or not any(type(one) is str and gaps.read(one) for one in marked):
+        return rows, keys, {}
+    marks: dict[int, str] = {}
+    left: list[Any] = []
+    names: list[str] = []
+    for name, row in zip(marked, rows, strict=True):
+        if type(name) is str and gaps.read(name) and (row is None or keys is None):
+            marks[len(left)] = f"{marks[len(left)]}\n{name}" if len(left) in marks else name
+        else:
+            left.append(row)
+            names.append(name)
+    return left, None if keys is None else names, marks
 
 
 def _has_any(values: list[Any]) -> bool:
@@ -194,7 +232,7 @@ def _names(rows: list[dict[str, Any]]) -> tuple[list[str], set[str]]:
 def _plain_min(column: Column) -> int:
     """Return what the values of `column` take at least as JSON, in characters."""
     key = len(column.name) - column.name.rfind(".") + SYNTAX_CHARS
-    return sum(map(len, column.cells)) + key * (len(column.cells) - column.cells.count(""))
+    return len("".join(column.cells)) + key * (len(column.cells) - column.cells.count(""))
 
 
 def _path_name(path: tuple[str, ...]) -> str:
@@ -202,6 +240,7 @@ def _path_name(path: tuple[str, ...]) -> str:
     return ".".join(path if is_bare else map(encode_basestring, path))
 
 
+_LITERALS: dict[Any, str] = {**LITERALS, _MISSING: ""}
 _HOLES = {type(None): "null", type(_MISSING): ""}
 
 JSON_TABLE = Compressor("json-table", Grade.VALUE_EQUAL, compress, version=2)

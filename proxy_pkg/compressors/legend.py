@@ -7,14 +7,14 @@ SAVED_CHARS_MIN = 1000
 HEADERS_MAX = 200
 """So many headers are looked through for signs."""
 
-_HEADER = re.compile(r"[\[{][0-9]+ [^\n:]{1,120}: [^\n]*")
+_HEADER = re.compile(r"[\[{][0-9]+ (?!\w+ left out: )[^\n:]{1,120}: [^\n]*")
 _SIGNS = (
-    (re.compile(r"[,:] ?\([^{}]*?="), "(a=b) is b in all rows"),
-    (re.compile(r"(?<![^,: ])[^+,]+ or (?!as above)"), '"a or b" is b where the cell is empty'),
-    (re.compile(r"[ ,]\+[^,]+ or "), '"+a or b" is b but in rows that end with a=other'),
+    (re.compile(r"[,:] ?\([^{}\n]*?="), "(a=b) is b in all rows"),
+    (re.compile(r"(?<![^,: ])[^+,\n]+ or (?!as above)"), '"a or b" is b where the cell is empty'),
+    (re.compile(r"[ ,]\+[^,\n]+ or "), '"+a or b" is b but in rows that end with a=other'),
     (re.compile(r" or as above"), '"as above" is the value in the row above'),
     (re.compile(r"\{#\}"), "{#} is in the # line above the rows"),
-    (re.compile(r"\{\}|\{[^{}#]+\}[^{}\n]*[,)]"), "{} is the cell and {a} the value of a"),
+    (re.compile(r"\{\}|\{[^{}#\n]+\}[^{}\n]*[,)]"), "{} is the cell and {a} the value of a"),
 )
 
 

@@ -18,19 +18,24 @@ SHARE_MIN = 0.4
 """So much of the sample's lines must look logged, or lie in a stack trace."""
 
 _STAMPED = re.compile(
-    r"""(?!\{|[-dlbcps][-rwxsStT]{9})[^\n]{0,48}?(?:
-        \d{4}[-/.]\d\d[-/.]\d\d[T\ :_]\ ?\d\d:?\d\d    # 2024-05-01 10:00, 2024/05/01T1000
-        |\d\d[-/.]\d\d[-/.](?:\d\d){1,2}[\ T,-]{1,2}\d\d:\d\d
-        |\d\d-\d\d\ \d\d:\d\d:\d\d\.\d{3}              # Android
-        |\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d          # web servers
-        |[A-Z][a-z]{2}\ [\ \d]\d\ \d\d:\d\d             # syslog
-        |\d\d:\d\d:\d\d[.,]\d{2,}
-        |(?:[^\S\n]|^|\[|:)\d{10}(?:\d{3})?\.?\d*(?:[^\S\n]|[\],:])      # seconds since 1970
-        |^\[?\ *\d+\.\d{3,6}\][^\S\n]                   # dmesg
-        |^\d{6}\ \d{6}\                                # Hadoop
-        |^[IWEF]\d{4}\ \d\d:\d\d                        # glog
-        |^\[?\d\d:\d\d(?::\d\d)?\]?[^\S\n]
-        |^\[?(?i:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR)\]?:?[^\S\n]
+    r"""(?!\{|[-dlbcps][-rwxsStT]{9})(?:
+        \[?\ *\d+\.\d{3,6}\][^\S\n]                   # dmesg
+        |\d{6}\ \d{6}\                                 # Hadoop
+        |[IWEF]\d{4}\ \d\d:\d\d                         # glog
+        |\[?\d\d:\d\d(?::\d\d)?\]?[^\S\n]
+        |\[?(?i:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR)\]?:?[^\S\n]
+        |\d{10}(?:\d{3})?\.?\d*(?:[^\S\n]|[\],:])       # seconds since 1970
+        |(?=[^\n\d]{0,60}\d)[^\n]{0,48}?(?:
+            (?=\d)(?:
+                \d{4}[-/.]\d\d[-/.]\d\d[T\ :_]\ ?\d\d:?\d\d    # 2024-05-01 10:00, 2024/05/01T1000
+                |\d\d[-/.]\d\d[-/.](?:\d\d){1,2}[\ T,-]{1,2}\d\d:\d\d
+                |\d\d-\d\d\ \d\d:\d\d:\d\d\.\d{3}              # Android
+                |\d{1,2}/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d          # web servers
+                |\d\d:\d\d:\d\d[.,]\d{2,}
+            )
+            |[A-Z][a-z]{2}\ [\ \d]\d\ \d\d:\d\d                 # syslog
+            |(?:[^\S\n]|\[|:)\d{10}(?:\d{3})?\.?\d*(?:[^\S\n]|[\],:])
+        )
     )""",
     re.VERBOSE,
 )

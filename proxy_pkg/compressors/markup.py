@@ -30,7 +30,10 @@ _DOCUMENT = re.compile(
 )
 _END = re.compile(r"</html[ \t\n\r\f]*>", re.IGNORECASE)
 _HTML = re.compile(r"<(?:!doctype html|html|body|head|div|span|p|a|ul|ol|table|h[1-6]|img|br)[\s>]", re.IGNORECASE)
-_KEEPS_SPACE = re.compile(r"white-space|xml:space|<(?:plaintext|listing|xmp)\b", re.IGNORECASE)
+_KEEPS_SPACE = tuple(
+    re.compile(sign, re.IGNORECASE)  # each begins with a mark that is searched for fast
+    for sign in ("-space(?<=white-space)", ":space(?<=xml:space)", r"<(?:plaintext|listing|xmp)\b")
+)
 _MARKUP = re.compile("<(?=[A-Za-z/!?])")
 _NAME = r"""(?!=[ \t\n\r\f]*+["'])[^ \t\n\r\f/>][^ \t\n\r\f/>=]*+"""
 _VALUE = r""""[^"]*+"|'[^']*+'|[^ \t\n\r\f>"'][^ \t\n\r\f>]*+"""
@@ -41,8 +44,7 @@ _TAG = re.compile(
 _ATTRIBUTE = re.compile(rf"[ \t\n\r\f/]*+({_NAME})(?:{_EQUALS}({_VALUE}))?+")
 _SLOPPY_NAME = re.compile("[=\"'<]")
 _NEEDS_NO_QUOTES = re.compile(r"[^\s\"'=<>`]+")
-_WHITE = re.compile(r"[ \t\n\r\f]{2,}")
-_REFERENCE = re.compile("&(?:gt|#62|quot|#34|apos|#39|#x27);")
+_WHITE = re.compile(r"([ \t\n\r\f]{2,})")
 _REFERENCES = {"&gt;": ">", "&#62;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'", "&#34;": '"', "&#x27;": "'"}
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
 _AS_WRITTEN = {
@@ -50,11 +52,17 @@ _AS_WRITTEN = {
     for name in ("script", "style", "textarea", "title", "iframe", "noembed", "noframes", "xmp")
 }
 _SPECIAL = frozenset((*_AS_WRITTEN, "pre"))
-_HTML_MARKUP = re.compile(
-    r"<(?:[A-Za-z][^ \t\n\r\f/>]{0,32}+[ \t\n\r\f/]|[!?]"
-    rf"|(?i:/pre(?=[ \t\n\r\f/>])|(?:{'|'.join(sorted(_SPECIAL))})>))"
+_TURN = re.compile(
+    r"<(?:[!?]|/[pP](?i:re)(?=[ \t\n\r\f/>])"
+    r"|(?=[pP][rR]|[sS][cCtT]|[tT][eEiI]|[iI][fF]|[nN][oO]|[xX][mM])"  # few tags begin so
+    rf"(?i:{'|'.join(sorted(_SPECIAL))})(?=[ \t\n\r\f/>]))"
 )
-"""Of a page, what may have to change, and what says how to read on: most tags are like text."""
+"""What says how a page is to be read on."""
+_WITH_ATTRIBUTES = re.compile(
+    r"(<[A-Za-z][^ \t\n\r\f/>]{0,32}+(?=[ \t\n\r\f/])"
+    rf"(?:(?:[ \t\n\r\f/]*+{_NAME}(?:{_EQUALS}(?:{_VALUE}))?+)*+[ \t\n\r\f/]*+>|[\s\S]*+))"
+)
+"""A start tag that may have to change, or one that does not end, to the end of the text. Other tags are like text."""
 _COMMENT_END = re.compile("--!?>")
 _AFTER_TEXT = frozenset(("", ">", *_BLANKS))
 """Where a comment can go without joining what is before and after it."""
@@ -72,7 +80,7 @@ def looks_like(sample: str) -> str:
 
 def compress(text: str) -> str | None:
     """Return the HTML or XML in `text` without its layout, None where it has none or its end is in doubt."""
-    if not looks_like(text) or _KEEPS_SPACE.search(text):
+    if not looks_like(text) or any(sign.search(text) for sign in _KEEPS_SPACE):
         return None
     document = _DOCUMENT.match(text, 0, HEAD_CHARS_MAX)
     start = document.end() if document else 0
@@ -95,37 +103,79 @@ class Writer:
         """White space before a comment that is left out: it joins with what follows."""
         self._pre_depth = 0
         self._comments: set[str] = set()
-        self._tags: dict[str, tuple[str, str]] = {}
+        self._tags: dict[str, str] = {}
 
     def written(self) -> str:
         """Return the document."""
-        text = self._text
-        find = (_HTML_MARKUP if self._is_html else _MARKUP).search
-        while True:
-            markup = find(text, self._at)
-            if markup is None:
-                break
-            start = markup.start()
-            run = self._run + text[self._at : start]
-            self._at, self._run = start, ""
-            if text.startswith("<!--", start):
-                self._comment(run)
+        while self._to_markup() if not self._is_html else self._to_turn():
+            sign = self._text[self._at + 1]
+            if self._text.startswith("<!--", self._at):
+                self._comment()
                 continue
-            if run:
-                self._out.append(self._written_text(run))
-            if text[start + 1] in "!?/":
-                self._verbatim(self._end(text[start + 1]))
+            self._write_run()
+            if sign in "!?/":
+                self._verbatim(self._end(sign))
             else:
                 self._start_tag()
-        self._out.append(self._written_text(self._run + text[self._at :]))
+        self._write_run()
         return "".join(self._out)
+
+    def _to_markup(self) -> bool:
+        """Go on to the next tag of any kind, with the text before it in `_run`; False where no more comes."""
+        found = _MARKUP.search(self._text, self._at)
+        stop = found.start() if found else len(self._text)
+        self._run += self._text[self._at : stop]
+        self._at = stop
+        return found is not None
+
+    def _to_turn(self) -> bool:
+        """Go on to the next place in a page that says how to read on, with the text right before it in `_run`."""
+        while True:
+            found = _TURN.search(self._text, self._at)
+            stop = found.start() if found else len(self._text)
+            texts, tags = _apart(self._text[self._at : stop])
+            is_open = bool(tags) and not _TAG.fullmatch(tags[-1])
+            if is_open:
+                stop -= len(tags.pop())
+                texts.pop()
+            self._write_all(texts, tags)
+            self._at = stop
+            if not is_open:
+                return found is not None
+            self._write_run()
+            self._start_tag()  # what looked like a turn stands inside a tag
+
+    def _write_all(self, texts: list[str], tags: list[str]) -> None:
+        """Write texts with start tags between them, but for the last text."""
+        texts[0] = self._run + texts[0]
+        self._run = texts.pop()
+        if tags:
+            pieces = [""] * (2 * len(tags))
+            pieces[::2] = self._written_texts(texts)
+            pieces[1::2] = [self._tags.get(tag) or self._shortened(tag) for tag in tags]
+            self._out += pieces
+
+    def _written_texts(self, texts: list[str]) -> list[str]:
+        """Write texts of a page all at once."""
+        joined = "\0".join(texts)
+        if joined.count("\0") >= len(texts):
+            return [self._written_text(text) for text in texts]
+        return self._written_text(joined).split("\0")
+
+    def _write_run(self) -> None:
+        if self._run:
+            self._out.append(self._written_text(self._run))
+            self._run = ""
 
     def _written_text(self, run: str) -> str:
         if not self._is_html:
             return "\n" if "\n" in run and not run.strip(_BLANKS) else run
         if not self._pre_depth:
-            run = _WHITE.sub(_narrow, run)
-        return _REFERENCE.sub(_character, run) if "&" in run else run
+            run = _narrowed(run)
+        if "&" in run:
+            for reference, character in _REFERENCES.items():
+                run = run.replace(reference, character)
+        return run
 
     def _verbatim(self, end: int) -> None:
         self._out.append(self._text[self._at : end])
@@ -149,47 +199,55 @@ class Writer:
         if match is None:
             self._verbatim(len(self._text))
             return
-        tag = match[0]
-        known = self._tags.get(tag)
-        if known is None:
-            special = match[1].lower() if self._is_html and not match[3].startswith("/") else ""
-            known = self._tags[tag] = _shorten(match, self._is_html), special if special in _SPECIAL else ""
-        short, special = known
-        self._out.append(short)
+        self._out.append(self._tags.get(match[0]) or self._shortened(match[0]))
         self._at = match.end()
+        special = match[1].lower() if self._is_html and not match[3].startswith("/") else ""
         if special == "pre":
             self._pre_depth += 1
-        elif special:
+        elif special in _AS_WRITTEN:
             end = _AS_WRITTEN[special].search(self._text, self._at)
             self._verbatim(end.start() if end else len(self._text))
 
-    def _comment(self, run: str) -> None:
+    def _shortened(self, tag: str) -> str:
+        match = _TAG.fullmatch(tag)
+        assert match, "a start tag"
+        short = self._tags[tag] = _shorten(match, self._is_html)
+        return short
+
+    def _comment(self) -> None:
+        run = self._run
         end = _COMMENT_END.search(self._text, self._at + 2)
         stop = end.end() if end else len(self._text)
         comment = self._text[self._at : stop]
         ready = run if self._pre_depth else run.rstrip(_BLANKS)
         if self._is_html and comment in self._comments and self._written_text(run)[-1:] in _AFTER_TEXT:
             self._out.append(self._written_text(ready))
-            self._at, self._run = stop, _WHITE.sub(_narrow, run[len(ready) :])
+            self._at, self._run = stop, _narrowed(run[len(ready) :])
             return
         self._comments.add(comment)
-        self._out.append(self._written_text(run))
+        self._write_run()
         self._verbatim(stop)
 
 
-def _narrow(white: re.Match[str]) -> str:
-    run = white[0]
-    return "\n" if "\n" in run or "\r" in run else " "
+def _apart(text: str) -> tuple[list[str], list[str]]:
+    """Return the texts before, between and after start tags that may have to change, and these tags."""
+    pieces = _WITH_ATTRIBUTES.split(text)
+    return pieces[::2], pieces[1::2]
 
 
-def _character(reference: re.Match[str]) -> str:
-    return _REFERENCES[reference[0]]
+def _narrowed(text: str) -> str:
+    """Return `text` with each run of white space as one line break or one blank."""
+    pieces = _WHITE.split(text)
+    if len(pieces) > 1:
+        runs = {run: "\n" if "\n" in run or "\r" in run else " " for run in set(pieces[1::2])}
+        pieces[1::2] = [runs[run] for run in pieces[1::2]]
+    return "".join(pieces)
 
 
 def _shorten(tag: re.Match[str], is_html: bool) -> str:
     """Return a start tag with its attributes one blank apart, in HTML without quotes where they need none."""
     attributes = _ATTRIBUTE.findall(tag[2])
-    if any(_SLOPPY_NAME.search(name) for name, _ in attributes):
+    if _SLOPPY_NAME.search("".join([name for name, _ in attributes])):
         return tag[0]
     parts = ["<" + tag[1]]
     for name, value in attributes:

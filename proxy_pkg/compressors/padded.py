@@ -11,6 +11,7 @@ between them; what the header says of columns is in columns.py.
 import re
 from itertools import chain, pairwise
 
+from proxy_pkg.compressors import gaps
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.delimited import OWN_HEADER, is_readable, table
 from proxy_pkg.compressors.legend import START, with_legend
@@ -41,8 +42,11 @@ def looks_like(sample: str) -> str:
 
 def compress(text: str) -> str | None:
     """Return `text` as a table, None unless its lines are columns and the table is clearly shorter."""
-    body = text.removesuffix("\n")
-    if text.startswith(START) or OWN_HEADER.match(text) or not looks_like(text[: 1 << 15] + "\n" * (body == text)):
+    if text.startswith(START) or OWN_HEADER.match(text):
+        return None
+    whole, marks = gaps.taken_out(text)
+    body = whole.removesuffix("\n")
+    if marks.keys() & {0, body.count("\n") + 1} or not looks_like(whole[: 1 << 15] + "\n" * (body == whole)):
         return None
     lines = body.split("\n")
     zones = _zones(lines)
@@ -61,9 +65,16 @@ def compress(text: str) -> str | None:
     if not is_readable(rows, body) or ('"' in body and not all(map(_QUOTED.fullmatch, chain.from_iterable(rows)))):
         return None
     separator = "\t" if "," in body else ","
-    result = table(rows, separator, "\n", f", printed '{form}'") + "\n" * (body != text)
+    result = table(rows, separator, "\n", f", printed '{form}'", marks) + "\n" * (body != whole)
     result = with_legend(result, len(text) - len(result))
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
+
+
+def cells_of(body: str) -> list[list[str]]:
+    """Return the columns of `body`, each with the cells of all lines, without blanks around; none if it is no table."""
+    lines = body.split("\n")
+    zones = _zones(lines) if looks_like(body[: 1 << 15] + "\n") else []
+    return [[line[start:end].strip(" ") for line in lines] for start, end in zones]
 
 
 def _zones(lines: list[str]) -> list[Zone]:

@@ -17,6 +17,7 @@ _COLUMN = re.compile(r" *(?<= )\[([ \d]{2}\d)%\]\Z")
 _RESULT = re.compile(
     r"\S.*(?: |::)(?:PASSED|FAILED|SKIPPED|XFAIL|XPASS|ERROR)(?: \(.*\))?|(?:\S+\.(?:py|pyx|txt|md|rst) )?([.FEsxX]+)"
 )
+_RESULT_ENDS = frozenset("DLSR).FEsxX")
 _COLLECTED = re.compile(r"collected (\d+) items?(?: / [\w /]*?(\d+) selected)?")
 _SUMMARY = re.compile(r"^=* ?((?:\d+ (?:passed|failed|skipped|xfailed|xpassed|errors?)(?:, )?)+)", re.MULTILINE)
 _COUNT = re.compile(r"(\d+) [pfsxe]")
@@ -27,7 +28,7 @@ def left_out(text: str) -> str | None:
     if text.count("%]") < LINES_MIN:
         return None
     lines = text.split("\n")
-    columns = [_COLUMN.search(line) for line in lines]
+    columns = [_COLUMN.search(line) if line.endswith("%]") else None for line in lines]
     heads = [line[: found.start()] if found else line for line, found in zip(lines, columns, strict=True)]
     counts = [_results(head) for head in heads]
     if any(bool(count) != bool(found) for count, found in zip(counts, columns, strict=True)):
@@ -45,7 +46,7 @@ def left_out(text: str) -> str | None:
 
 def _results(head: str) -> int:
     """Return how many tests a line tells of."""
-    found = _RESULT.fullmatch(head)
+    found = _RESULT.fullmatch(head) if head[-1:] in _RESULT_ENDS else None
     return (len(found[1]) if found[1] else 1) if found else 0
 
 

@@ -42,11 +42,12 @@ def _runs(lines: list[str]) -> list[str]:
     shown: list[str] = []
     seen: dict[str, int] = {}
     at, count = 0, len(lines)
+    dull_end = dull_period = 0
     while at < count:
         line = lines[at]
         before = seen.get(line, -1)
         period = at - before
-        if before >= 0 and period <= PERIOD_LINES_MAX:
+        if before >= 0 and period <= PERIOD_LINES_MAX and not (at < dull_end and period == dull_period):
             end = at
             while end < count and lines[end] == lines[end - period]:
                 end += 1
@@ -58,6 +59,7 @@ def _runs(lines: list[str]) -> list[str]:
                 seen.clear()
                 at = stop
                 continue
+            dull_end, dull_period = end, period  # looked at once: many empty lines are nothing to count
         shown.append(line)
         seen[line] = at
         at += 1
@@ -91,15 +93,19 @@ def _matches(lines: list[str]) -> dict[int, list[tuple[int, int]]]:
     first: dict[tuple[str, ...], int] = {}
     matches: dict[int, list[tuple[int, int]]] = defaultdict(list)
     at, count = 0, len(lines)
+    again = bytearray(count)
     while at < count - BLOCK_LINES_MIN + 1:
         key = tuple(lines[at : at + BLOCK_LINES_MIN])
         source = first.setdefault(key, at)
         if source != at:
             size = 0
-            while at + size < count and source + size < at and lines[source + size] == lines[at + size]:
+            # A showing that runs into a repetition ends there: what follows is better found where it stood first.
+            room = min(at - source, count - at)
+            while size < room and lines[source + size] == lines[at + size] and not again[source + size]:
                 size += 1
             if size >= BLOCK_LINES_MIN and _is_worth(lines, at, size):
                 matches[source].append((at, size))
+                again[at : at + size] = b"\x01" * size
                 at += size
                 continue
         at += 1

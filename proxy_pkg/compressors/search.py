@@ -16,7 +16,7 @@ stay.
 Further words in the header: `blank lines between` says that the tool wrote each path on its own line, a blank
 line before all but the first line of the text; `lines without a colon had paths below X` that some client shortened
 paths only in lines with a colon, and wrote X before the path in all others. The hits of one file without a path
-have a header of their own and no `==`.
+have a header of their own, and no `==` unless there are other words around them: these below `==`, hits below `== `.
 """
 
 import re

@@ -54,6 +54,10 @@ class Run:
         self.head_weight = weight(heads) // len(heads) + 1
         self.saved = usual_weight - (weight(tails) if tails else 0)
 
+    @property
+    def gain(self) -> int:
+        return self.saved - self.count * self.head_weight
+
 
 class Layout(NamedTuple):
     """How tables of one notation are written: what stands between cells, and whether columns may change places.
@@ -225,14 +229,16 @@ def _run(column: Column) -> Run | None:
         found = [Run(column, HEAD, column.cells, [], weight(cells))]
     elif column.words and column.is_text and column.hole is None:
         usual = weight(column.cells)
-        found = [
-            Run(column, HEAD + mark + OWN, column.spell(heads), column.spell(tails), usual)
-            for heads, mark, tails in _cuts(column.rests)
-        ]
-        found = [run for run in found if (run.saved - run.count * run.head_weight) * CUT_SHARE >= usual]
+        found = []
+        for heads, mark, tails in _cuts(column.rests):
+            form = HEAD + mark + OWN
+            # Quotes only add to the weight: what saves too little without them is not spelled.
+            if Run(column, form, heads, tails, usual).gain * CUT_SHARE >= usual:
+                found.append(Run(column, form, column.spell(heads), column.spell(tails), usual))
+        found = [run for run in found if run.gain * CUT_SHARE >= usual]
     else:
         return None
-    return max(found, key=lambda run: run.saved - run.count * run.head_weight, default=None)
+    return max(found, key=lambda run: run.gain, default=None)
 
 
 def _cuts(words: list[str]) -> Iterator[tuple[list[str], str, list[str]]]:

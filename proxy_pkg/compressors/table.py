@@ -1,24 +1,43 @@
 """Which compressors each kind of text goes through: the table is at the foot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from proxy_pkg.compressors.alert_logs import ALERT_LOGS
 from proxy_pkg.compressors.builds import BUILD
-from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.configs import YAML
+from proxy_pkg.compressors.contract import Compressor, Reducer
 from proxy_pkg.compressors.delimited import DELIMITED
+from proxy_pkg.compressors.delimited_rows import DELIMITED_ROWS
 from proxy_pkg.compressors.detect import Kind
+from proxy_pkg.compressors.diff_context import DIFF_CONTEXT
+from proxy_pkg.compressors.diff_repeats import DIFF_REPEATS
 from proxy_pkg.compressors.diffs import DIFF
+from proxy_pkg.compressors.go_events import GO_EVENTS
 from proxy_pkg.compressors.go_test import GO_TEST
+from proxy_pkg.compressors.json_rows import JSON_ROWS
 from proxy_pkg.compressors.json_table import JSON_TABLE
 from proxy_pkg.compressors.json_text import JSON_TEXT
 from proxy_pkg.compressors.lint import LINT
+from proxy_pkg.compressors.listings import LISTING
+from proxy_pkg.compressors.log_lines import LOG_LINES
 from proxy_pkg.compressors.logs import LOGS
 from proxy_pkg.compressors.markup import MARKUP
 from proxy_pkg.compressors.numbered import NUMBERED
+from proxy_pkg.compressors.opaque_lines import OPAQUE_LINES
 from proxy_pkg.compressors.padded import PADDED
+from proxy_pkg.compressors.padded_rows import PADDED_ROWS
+from proxy_pkg.compressors.page_text import PAGE_TEXT
 from proxy_pkg.compressors.paths import PATHS
+from proxy_pkg.compressors.printed import PRINTED
+from proxy_pkg.compressors.reports import REPORTS
+from proxy_pkg.compressors.ruled import RULED
+from proxy_pkg.compressors.run_lines import RUN_LINES
+from proxy_pkg.compressors.runners import RUNNERS
 from proxy_pkg.compressors.search import SEARCH
 from proxy_pkg.compressors.terminal import TERMINAL
+from proxy_pkg.compressors.terminal_lines import TERMINAL_LINES
 from proxy_pkg.compressors.tree import TREE
+from proxy_pkg.compressors.wrapping import unwrap
 from proxy_pkg.model import Grade
 
 
@@ -26,18 +45,31 @@ def run_chain(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]] | None
     """Return `text` after the chain for `kind`, and the compressors that changed it in order; None if none did.
 
     Each step takes what the one before it left, and may find nothing to do. A kind without a row has an empty
-    chain.
+    chain. What a tool put around its output stays as it is.
     """
-    result, taken = text, []
+    whole = unwrap(text)
+    result, taken = whole.body, []
     for compressor in CHAINS.get(kind, ()):
         shorter = compressor.compress(result)
         if shorter is not None:
             result = shorter
             taken.append(compressor)
-    return (result, tuple(taken)) if taken else None
+    return (whole.head + result + whole.tail, tuple(taken)) if taken else None
 
 
-def weakest_grade(steps: tuple[Compressor, ...]) -> Grade:
+def reduce_and_run_chain(
+    kind: str, text: str, wanted: Sequence[str]
+) -> tuple[str, tuple[Compressor | Reducer, ...]] | None:
+    """As `run_chain`, but on what the reducer for `kind` leaves of `text`; None if it leaves everything."""
+    reducer = REDUCERS.get(kind)
+    reduced = reducer.reduce(text, wanted) if reducer is not None else None
+    if reducer is None or reduced is None:
+        return None
+    result, steps = run_chain(kind, reduced) or (reduced, ())
+    return result, (reducer, *steps)
+
+
+def weakest_grade(steps: tuple[Compressor | Reducer, ...]) -> Grade:
     """Return what the result of `steps`, at least one, still promises."""
     return max((step.grade for step in steps), key=list(Grade).index)
 
@@ -46,18 +78,53 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
     Kind.NUMBERED: (NUMBERED,),
     Kind.FILE: (),
     Kind.JSON: (JSON_TEXT, JSON_TABLE),
-    Kind.TERMINAL: (TERMINAL, JSON_TABLE, DIFF, LINT, SEARCH, PATHS, BUILD, LOGS, DELIMITED, PADDED),
-    Kind.DIFF: (DIFF,),
+    Kind.TERMINAL: (
+        TERMINAL,
+        JSON_TABLE,
+        DIFF,
+        DIFF_REPEATS,
+        LINT,
+        SEARCH,
+        PATHS,
+        LISTING,
+        RUNNERS,
+        BUILD,
+        ALERT_LOGS,
+        LOGS,
+        DELIMITED,
+        PADDED,
+        RULED,
+    ),
+    Kind.DIFF: (DIFF, DIFF_REPEATS),
     Kind.MARKUP: (MARKUP,),
-    Kind.SEARCH: (SEARCH,),
+    Kind.SEARCH: (SEARCH, REPORTS),
     Kind.PATHS: (PATHS,),
     Kind.TREE: (TREE,),
+    Kind.LISTING: (LISTING,),
+    Kind.RULED: (RULED,),
     Kind.DELIMITED: (DELIMITED,),
     Kind.PADDED: (PADDED,),
     Kind.GO_TEST: (GO_TEST, JSON_TABLE),
     Kind.LINT: (LINT,),
-    Kind.BUILD: (BUILD,),
-    Kind.LOG: (LOGS,),
+    Kind.BUILD: (RUNNERS, BUILD),
+    Kind.LOG: (RUNNERS, ALERT_LOGS, LOGS),
+    Kind.YAML: (YAML,),
+    Kind.TOML: (),
+    Kind.INI: (),
+    Kind.OUTPUT: (PRINTED,),
     Kind.TEXT: (),
 }
 COMPRESSORS = tuple({compressor.name: compressor for chain in CHAINS.values() for compressor in chain}.values())
+REDUCERS: Mapping[str, Reducer] = {
+    Kind.JSON: JSON_ROWS,
+    Kind.DELIMITED: DELIMITED_ROWS,
+    Kind.PADDED: PADDED_ROWS,
+    Kind.DIFF: DIFF_CONTEXT,
+    Kind.MARKUP: PAGE_TEXT,
+    Kind.TEXT: OPAQUE_LINES,
+    Kind.LOG: LOG_LINES,
+    Kind.BUILD: RUN_LINES,
+    Kind.GO_TEST: GO_EVENTS,
+    Kind.TERMINAL: TERMINAL_LINES,
+}
+"""What may leave lines or records out, by kind, at the level `balanced`."""

@@ -36,7 +36,7 @@ Part = str | Column
 def make(columns: list[Column]) -> None:
     """Give each column that can be made from others, in all rows or in most, the form that says how."""
     ranked = sorted(
-        (sum(map(len, column.words)), index, column)
+        (len("".join(column.words)), index, column)
         for index, column in enumerate(columns[:COLUMNS_MAX])
         if column.words
     )
@@ -58,7 +58,7 @@ def share(column: Column) -> None:
     if len({word[:1] for word in probes}) == 1 or len({word[-1:] for word in probes}) == 1:
         head, tail = _alike(words)
         both = len(head) + len(tail)
-        if both >= ALIKE_CHARS_MIN and (both >= ALIKE_CHARS or both * len(words) * ALIKE_SHARE >= sum(map(len, words))):
+        if both >= ALIKE_CHARS_MIN and (both >= ALIKE_CHARS or both * len(words) * ALIKE_SHARE >= len("".join(words))):
             _rewrite(column, column.words, [head, None, tail])
 
 

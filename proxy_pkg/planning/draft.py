@@ -2,13 +2,14 @@
 
 from collections.abc import Hashable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy_pkg.model import Producer, Verdict
-from proxy_pkg.planning.find import Outline, Text, is_worth_reading, outline
+from proxy_pkg.planning.find import Outline, Text, is_worth_reading, outline, question_in
 from proxy_pkg.planning.memo import Memo
+from proxy_pkg.planning.opening import first_call, opening
 from proxy_pkg.planning.prefix import Prefix, Prefixes
-from proxy_pkg.planning.references import Lines, Run, Seen, name_of
+from proxy_pkg.planning.references import Form, Lines, Run, Seen
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.wire.scan import split
 
@@ -39,12 +40,12 @@ class Item:
     def __init__(self, found: Outline) -> None:
         self.outline = found
         self.decided: list[Decided | None] = [None] * len(found.texts)
-        self._lines: dict[tuple[int, bool], Lines] = {}
+        self._lines: dict[tuple[int, Form], Lines] = {}
 
-    def lines(self, index: int, numbered: bool) -> Lines:
+    def lines(self, index: int, form: Form) -> Lines:
         """One of its texts as lines, split once."""
-        if (lines := self._lines.get((index, numbered))) is None:
-            lines = self._lines[index, numbered] = Lines(self.outline.texts[index].text, numbered)
+        if (lines := self._lines.get((index, form))) is None:
+            lines = self._lines[index, form] = Lines(self.outline.texts[index].text, form)
         return lines
 
 
@@ -63,11 +64,6 @@ class Place(Struct):
     @property
     def text(self) -> Text:
         return self.item.outline.texts[self.index]
-
-    @property
-    def name(self) -> str:
-        """What a reference calls it."""
-        return name_of(self.text.call, self.producer)
 
     def recall(self) -> bool:
         """Take over what was decided on an earlier turn; False if that was for another tool call, or never."""
@@ -92,6 +88,10 @@ class Draft(Struct):
     pending: list[Place] = []
     doubts: list[str] = []
     calls: list[tuple[str, Producer]] = []
+    opening: bytes = b""
+    """Tells this conversation from others, on every turn of it (opening.py); empty before its first tool call."""
+    question: str | None = None
+    """What the user said last, None where nobody asks for it."""
     known: int = 0
     """Places before this one were settled on an earlier turn, references included."""
     lender: Prefix["Place"] | None = None
@@ -100,8 +100,8 @@ class Draft(Struct):
     may_refer: bool = True
     abandoned: bool = False
     """Nobody waits for it any more; what is still pending need not be decided."""
-    marks: list[tuple[int, int, int, int]] = []
-    """Ends of items that were read now: the offset, and how many places, doubts and calls came up to it."""
+    marks: list[tuple[int, int, int, int, str | None]] = []
+    """Ends of items that were read now: the offset, how many places, doubts and calls came up to it, the question."""
 
     @property
     def pending_chars(self) -> int:
@@ -124,10 +124,13 @@ class Memos:
         self.prefixes: Prefixes[Place] = Prefixes(bytes_max // 2)
 
 
-def draw(body: bytes, conversation: Conversation, memos: Memos, earlier: Calls = NO_CALLS) -> Draft:
+def draw(
+    body: bytes, conversation: Conversation, memos: Memos, earlier: Calls = NO_CALLS, *, asking: bool = False
+) -> Draft:
     """Read `body` and look up what is known of it. Raises ScanError where the body cannot be cut.
 
-    `earlier` are tool calls, by id, that were made before the body's own first item.
+    `earlier` are tool calls, by id, that were made before the body's own first item. With `asking`, each tool call
+    is told together with what the user said before it; `memos` must then be used so only.
     """
     # With earlier calls the same bytes may mean other tools, so such a body is neither looked up nor remembered.
     known = None if earlier else memos.prefixes.longest(body, conversation.path)
@@ -136,10 +139,13 @@ def draw(body: bytes, conversation: Conversation, memos: Memos, earlier: Calls =
         if draft.may_refer == known.may_refer:
             return draft
     offset, parts = split(body, *conversation.path)
-    draft = Draft(body, conversation.path, _has(conversation.forgetting, body[:offset]))
+    draft = Draft(
+        body, conversation.path, _has(conversation.forgetting, body[:offset]), question="" if asking else None
+    )
     _read_parts(draft, offset, parts, conversation, memos, earlier)
     if earlier:
         draft.marks.clear()
+    draft.opening = opening(parts, first_call(earlier, draft.calls), conversation)
     return draft
 
 
@@ -152,7 +158,7 @@ def remember(draft: Draft, memos: Memos) -> None:
         if draft.lender is not None and draft.seen is not None:
             draft.lender.seen.append(draft.seen)  # too little is new to be kept: the index goes back
         return
-    offset, places, doubts, calls = draft.marks[-1 - _ITEMS_THAT_CHANGE]
+    offset, places, doubts, calls, question = draft.marks[-1 - _ITEMS_THAT_CHANGE]
     memos.prefixes.remember(
         Prefix(
             items_path=draft.items_path,
@@ -162,6 +168,8 @@ def remember(draft: Draft, memos: Memos) -> None:
             places=draft.places[:places],
             calls=draft.calls[:calls],
             doubts=draft.doubts[:doubts],
+            opening=draft.opening if calls else b"",
+            question=question,
             seen=[] if draft.seen is None else [draft.seen],
         )
     )
@@ -176,11 +184,16 @@ def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefi
         places=list(known.places),
         doubts=list(known.doubts),
         calls=list(known.calls),
+        question=known.question,
         known=len(known.places),
         lender=known,
         seen=known.take_seen(),
     )
     _read_parts(draft, offset, parts, conversation, memos, NO_CALLS)
+    draft.opening = known.opening
+    if not draft.opening and draft.calls:
+        _, parts = split(body, *conversation.path)
+        draft.opening = opening(parts, draft.calls[0], conversation)
     return draft
 
 
@@ -189,12 +202,14 @@ def _read_parts(
 ) -> None:
     producers = {**earlier, **dict(draft.calls)}
     for part in parts:
+        if draft.question is not None:
+            draft.question = question_in(part, conversation) or draft.question
         if is_worth_reading(part, conversation):
             key = (conversation.signs, part)
             item = memos.items.get(key) or _read(key, part, conversation, memos)
             _place(item, offset, producers, draft)
         offset += len(part)
-        draft.marks.append((offset, len(draft.places), len(draft.doubts), len(draft.calls)))
+        draft.marks.append((offset, len(draft.places), len(draft.doubts), len(draft.calls), draft.question))
     draft.may_refer = not (draft.head_forgets or _has(conversation.forgetting, draft.body[offset:]))
 
 
@@ -228,6 +243,8 @@ def _place(item: Item, offset: int, producers: dict[str, Producer], draft: Draft
     producers.update(found.calls)
     for index, text in enumerate(found.texts):
         producer = producers.get(text.call) or (Producer(text.tool) if text.tool else _UNKNOWN)
+        if draft.question:
+            producer = structs.replace(producer, question=draft.question)
         place = Place(item, index, offset, producer)
         draft.places.append(place)
         if not place.recall():

@@ -1,6 +1,7 @@
 """Every decision about a request body or a tool output, with its reason: what the server does, told offline."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -22,6 +23,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (MESSAGES, CHAT, RESPONSES,
 
 _MEMO_BYTES = 64 << 20
 _NO_DEADLINE_NS = 1 << 62
+_SOME_COMMAND = Producer("shell")
 
 
 class Explained(Struct, frozen=True):
@@ -44,10 +46,31 @@ class Explanation(Struct, frozen=True):
     doubts: tuple[str, ...]
     sent: bytes
 
+    @property
+    def tokens_before(self) -> int:
+        return sum(span.verdict.tokens_before for span in self.spans)
+
+    @property
+    def tokens_after(self) -> int:
+        return sum(span.verdict.tokens_after for span in self.spans)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it but the bytes to send, as values for JSON."""
+        return {
+            "protocol": self.protocol,
+            "tokens_before": self.tokens_before,
+            "tokens_after": self.tokens_after,
+            "tokens_saved": self.tokens_before - self.tokens_after,
+            "spans": [_span_as_dict(span) for span in self.spans],
+            "doubts": self.doubts,
+            "bytes_sent": len(self.sent),
+        }
+
 
 def explain_text(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Explanation:
-    """Explain a tool's output as the result of `producer`."""
-    span = _explained(0, len(text), text, producer, decide(text, producer, rules, tokens))
+    """Explain a tool's output as the result of `producer`; of a shell command if that has no name."""
+    producer = producer if producer.name else _SOME_COMMAND
+    span = _explained(0, len(text), text, producer, rules, decide(text, producer, rules, tokens))
     sent = text if span.verdict.text is None else span.verdict.text
     return Explanation("", (span,), (), sent.encode("utf-8", "surrogateescape"))
 
@@ -56,10 +79,10 @@ def explain_body(body: bytes, protocol: Protocol, rules: Rules, tokens: Tokens) 
     """Explain a request body. Raises ScanError where it cannot be cut."""
     assert protocol.conversation is not None
     memos = Memos(_MEMO_BYTES)
-    draft = draw(body, protocol.conversation, memos)
+    draft = draw(body, protocol.conversation, memos, asking=rules.reduces)
     settle(draft, rules, tokens, memos, _NO_DEADLINE_NS)
     plan = compose(draft)
-    return Explanation(protocol.name, tuple(_spans(draft)), plan.doubts, splice(body, plan.replacements))
+    return Explanation(protocol.name, tuple(_spans(draft, rules)), plan.doubts, splice(body, plan.replacements))
 
 
 def protocol_of(body: bytes) -> Protocol | None:
@@ -76,14 +99,32 @@ def protocol_of(body: bytes) -> Protocol | None:
     return best
 
 
-def _spans(draft: Draft) -> Iterator[Explained]:
+def _span_as_dict(span: Explained) -> dict[str, Any]:
+    verdict = span.verdict
+    return {
+        "start": span.start,
+        "end": span.end,
+        "tool": span.tool,
+        "kind": span.kind,
+        "why": span.why,
+        "compressed": verdict.text is not None,
+        "reason": verdict.reason,
+        "compressor": verdict.compressor,
+        "grade": verdict.grade,
+        "tokens_before": verdict.tokens_before,
+        "tokens_after": verdict.tokens_after,
+        "sent": verdict.text,
+    }
+
+
+def _spans(draft: Draft, rules: Rules) -> Iterator[Explained]:
     for place in draft.places:
         assert place.decided is not None
         text = place.text
         start, end = place.offset + text.start, place.offset + text.end
-        yield _explained(start, end, text.text, place.producer, place.decided.verdict)
+        yield _explained(start, end, text.text, place.producer, rules, place.decided.verdict)
 
 
-def _explained(start: int, end: int, text: str, producer: Producer, verdict: Verdict) -> Explained:
-    detection = detect(text, producer)
+def _explained(start: int, end: int, text: str, producer: Producer, rules: Rules, verdict: Verdict) -> Explained:
+    detection = detect(text, producer, rules.tools)
     return Explained(start, end, producer.name, detection.kind, detection.why, text, verdict)

@@ -16,13 +16,15 @@ from proxy_pkg.wire.scan import Path, locate, parse
 _LEAF_DEPTH_MAX = 8
 _LEAVES_MAX = 512
 _CONTROLS = bytes(range(0x20))
+_QUESTION_CHARS_MAX = 4096
 _ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
 
 
 class Text(Struct, frozen=True):
     """A text of a tool result: `start` and `end` are byte offsets in its item, quotes included.
 
-    `call` is the id of the tool call it answers, `tool` the tool's name where the result says it.
+    `call` is the id of the tool call it answers, `tool` the tool's name where the result says it, `index` its place
+    among the texts of that result.
     """
 
     start: int
@@ -30,6 +32,7 @@ class Text(Struct, frozen=True):
     text: str
     call: str
     tool: str
+    index: int = 0
 
 
 class Outline(Struct, frozen=True):
@@ -61,6 +64,24 @@ def outline(item: bytes, conversation: Conversation) -> Outline:
         return Outline(doubt="item_unreadable")
     calls = tuple(call for place in conversation.calls for call in _calls(value, place))
     return Outline(calls=calls, texts=texts)
+
+
+def question_in(item: bytes, conversation: Conversation) -> str:
+    """The user's own words in an item, the last _QUESTION_CHARS_MAX characters of them; empty if there are none."""
+    if len(item) > _ITEM_BYTES_MAX:
+        return ""
+    try:
+        value = parse(item.lstrip(b", \t\n\r"))
+    except ScanError:
+        return ""
+    texts = [
+        text
+        for place in conversation.questions
+        for _, part in _parts(value, place.parts)
+        if (held := _held(part, place)) is not None
+        for _, text in _strings(held.get(place.text), place)
+    ]
+    return "\n".join(texts).strip()[-_QUESTION_CHARS_MAX:]
 
 
 def _parts(item: Any, key: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -110,7 +131,7 @@ def _arguments(value: Any) -> Mapping[str, Any]:
 
 
 def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[Text, ...]:
-    wanted: dict[Path, tuple[str, str, str]] = {}
+    wanted: dict[Path, tuple[str, str, str, int]] = {}
     for place in conversation.results:
         for path, part in _parts(item, place.parts):
             held = _held(part, place)
@@ -119,18 +140,19 @@ def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -
             inside = (*path, place.holder) if place.holder else path
             tool = held.get(place.name) if place.name else ""
             call = held.get(place.id) or tool
-            for text_path, text in _strings(held.get(place.text), place):
+            for index, (text_path, text) in enumerate(_strings(held.get(place.text), place)):
                 wanted[(*inside, place.text, *text_path)] = (
                     text,
                     call if isinstance(call, str) else "",
                     tool if isinstance(tool, str) else "",
+                    index,
                 )
     if not wanted:
         return ()
     found = locate(element, list(wanted))
     return tuple(
-        Text(start + offset, end + offset, text, call, tool)
-        for path, (text, call, tool) in wanted.items()
+        Text(start + offset, end + offset, *told)
+        for path, told in wanted.items()
         if (place_found := found.get(path)) is not None
         for start, end in [place_found]
         if _is_well_spelled(element[start:end])
@@ -148,11 +170,18 @@ def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str]]:
     elif place.leaves:
         yield from islice(_leaves(value, (), _LEAF_DEPTH_MAX), _LEAVES_MAX)
     elif isinstance(value, list):
-        for index, part in enumerate(value):
-            if isinstance(part, dict) and part.get("type") in place.text_types:
-                inner = part.get("text")
-                if isinstance(inner, str):
-                    yield (index, "text"), inner
+        yield from islice(_strings_of_parts(value, place), _LEAVES_MAX if place.leaves_at else None)
+
+
+def _strings_of_parts(parts: list[Any], place: ResultPlace) -> Iterator[tuple[Path, str]]:
+    for index, part in enumerate(parts):
+        if not isinstance(part, dict):
+            continue
+        inner = part.get("text")
+        if isinstance(inner, str) and part.get("type", "") in place.text_types:
+            yield (index, "text"), inner
+        if place.leaves_at and place.leaves_at in part:
+            yield from _leaves(part[place.leaves_at], (index, place.leaves_at), _LEAF_DEPTH_MAX)
 
 
 def _leaves(value: Any, path: Path, depth_left: int) -> Iterator[tuple[Path, str]]:

@@ -1,15 +1,21 @@
-"""Planning as the server does it: small work at once, large work on a thread, all of it under a deadline."""
+"""Planning as the server does it: small work at once, large work on threads, all of it under a deadline.
+
+Two threads, since reading bodies is bounded by their length, while a compressor may be slow or never come back: who
+only reads does not wait behind it. A text that does not come back is given up and left alone from then on, and so are
+new texts while more work waits than the deadline has room for.
+"""
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import monotonic_ns
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
+from proxy_pkg.planning.desk import Desk, Job
 from proxy_pkg.planning.draft import NO_CALLS, Calls, Draft, Memos, draw, remember
 from proxy_pkg.planning.find import is_worth_reading
-from proxy_pkg.planning.plan import Plan, Ways, compose, settle
+from proxy_pkg.planning.plan import LEFT_ALONE, Plan, Ways, compose, leave_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
+from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
 
 Result = TypeVar("Result")
@@ -20,56 +26,136 @@ _INLINE_BODY_BYTES = 1 << 20
 _INLINE_PENDING_CHARS = 24 << 10
 _INLINE_INDEX_CHARS = 128 << 10
 
+CHARS_PER_MS: Final = 3000
+"""What a thread decides in a millisecond, at least on usual texts."""
+STUCK_MAX: Final = 3
+"""Threads that never came back; with more of them a worker should be replaced."""
+
 _EMPTY = Plan()
 
 
 class Planner:
-    """Makes plans for one worker. Holds its memo and one thread; close it when the worker ends."""
+    """Makes plans for one worker. Holds its memo and two threads; close it when the worker ends."""
 
     def __init__(
-        self, rules: Rules, tokens: Tokens, memo_bytes_max: int, deadline_ms: int, ways: Ways | None = None
+        self,
+        rules: Rules,
+        tokens: Tokens,
+        memo_bytes_max: int,
+        deadline_ms: int,
+        ways: Ways | None = None,
+        journal: Journal = NO_JOURNAL,
+        is_crowded: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ways = ways
+        self._journal = journal
+        self._is_crowded = is_crowded
         self._rules = rules
         self._tokens = tokens
+        self._memo_bytes_max = memo_bytes_max
         self._memos = Memos(memo_bytes_max)
         self._deadline_ns = deadline_ms * 1_000_000
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
+        self._backlog_chars_max = deadline_ms * CHARS_PER_MS
+        self._reading = Desk("reading")
+        self._deciding = Desk("deciding")
+        ALARM.attach(journal)
 
     async def plan(self, body: bytes, conversation: Conversation, known: Calls = NO_CALLS) -> Plan:
-        """The plan for `body`. Raises ScanError where it cannot be cut.
+        """The plan for `body`. Raises ScanError where it cannot be cut, OverdueError where it takes for ever.
 
         `known` are tool calls, by id, that were made before the body's own first item.
-        What is not decided when the deadline passes is left alone, and stays so on later turns.
+        What is not decided when the deadline passes is left alone, and stays so on later turns; so is what is new
+        when there is work enough already, or the worker is crowded.
         """
-        if not is_worth_reading(body, conversation):
+        if len(body) > _INLINE_BODY_BYTES:
+            is_worth = await self.elsewhere(lambda: is_worth_reading(body, conversation))
+        else:
+            is_worth = is_worth_reading(body, conversation)
+        if not is_worth:
             return _EMPTY
         deadline_ns = monotonic_ns() + self._deadline_ns
+        try:
+            return await self._plan(body, conversation, known, deadline_ns)
+        except OverdueError:
+            # Once more: the text is marked by now, and what was sent shorter on earlier turns has to be so again.
+            return await self._plan(body, conversation, known, deadline_ns)
+
+    async def _plan(self, body: bytes, conversation: Conversation, known: Calls, deadline_ns: int) -> Plan:
+        memos, asking = self._memos, self._rules.reduces
         if len(body) <= _INLINE_BODY_BYTES:
-            draft = draw(body, conversation, self._memos, known)
+            draft = draw(body, conversation, memos, known, asking=asking)
         else:
-            draft = await self.elsewhere(lambda: draw(body, conversation, self._memos, known))
-        await self._settle(draft, deadline_ns)
-        remember(draft, self._memos)
+            draft = await self.elsewhere(lambda: draw(body, conversation, memos, known, asking=asking))
+        if self._is_crowded() or self._deciding.chars > self._backlog_chars_max:
+            leave_alone(draft, memos, self._ways)
+        await self._settle(draft, memos, deadline_ns)
+        remember(draft, memos)
         return compose(draft)
 
-    async def _settle(self, draft: Draft, deadline_ns: int) -> None:
-        if draft.pending_chars <= _INLINE_PENDING_CHARS and draft.unindexed_chars <= _INLINE_INDEX_CHARS:
-            self._decide(draft, deadline_ns)
+    async def _settle(self, draft: Draft, memos: Memos, deadline_ns: int) -> None:
+        if self._settled_here(draft, memos, deadline_ns):
             return
+        job, watch = self._handed_over(draft, memos, deadline_ns)
         try:
-            await self.elsewhere(lambda: self._decide(draft, deadline_ns))
+            if not await _begun_in_time(job, self._deciding, deadline_ns):
+                leave_alone(draft, memos, self._ways)
+                if self._settled_here(draft, memos, deadline_ns):
+                    return
+                job, watch = self._handed_over(draft, memos, deadline_ns)
+            await job.done
         except asyncio.CancelledError:
             draft.abandoned = True
             raise
+        except OverdueError:
+            self._give_up(draft, watch)
+            raise
 
-    def _decide(self, draft: Draft, deadline_ns: int) -> None:
-        settle(draft, self._rules, self._tokens, self._memos, deadline_ns, self._ways)
+    def _settled_here(self, draft: Draft, memos: Memos, deadline_ns: int) -> bool:
+        """Do the work on the loop if it is small; False if it is not, or did not come back in time."""
+        if draft.pending_chars > _INLINE_PENDING_CHARS or draft.unindexed_chars > _INLINE_INDEX_CHARS:
+            return False
+        try:
+            settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, ALARM)
+        except BrokenOff:
+            return False
+        return True
+
+    def _handed_over(self, draft: Draft, memos: Memos, deadline_ns: int) -> tuple[Job, ThreadWatch]:
+        watch = ThreadWatch(self._journal, deadline_ns)
+
+        def work() -> None:
+            settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, watch)
+
+        return self._deciding.take(work, draft.pending_chars, watch), watch
+
+    def _give_up(self, draft: Draft, watch: ThreadWatch) -> None:
+        """Leave the text alone from now on, and share nothing with the thread any more."""
+        draft.abandoned = True
+        if self._ways is not None:
+            self._ways.first(watch.key, LEFT_ALONE)
+        self._memos = Memos(self._memo_bytes_max)
 
     async def elsewhere(self, work: Callable[[], Result]) -> Result:
-        """Do `work` on the planner's thread, in turn with its other work."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        """Do `work`, bounded by what it is given, off the loop; here, if no thread can be had."""
+        result: Any = await self._reading.take(work).done
+        return result  # type: ignore[no-any-return]
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether so many threads never came back that this process should be replaced."""
+        return self._reading.stuck + self._deciding.stuck > STUCK_MAX
 
     def close(self) -> None:
-        """Let the thread end after what it is doing; nothing waits for it."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let the threads end after what they are doing; nothing waits for them."""
+        self._reading.close()
+        self._deciding.close()
+
+
+async def _begun_in_time(job: Job, desk: Desk, deadline_ns: int) -> bool:
+    """Wait until the job is done, the deadline at the longest. False if it was not even begun and is withdrawn."""
+    try:
+        await asyncio.wait((job.done,), timeout=max(0, deadline_ns - monotonic_ns()) / NS)
+    except asyncio.CancelledError:
+        job.done.cancel()
+        raise
+    return not desk.withdraw(job)

@@ -1,29 +1,39 @@
 """Span and rules become a verdict, with a reason. Pure: the same text of the same tool call is decided the same."""
 
+from collections import Counter
 from typing import Protocol
 
 from msgspec import Struct
 
+from proxy_pkg.compressors import asked
+from proxy_pkg.compressors.contract import Compressor, Reducer
 from proxy_pkg.compressors.detect import detect
-from proxy_pkg.compressors.table import run_chain, weakest_grade
+from proxy_pkg.compressors.producers import NO_MORE, Tools, may_lose_lines
+from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
 from proxy_pkg.model import Producer, Verdict
 
 
 class Tokens(Protocol):
-    """Estimates the tokens of a text (tokens/count.py): `count` with care, `gauge` in bounded time.
+    """Estimates the tokens of a text (tokens/count.py): `count` with care, `gauge` by a sample.
 
-    Both agree on texts of at most `exact_chars_max` characters.
+    Both agree on texts of at most `sample_chars` characters.
     """
 
-    exact_chars_max: int
-
     def count(self, text: str) -> int: ...
-    def gauge(self, text: str) -> int: ...
+    def gauge(self, text: str, sample_chars: int = ...) -> int: ...
 
 
 _TEXT_CHARS_MIN = 160  # below this no form can win by the margin and a header's worth of tokens
 
-_GAUGE_ERROR_PERCENT = 12  # twice the largest error that was seen of a saving
+_REDUCED_TOKENS_MIN = 2000  # lines that go have to be fetched again: not worth it in a small text
+_REDUCED_PERCENT_MIN = 5
+_REDUCED_AT_ONCE_PERCENT = 40  # hardly any lossless form would be as short, so none is made to compare
+
+# Samples to weigh by, and three times the error that is usual for the small savings that they tell.
+_ROUGH_SAMPLES = ((3072, 15), (6144, 8))
+_FIRST_CHARS = _ROUGH_SAMPLES[0][0]
+_FINE_CHARS, _FINE_ERROR_PERCENT = 24_576, 2
+_CAREFUL_CHARS = 49_152
 
 
 class Rules(Struct, frozen=True):
@@ -32,6 +42,17 @@ class Rules(Struct, frozen=True):
     margin_percent: int
     block_bytes_max: int
     references: bool = True
+    reduces: bool = False
+    """Lines and records may go, each gap marked: only where what went can be had again."""
+    tools: Tools = NO_MORE
+    """Tools, beside those that are known, whose results are files or come from a shell."""
+
+
+Form = tuple[str, tuple[Compressor | Reducer, ...]]
+"""A text to send instead, and the steps that made it."""
+
+Weights = tuple[int, int] | None
+"""Tokens before and after, where they are known well enough."""
 
 
 def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdict:
@@ -47,14 +68,16 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         return _kept("lone_surrogate", text)
     kind = ""
     try:
-        kind = detect(text, producer).kind
-        shorter = run_chain(kind, text)
+        kind = detect(text, producer, rules.tools).kind
+        shorter, known = (
+            _reduced(text, kind, producer, rules, tokens) if rules.reduces else (run_chain(kind, text), None)
+        )
     except Exception:  # noqa: BLE001  # no fault of a compressor may reach the request
         return _kept("compressor_failed", text, kind)
     if shorter is None:
         return _kept("nothing_to_gain", text, kind)
     new_text, steps = shorter
-    before, after = weighed(text, new_text, rules, tokens)
+    before, after = known or weighed(text, new_text, rules, tokens)
     if after * 100 > before * (100 - rules.margin_percent):
         return Verdict("below_margin", kind, tokens_before=before, tokens_after=before)
     return Verdict(
@@ -68,14 +91,49 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
     )
 
 
+def _reduced(text: str, kind: str, producer: Producer, rules: Rules, tokens: Tokens) -> tuple[Form | None, Weights]:
+    """What is left of `text` after its reducer, if that is clearly shorter than the lossless form; else that form."""
+    if kind not in REDUCERS or not may_lose_lines(producer, rules.tools):
+        return run_chain(kind, text), None
+    before = tokens.gauge(text, _FIRST_CHARS)
+    if before < _REDUCED_TOKENS_MIN:
+        return run_chain(kind, text), None
+    reduced = reduce_and_run_chain(kind, text, asked.terms(producer.arguments, producer.question))
+    if reduced is None:
+        return run_chain(kind, text), None
+    after = tokens.gauge(reduced[0], _FIRST_CHARS)
+    if after * 100 <= before * _REDUCED_AT_ONCE_PERCENT:
+        return reduced, (before, after)
+    lossless = run_chain(kind, text)
+    most = tokens.gauge(text if lossless is None else lossless[0])
+    is_shorter = tokens.gauge(reduced[0]) * 100 <= most * (100 - _REDUCED_PERCENT_MIN)
+    return reduced if is_shorter else lossless, None
+
+
 def weighed(text: str, new_text: str, rules: Rules, tokens: Tokens) -> tuple[int, int]:
-    """The tokens of a text and of what may be sent instead; counted with care where the choice hangs on it."""
-    before, after = tokens.gauge(text), tokens.gauge(new_text)
-    saved_percent = 100 * (before - after) / max(before, 1)
-    is_gauged = max(len(text), len(new_text)) > tokens.exact_chars_max
-    if is_gauged and abs(saved_percent - rules.margin_percent) < _GAUGE_ERROR_PERCENT:
-        return tokens.count(text), tokens.count(new_text)
-    return before, after
+    """The tokens of a text and of what may be sent instead; told with more care where the choice hangs on it."""
+    for sample_chars, error_percent in _ROUGH_SAMPLES:
+        before, after = tokens.gauge(text, sample_chars), tokens.gauge(new_text, sample_chars)
+        is_counted = max(len(text), len(new_text)) <= sample_chars
+        if is_counted or _is_clear(before, after, rules, error_percent):
+            return before, after
+    old, new = _only_here(text, new_text)
+    if len(old) + len(new) > _FINE_CHARS:
+        before, after = tokens.gauge(text, _FINE_CHARS), tokens.gauge(new_text, _FINE_CHARS)
+        if _is_clear(before, after, rules, _FINE_ERROR_PERCENT):
+            return before, after
+    return before, before - tokens.gauge(old, _CAREFUL_CHARS) + tokens.gauge(new, _CAREFUL_CHARS)
+
+
+def _is_clear(before: int, after: int, rules: Rules, error_percent: float) -> bool:
+    """Whether a saving is further from the margin than what it may be wrong by."""
+    return abs(100 * (before - after) - rules.margin_percent * before) > error_percent * before
+
+
+def _only_here(text: str, new_text: str) -> tuple[str, str]:
+    """The lines of each of two texts that the other has not, or has fewer times."""
+    lines, new_lines = Counter(text.split("\n")), Counter(new_text.split("\n"))
+    return "\n".join((lines - new_lines).elements()), "\n".join((new_lines - lines).elements())
 
 
 def _kept(reason: str, text: str, kind: str = "") -> Verdict:

@@ -26,6 +26,8 @@ class Prefix(Struct, Generic[PlaceT], frozen=True):
     places: Sequence[PlaceT]
     calls: Sequence[tuple[str, Producer]]
     doubts: Sequence[str]
+    opening: bytes
+    question: str | None
     seen: list[Seen]
     """The index of its lines, as far as it was made. Whoever reads on takes it; for a second one it is made anew."""
 

@@ -2,15 +2,26 @@
 
 from collections.abc import Sequence
 
+from proxy_pkg.compressors.hits import shows_one_file
 from proxy_pkg.compressors.table import run_chain
 from proxy_pkg.model import Grade, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Memos, Place
 from proxy_pkg.planning.policy import Rules, Tokens, weighed
-from proxy_pkg.planning.references import RUN_LINES_MIN, Lines, Run, Seen, may_refer, with_references
+from proxy_pkg.planning.references import (
+    WINDOW_LINES,
+    Form,
+    Lines,
+    Run,
+    Seen,
+    may_be_named,
+    may_refer,
+    name_of,
+    with_references,
+)
 from proxy_pkg.planning.rewrite import literal
 
-NUMBERED = "numbered"
-_TOKENS_SAVED_MIN = 30
+NUMBERED, SEARCH = "numbered", "search"
+_TOKENS_SAVED_MIN = 20
 
 
 def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
@@ -30,25 +41,44 @@ def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
         if lines is not None and number >= draft.known and may_refer(place.text.text):
             runs = seen.find(lines)
             if runs:
-                decided = place.decided = _referring(draft, place, lines, runs, seen, rules, tokens, memos)
-        # A result without an id of its own could not be named.
-        seen.add(lines if place.text.call and place.index == 0 else None, decided.runs)
+                decided = place.decided = _referring(draft, number, lines, runs, seen, rules, tokens, memos)
+        seen.add(lines if lines is not None and _is_citable(place, lines) else None, decided.runs)
     draft.seen = seen
 
 
 def _shown_lines(place: Place, decided: Decided) -> Lines | None:
     """The text as lines if it is sent line by line as it is, but for line numbers; else None."""
-    verdict = decided.verdict
-    if verdict.text is not None and not decided.runs and verdict.compressor != NUMBERED:
+    verdict, text = decided.verdict, place.text.text
+    if text.count("\n") < WINDOW_LINES or verdict.reason == "too_large":
         return None
-    if place.text.text.count("\n") < RUN_LINES_MIN:
+    form = Form.NUMBERED if verdict.kind == NUMBERED else Form.COUNTED
+    if form is Form.COUNTED and shows_one_file(text):
+        form = Form.HITS
+    if verdict.text is not None and not decided.runs and verdict.compressor != _THINS.get(form):
         return None
-    return place.item.lines(place.index, verdict.kind == NUMBERED)
+    return place.item.lines(place.index, form)
+
+
+def _is_citable(place: Place, lines: Lines) -> bool:
+    """Whether a reference can say which text it means, and which of its lines."""
+    return place.text.index == 0 and may_be_named(place.text.call) and lines.has_clear_labels
+
+
+def _names(draft: Draft, number: int, runs: Sequence[Run]) -> dict[int, str]:
+    """What references in text `number` call the texts that `runs` point at."""
+    earlier = [each.text.call for each in draft.places[:number]]
+    names = {}
+    for source in {run.source for run in runs}:
+        place = draft.places[source]
+        firsts = [each for each in draft.places[: source + 1] if each.text.index == 0]
+        again = sum(each.text.call == place.text.call for each in firsts)
+        names[source] = name_of(place.text.call, again, place.producer, earlier)
+    return names
 
 
 def _referring(
     draft: Draft,
-    place: Place,
+    number: int,
     lines: Lines,
     runs: Sequence[Run],
     seen: Seen,
@@ -57,9 +87,10 @@ def _referring(
     memos: Memos,
 ) -> Decided:
     """What to send for a text with references in it; what was decided without them, if that is not clearly more."""
+    place = draft.places[number]
     alone = place.decided
     assert alone is not None, "refer before settle"
-    names = {run.source: draft.places[run.source].name for run in runs}
+    names = _names(draft, number, runs)
     text = place.text.text
     key = (text, alone.verdict.kind, tuple(runs), tuple(names.items()))
     decided = memos.verdicts.get(key)
@@ -71,7 +102,7 @@ def _referring(
 
 
 def _verdict(text: str, alone: Verdict, referring: str, rules: Rules, tokens: Tokens) -> Verdict | None:
-    chained = run_chain(alone.kind, referring) if alone.kind == NUMBERED else None
+    chained = run_chain(alone.kind, referring) if alone.kind in _THINS.values() else None
     shorter = referring if chained is None else chained[0]
     before, after = weighed(text, shorter, rules, tokens)
     now = before if alone.text is None else alone.tokens_after
@@ -80,9 +111,13 @@ def _verdict(text: str, alone: Verdict, referring: str, rules: Rules, tokens: To
     return Verdict(
         reason="smaller",
         kind=alone.kind,
-        compressor="reference" if chained is None else f"reference+{NUMBERED}",
+        compressor="reference" if chained is None else f"reference+{alone.kind}",
         grade=Grade.INVERTIBLE,
         text=shorter,
         tokens_before=before,
         tokens_after=after,
     )
+
+
+_THINS = {Form.NUMBERED: NUMBERED, Form.HITS: SEARCH}
+"""The compressor that takes nothing but line numbers from a text of this form."""

@@ -3,33 +3,60 @@
 Agents read the same file again and again, whole or after a small edit. A run of lines that an earlier tool result
 shows word for word is replaced by one line that says where it stands:
 
-    [lines 12-80: as lines 10-78 of result toolu_01 (Read src/app.py)]
+    [lines 12-80: as lines 10-78 of result …4kQzRt (Read src/app.py)]
+    [lines 95-99: as lines 93-97 there]
+    [lines 120-161: as there]
+
+`there` is the result named last in the same text, and without numbers they are the same as here. A result goes by the
+id of its tool call, or by the end of a long one; `#2` follows where a client uses an id again, for the second
+result of that id. Line numbers are those of the file where the result is a numbered read, or shows a file's lines
+with their numbers as `grep -n` does, else they count the lines of the result from 1. A reference stands for numbered
+lines where the lines around it are numbered; with `grep -n`, for context lines.
 
 What a reference says depends on the request before it and nothing else. It points only at lines that are sent as
-they are, never at another reference, and only at results of tools. Line numbers are those of the file where the
-result is a numbered read, else they count the lines of the result from 1.
+they are, never at another reference, and only at results of tools.
 
-The index of four-line windows is the method of rsync and of copy detectors ("winnowing", Schleimer and others,
-2003) with every window kept; a match counts only where the lines themselves are equal.
+The index of windows of lines is the method of rsync and of copy detectors ("winnowing", Schleimer and others, 2003)
+with every window kept; a match counts only where the lines themselves are equal.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from enum import StrEnum
+from itertools import pairwise
 
 from msgspec import Struct
 
 from proxy_pkg.model import Producer
 
-WINDOW_LINES = 4
-RUN_LINES_MIN = 6
-RUN_CHARS_MIN = 240
+WINDOW_LINES = 3
+RUN_CHARS_MIN = 120
+RUN_CHARS_AGAIN_MIN = 70
+"""The text that a reference must replace, and one to a result that was named before in the same text."""
 _TEXT_LINES_MAX = 20_000
+_NUMBERED_SHARE_MAX = 0.25
 _WINDOWS_MAX = 16_000  # once so many are known, nothing points at later texts: the index stays below 10 MiB
-_SUBJECT_CHARS_MAX = 80
-_SUBJECTS = ("file_path", "filePath", "path", "absolute_path", "notebook_path", "command", "cmd", "pattern", "url")
+_SUBJECT_CHARS_MAX = 40
+_CALL_CHARS_MAX = 8
+_CALL_CHARS = 6
+_PATHS = ("file_path", "filePath", "path", "absolute_path", "notebook_path")
+_SUBJECTS = ("command", "cmd", "pattern", "url")
 
 MARK = "[lines "
 _NUMBERED = re.compile(r"( *)(\d{1,9})([→\t])")
+_HIT = re.compile(r"([1-9]\d{0,8})([:-])")
+_NAMEABLE = re.compile(r"[\w.:|-]{1,200}\Z", re.ASCII)
+
+
+class Form(StrEnum):
+    """How the lines of a text are numbered."""
+
+    COUNTED = ""
+    """They carry no numbers."""
+    NUMBERED = "numbered"
+    """A file read: a number, and an arrow or a tab."""
+    HITS = "hits"
+    """Lines of one file as grep -n shows them: a number, and `:` for a hit or `-` for context."""
 
 
 class Run(Struct, frozen=True):
@@ -47,20 +74,28 @@ class Run(Struct, frozen=True):
 class Lines:
     """A text as lines: `raw` as they came, `bodies` without line numbers, and the `labels` a reader knows them by.
 
-    A label is 0 where a line has no number although its text is a numbered read.
+    A label is 0 where a line has no number although others of its text have one. `has_clear_labels` is whether each
+    names one line, and nothing else that stands before lines could be taken for them. `fixed` are lines that no
+    reference can stand for, since it could not say all that stands before them.
     """
 
-    __slots__ = ("bodies", "first", "labels", "raw", "windows")
+    __slots__ = ("bodies", "first", "fixed", "has_clear_labels", "labels", "raw", "windows")
 
-    def __init__(self, text: str, numbered: bool) -> None:
+    def __init__(self, text: str, form: Form = Form.COUNTED) -> None:
         self.raw = text.split("\n")
-        if numbered:
-            split = [_split_number(line) for line in self.raw]
-            self.bodies = [body for _, body in split]
-            self.labels: Sequence[int] = [label for label, _ in split]
-        else:
+        self.fixed: Collection[int] = ()
+        if form is Form.COUNTED:
             self.bodies = self.raw
-            self.labels = range(1, len(self.raw) + 1)
+            self.labels: Sequence[int] = range(1, len(self.raw) + 1)
+            self.has_clear_labels = sum(map(_looks_numbered, self.raw)) <= _NUMBERED_SHARE_MAX * len(self.raw)
+        else:
+            split = list(map(_SPLITS[form], self.raw))
+            self.bodies = [body for _, body in split]
+            self.labels = [label for label, _ in split]
+            numbers = filter(None, self.labels)
+            self.has_clear_labels = all(one < other for one, other in pairwise(numbers))
+            if form is Form.HITS:
+                self.fixed = {at for at, line in enumerate(self.raw) if self.labels[at] and _is_hit(line)}
         last = len(self.bodies) - WINDOW_LINES + 1
         self.windows = [hash(tuple(self.bodies[at : at + WINDOW_LINES])) for at in range(last)]
         # Where each window stands first: of two equal keys, the later one given wins.
@@ -73,6 +108,20 @@ def _split_number(line: str) -> tuple[int, str]:
     if found is None or found[1] + found[2] != f"{int(found[2]):6}":
         return 0, line
     return int(found[2]), line[found.end() :]
+
+
+def _looks_numbered(line: str) -> bool:
+    return _HIT.match(line) is not None or _split_number(line)[0] != 0
+
+
+def _split_hit(line: str) -> tuple[int, str]:
+    found = _HIT.match(line)
+    return (0, line) if found is None else (int(found[1]), line[found.end() :])
+
+
+def _is_hit(line: str) -> bool:
+    found = _HIT.match(line)
+    return found is not None and found[2] == ":"
 
 
 class Seen:
@@ -129,35 +178,49 @@ class Seen:
         runs: list[Run] = []
         if self._source.keys().isdisjoint(lines.first):
             return runs
-        at = 0
+        at, named = 0, -1
         while at < len(lines.windows):
-            window = lines.windows[at]
-            source = self._source.get(window)
-            run = None if source is None else self._run(lines, at, source, self.lines(source).first[window])
+            run = self._longest(lines, at, named)
             if run is None:
                 at += 1
             else:
                 runs.append(run)
                 at += run.length
+                named = run.source
         return runs
 
-    def _run(self, lines: Lines, start: int, source: int, line: int) -> Run | None:
+    def _longest(self, lines: Lines, at: int, named: int) -> Run | None:
+        """The run from line `at`: in the result `named` last, or where its window stands first, if that is longer."""
+        window = lines.windows[at]
+        source = self._source.get(window)
+        if source is None:
+            return None
+        run = self._run(lines, at, source, RUN_CHARS_AGAIN_MIN if source == named else RUN_CHARS_MIN)
+        if named in (-1, source) or window not in self.lines(named).first:
+            return run
+        again = self._run(lines, at, named, RUN_CHARS_AGAIN_MIN)
+        return again if run is None or (again is not None and again.length >= run.length) else run
+
+    def _run(self, lines: Lines, start: int, source: int, chars_min: int) -> Run | None:
         there = self.lines(source)
+        line = there.first[lines.windows[start]]
         limit = min(len(lines.bodies) - start, len(there.bodies) - line)
         for hidden in self._hidden[source]:
-            if hidden.start >= line:
+            if hidden.start + hidden.length > line:
                 limit = min(limit, hidden.start - line)
         length = 0
         while (
             length < limit
+            and start + length not in lines.fixed
             and lines.bodies[start + length] == there.bodies[line + length]
             and lines.labels[start + length] == lines.labels[start] + length
             and there.labels[line + length] == there.labels[line] + length
         ):
             length += 1
-        if not lines.labels[start] or not there.labels[line] or length < RUN_LINES_MIN:
+        if not lines.labels[start] or not there.labels[line] or length < WINDOW_LINES:
             return None
-        if sum(map(len, lines.bodies[start : start + length])) < RUN_CHARS_MIN:
+        # Blanks at the ends of a line are a token or none.
+        if sum(len(body.strip()) + 2 for body in lines.bodies[start : start + length]) < chars_min:
             return None
         return Run(start, length, source, line)
 
@@ -180,23 +243,55 @@ def may_refer(text: str) -> bool:
 def with_references(lines: Lines, runs: Sequence[Run], seen: Seen, names: Mapping[int, str]) -> str:
     """The text with each run replaced by its reference. `names` are those of the texts they point at."""
     parts: list[str] = []
-    at = 0
+    at, named = 0, -1
     for run in runs:
-        there = seen.lines(run.source)
-        here_from, there_from = lines.labels[run.start], there.labels[run.line]
         parts += lines.raw[at : run.start]
-        parts.append(
-            f"{MARK}{here_from}-{here_from + run.length - 1}: as lines {there_from}-{there_from + run.length - 1}"
-            f" of result {names[run.source]}]"
-        )
-        at = run.start + run.length
+        here, there = lines.labels[run.start], seen.lines(run.source).labels[run.line]
+        numbers = "" if here == there else f"lines {there}-{there + run.length - 1} "
+        if run.source == named:
+            where = f"{numbers}there"
+        else:
+            where = f"{numbers}{'of' if numbers else 'in'} result {names[run.source]}"
+        parts.append(f"{MARK}{here}-{here + run.length - 1}: as {where}]")
+        at, named = run.start + run.length, run.source
     parts += lines.raw[at:]
     return "\n".join(parts)
 
 
-def name_of(call: str, producer: Producer) -> str:
-    """What a reference calls a result: the id of its tool call, the tool, and what it was asked for."""
-    subject = next((value for key in _SUBJECTS if isinstance(value := producer.arguments.get(key), str)), "")
-    subject = " ".join(subject.split())[:_SUBJECT_CHARS_MAX]
-    told = " ".join(filter(None, (producer.name, subject)))
+def may_be_named(call: str) -> bool:
+    """Whether the id of a tool call can stand in a reference."""
+    return _NAMEABLE.match(call) is not None
+
+
+def name_of(call: str, number: int, producer: Producer, earlier: Collection[str]) -> str:
+    """What a reference calls the `number`-th result of a tool call's id: that id, the tool, what it was asked for.
+
+    `earlier` are the ids of all texts up to the one it points at: the end of an id is enough if no other ends so.
+    """
+    end = call[-_CALL_CHARS:]
+    is_random = any(map(str.isdigit, call))  # else it is the name of a tool
+    if is_random and len(call) > _CALL_CHARS_MAX and not any(other.endswith(end) for other in earlier if other != call):
+        call = "…" + end
+    if number > 1:
+        call = f"{call}#{number}"
+    told = " ".join(filter(None, (producer.name, _subject(producer))))
     return f"{call} ({told})" if told else call
+
+
+def _subject(producer: Producer) -> str:
+    """A few words of what a tool was asked for: the end of a path, the start of anything else."""
+    for key in _PATHS:
+        if isinstance(path := producer.arguments.get(key), str):
+            path = " ".join(path.split())
+            return path if len(path) <= _SUBJECT_CHARS_MAX else _end_of_path(path)
+    asked = next((value for key in _SUBJECTS if isinstance(value := producer.arguments.get(key), str)), "")
+    asked = " ".join(asked.split())
+    return asked if len(asked) <= _SUBJECT_CHARS_MAX else asked[:_SUBJECT_CHARS_MAX] + "…"
+
+
+def _end_of_path(path: str) -> str:
+    end = path[-_SUBJECT_CHARS_MAX:]
+    return "…" + (end[end.index("/") :] if "/" in end else end)
+
+
+_SPLITS: Mapping[Form, Callable[[str], tuple[int, str]]] = {Form.NUMBERED: _split_number, Form.HITS: _split_hit}

@@ -1,10 +1,20 @@
 """Anthropic: the Messages API."""
 
-from proxy_pkg.protocols.grammar import Api, CallPlace, Conversation, ErrorShape, Protocol, ResultPlace
+from proxy_pkg.protocols.grammar import (
+    Api,
+    CallPlace,
+    Conversation,
+    ErrorShape,
+    LimitHeaders,
+    Protocol,
+    ResultPlace,
+    UsageMap,
+)
 
 API = Api(
     name="anthropic",
     marks=(b"anthropic-version", b"anthropic-beta"),
+    credentials=(b"x-api-key", b"authorization"),
     errors=ErrorShape(
         body={
             "type": "error",
@@ -25,12 +35,25 @@ API = Api(
         kind_otherwise="api_error",
         event={"type": "error", "error": {"type": "{kind}", "message": "{message}"}},
         event_name="error",
+        limits=LimitHeaders(
+            limit=b"anthropic-ratelimit-{kind}-limit",
+            remaining=b"anthropic-ratelimit-{kind}-remaining",
+            reset=b"anthropic-ratelimit-{kind}-reset",
+            reset_form="time",
+        ),
     ),
 )
 
 MESSAGES = Protocol(
     name="anthropic_messages",
     api=API,
+    usage=UsageMap(
+        key="usage",
+        input=(("input_tokens",),),
+        cache_read=(("cache_read_input_tokens",),),
+        cache_write=(("cache_creation_input_tokens",),),
+        output=(("output_tokens",),),
+    ),
     conversation=Conversation(
         items="messages",
         signs=(b'"tool_result"', b'"tool_use"'),
@@ -45,6 +68,7 @@ MESSAGES = Protocol(
                 text_types=("text",),
             ),
         ),
+        questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("text",)),),
     ),
 )
 

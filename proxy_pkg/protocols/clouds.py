@@ -6,8 +6,8 @@ whose format it speaks.
 
 from msgspec.structs import replace
 
-from proxy_pkg.protocols import anthropic, gemini, openai, openai_chat, openai_responses
-from proxy_pkg.protocols.grammar import Api, ErrorShape, Protocol
+from proxy_pkg.protocols import anthropic, bedrock, gemini, openai, openai_chat, openai_responses
+from proxy_pkg.protocols.grammar import Api, Protocol
 
 VERTEX = Api(name="vertex", errors=gemini.API.errors)
 _VERTEX_ANTHROPIC = Api(name="vertex", errors=anthropic.API.errors)
@@ -18,17 +18,8 @@ VERTEX_CHAT = replace(openai_chat.CHAT, api=_VERTEX_OPENAI)
 VERTEX_GENERATE = replace(gemini.GENERATE, api=VERTEX)
 VERTEX_OTHER = replace(gemini.OTHER, api=VERTEX)
 
-BEDROCK = Api(
-    name="bedrock",
-    errors=ErrorShape(
-        body={"message": "{message}", "code": "{code}"},
-        kinds={},
-        kind_otherwise="",
-        event={"message": "{message}", "code": "{code}"},
-    ),
-)
-BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=BEDROCK)
-BEDROCK_OTHER = replace(anthropic.OTHER, api=BEDROCK)
+BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=bedrock.API)
+BEDROCK_OTHER = replace(anthropic.OTHER, api=bedrock.API)
 
 _CHATGPT = Api(name="chatgpt", errors=openai_responses.RESPONSES.api.errors)
 CHATGPT_RESPONSES = replace(openai_responses.RESPONSES, api=_CHATGPT)
@@ -38,6 +29,7 @@ _CODE_ASSIST = Api(name="code_assist", errors=gemini.API.errors)
 CODE_ASSIST_GENERATE = Protocol(
     name="gemini_generate",
     api=_CODE_ASSIST,
+    usage=gemini.USAGE,
     # The request as the Gemini API knows it is wrapped once more, beside the model and the project.
     conversation=replace(gemini.CONVERSATION, within=("request",)),
 )

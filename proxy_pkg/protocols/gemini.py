@@ -1,12 +1,25 @@
 """Google Gemini: generateContent and its relatives."""
 
-from proxy_pkg.protocols.grammar import Api, CallPlace, Conversation, ErrorShape, Protocol, ResultPlace
+from proxy_pkg.protocols.grammar import (
+    Api,
+    CallPlace,
+    Conversation,
+    ErrorShape,
+    LimitHeaders,
+    Protocol,
+    ResultPlace,
+    UsageMap,
+)
 
-_BODY: dict[str, object] = {"error": {"code": 0, "message": "{message}", "status": "{kind}"}}
+_ERROR: dict[str, object] = {"code": 0, "message": "{message}", "status": "{kind}"}
+_BODY: dict[str, object] = {"error": _ERROR}
+_RETRY: dict[str, object] = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "{retry_after}s"}
 
 API = Api(
     name="gemini",
     marks=(b"x-goog-api-client", b"x-goog-api-key", b"x-goog-user-project"),
+    credentials=(b"x-goog-api-key", b"authorization"),
+    credential_parameter="key",
     errors=ErrorShape(
         body=_BODY,
         kinds={
@@ -24,6 +37,10 @@ API = Api(
         },
         kind_otherwise="UNKNOWN",
         event=_BODY,
+        body_with_retry={"error": _ERROR | {"details": [_RETRY]}},
+        limits=LimitHeaders(
+            limit=b"ratelimit-limit", remaining=b"ratelimit-remaining", reset=b"ratelimit-reset", reset_form="seconds"
+        ),
     ),
 )
 
@@ -38,8 +55,19 @@ CONVERSATION = Conversation(
         ResultPlace(parts="parts", holder="functionResponse", id="id", text="response", leaves=True, name="name"),
         ResultPlace(parts="parts", holder="function_response", id="id", text="response", leaves=True, name="name"),
     ),
+    questions=(
+        ResultPlace(parts="parts", id="", text="text"),
+    ),  # the model's words too: parts do not say whose they are
 )
 
-GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION)
+USAGE = UsageMap(
+    key="usageMetadata",
+    input=(("promptTokenCount",), ("toolUsePromptTokenCount",)),
+    cache_read=(("cachedContentTokenCount",),),
+    output=(("candidatesTokenCount",), ("thoughtsTokenCount",)),
+    input_has_cache_reads=True,
+)
+
+GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION, usage=USAGE)
 
 OTHER = Protocol(name="gemini_other", api=API)

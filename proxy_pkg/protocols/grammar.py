@@ -4,6 +4,8 @@ A *conversation* is an array of items at a key of the request body. Items, or pa
 calls (which tool, with what arguments) or tool results (the text that may shrink).
 """
 
+from typing import Literal
+
 from msgspec import Struct
 
 Condition = tuple[str, tuple[str, ...]]
@@ -28,7 +30,8 @@ class CallPlace(Struct, frozen=True):
 class ResultPlace(Struct, frozen=True):
     """Where the text of a tool result stands.
 
-    `text` is the key of a string, or of a list whose parts of a type in `text_types` hold a string at `text`.
+    `text` is the key of a string, or of a list whose parts of a type in `text_types` ("" for parts without a type)
+    hold a string at "text"; of such a list's parts every string inside the value at `leaves_at` counts too.
     With `leaves`, every string inside the value at `text` counts. `name` is the key of the tool's name, where
     the result itself says it.
     """
@@ -40,6 +43,7 @@ class ResultPlace(Struct, frozen=True):
     when: Condition | None = None
     text_types: tuple[str, ...] = ()
     leaves: bool = False
+    leaves_at: str = ""
     name: str = ""
 
 
@@ -55,6 +59,8 @@ class Conversation(Struct, frozen=True):
     results: tuple[ResultPlace, ...]
     forgetting: tuple[bytes, ...] = ()
     """Byte strings outside the items that tell the API to drop old results, so that nothing may point at them."""
+    questions: tuple[ResultPlace, ...] = ()
+    """Where the user's own words stand; of these places `id` means nothing."""
     within: tuple[str, ...] = ()
     """Keys that lead from the body to the object with the items, where that is not the body itself."""
 
@@ -72,6 +78,7 @@ class FrameMap(Struct, frozen=True):
     brings    types of the upstream's frames that bring a finished item of the answer
     item      the key of that item
     ends      types of the upstream's frames that end an answer
+    refusal   the frame that refuses a request in the upstream's stead, a template as in ErrorShape
     """
 
     conversation: Conversation
@@ -80,14 +87,44 @@ class FrameMap(Struct, frozen=True):
     brings: tuple[str, ...]
     item: str
     ends: tuple[str, ...]
+    refusal: dict[str, object]
+
+
+class UsageMap(Struct, frozen=True):
+    """Where an answer tells the tokens that it cost: an object at the key `key`, in one or more events of a stream.
+
+    Paths lead from that object to a number. What several of them lead to is added up. `input` holds the tokens read
+    from the provider's cache as well if `input_has_cache_reads`.
+    """
+
+    key: str
+    input: tuple[tuple[str, ...], ...]
+    output: tuple[tuple[str, ...], ...]
+    cache_read: tuple[tuple[str, ...], ...] = ()
+    cache_write: tuple[tuple[str, ...], ...] = ()
+    input_has_cache_reads: bool = False
+
+
+class LimitHeaders(Struct, frozen=True):
+    """The headers in which an API tells how much of a limit is left. "{kind}" in a name stands for what is limited,
+    requests or tokens; without it they tell of the one limit that refused.
+
+    `reset_form`: "time" (2025-01-02T03:04:05Z), "duration" (1m30s) or "seconds" (90).
+    """
+
+    limit: bytes
+    remaining: bytes
+    reset: bytes
+    reset_form: Literal["time", "duration", "seconds"]
 
 
 class ErrorShape(Struct, frozen=True):
     """How an API words its errors.
 
-    `body` and `event` are templates: the texts "{message}", "{kind}", "{code}" and "{request_id}" stand for
-    the values, the number 0 under the key "code" for the status. `event` is what goes into a stream that has
-    begun, `event_name` its SSE event field. `kinds` are the API's own words for a status.
+    `body` and `event` are templates: the texts "{message}", "{kind}", "{code}", "{request_id}" and "{retry_after}"
+    (seconds) stand for the values, the number 0 under the keys "code" and "status" for the status.
+    `body_with_retry`, if there is one, is for errors that say when to try again. `event` is what goes into a stream
+    that has begun, `event_name` its SSE event field. `kinds` are the API's own words for a status.
     """
 
     body: dict[str, object]
@@ -95,22 +132,32 @@ class ErrorShape(Struct, frozen=True):
     kind_otherwise: str
     event: dict[str, object]
     event_name: str = ""
+    body_with_retry: dict[str, object] | None = None
+    limits: LimitHeaders | None = None
 
 
 class Api(Struct, frozen=True):
-    """One provider's API: its upstream's name, its errors, and the request headers that only its clients send."""
+    """One provider's API: its upstream's name, its errors, and the request headers that only its clients send.
+
+    `credentials` are the headers that may hold a caller's credential; the first one that a request has counts. Where
+    it has none, the query's parameter `credential_parameter` does.
+    """
 
     name: str
     errors: ErrorShape
     marks: tuple[bytes, ...] = ()
+    credentials: tuple[bytes, ...] = (b"authorization",)
+    credential_parameter: str = ""
 
 
 class Protocol(Struct, frozen=True):
     """One request format of an API. Without a conversation it is relayed as it comes, and so are the frames of
-    a WebSocket without a frame map.
+    a WebSocket without a frame map. `names_model` says that a JSON body names a model at its key "model".
     """
 
     name: str
     api: Api
     conversation: Conversation | None = None
     frames: FrameMap | None = None
+    usage: UsageMap | None = None
+    names_model: bool = False

@@ -1,6 +1,6 @@
 """OpenAI: what its two request formats share."""
 
-from proxy_pkg.protocols.grammar import Api, ErrorShape, Protocol
+from proxy_pkg.protocols.grammar import Api, ErrorShape, LimitHeaders, Protocol
 
 _KINDS = {
     400: "invalid_request_error",
@@ -11,25 +11,40 @@ _KINDS = {
     429: "rate_limit_exceeded",
 }
 
+_LIMITS = LimitHeaders(
+    limit=b"x-ratelimit-limit-{kind}",
+    remaining=b"x-ratelimit-remaining-{kind}",
+    reset=b"x-ratelimit-reset-{kind}",
+    reset_form="duration",
+)
+_CREDENTIALS = (b"authorization", b"api-key")
+
 API = Api(
     name="openai",
+    credentials=_CREDENTIALS,
     errors=ErrorShape(
         body={"error": {"message": "{message}", "type": "{kind}", "param": None, "code": "{code}"}},
         kinds=_KINDS,
         kind_otherwise="server_error",
         event={"error": {"message": "{message}", "type": "{kind}", "param": None, "code": "{code}"}},
+        limits=_LIMITS,
     ),
 )
 
 RESPONSES_API = Api(
     name="openai",
+    credentials=_CREDENTIALS,
     errors=ErrorShape(
         body=API.errors.body,
         kinds=_KINDS,
         kind_otherwise="server_error",
         event={"type": "error", "code": "{code}", "message": "{message}", "param": None},
         event_name="error",
+        limits=_LIMITS,
     ),
 )
 
 OTHER = Protocol(name="openai_other", api=API)
+
+NAMING = Protocol(name="openai_other", api=API, names_model=True)
+"""Paths without a conversation whose JSON bodies name a model."""

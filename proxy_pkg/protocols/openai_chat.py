@@ -1,11 +1,18 @@
 """OpenAI: the Chat Completions API, which many other servers speak too."""
 
-from proxy_pkg.protocols.grammar import CallPlace, Conversation, Protocol, ResultPlace
+from proxy_pkg.protocols.grammar import CallPlace, Conversation, Protocol, ResultPlace, UsageMap
 from proxy_pkg.protocols.openai import API
 
 CHAT = Protocol(
     name="openai_chat",
     api=API,
+    usage=UsageMap(
+        key="usage",
+        input=(("prompt_tokens",),),
+        cache_read=(("prompt_tokens_details", "cached_tokens"),),
+        output=(("completion_tokens",),),
+        input_has_cache_reads=True,
+    ),
     conversation=Conversation(
         items="messages",
         signs=(b'"tool', b'"function'),
@@ -17,5 +24,6 @@ CHAT = Protocol(
             ResultPlace(when=("role", ("tool",)), id="tool_call_id", text="content", text_types=("text",), name="name"),
             ResultPlace(when=("role", ("function",)), id="name", text="content", name="name"),
         ),
+        questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("text",)),),
     ),
 )

@@ -1,6 +1,6 @@
 """OpenAI: the Responses API, over HTTP and in the frames of its WebSocket."""
 
-from proxy_pkg.protocols.grammar import CallPlace, Conversation, FrameMap, Protocol, ResultPlace
+from proxy_pkg.protocols.grammar import CallPlace, Conversation, FrameMap, Protocol, ResultPlace, UsageMap
 from proxy_pkg.protocols.openai import API, RESPONSES_API
 
 CONVERSATION = Conversation(
@@ -27,6 +27,15 @@ CONVERSATION = Conversation(
         ),
         ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True),
     ),
+    questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("input_text",)),),
+)
+
+USAGE = UsageMap(
+    key="usage",
+    input=(("input_tokens",),),
+    cache_read=(("input_tokens_details", "cached_tokens"),),
+    output=(("output_tokens",),),
+    input_has_cache_reads=True,
 )
 
 FRAMES = FrameMap(
@@ -36,8 +45,15 @@ FRAMES = FrameMap(
     brings=("response.output_item.done",),
     item="item",
     ends=("response.completed", "response.done", "response.failed", "response.incomplete", "error"),
+    refusal={
+        "type": "error",
+        "event_id": "{request_id}",
+        "status": 0,
+        "error": {"type": "{kind}", "code": "{code}", "message": "{message}", "param": None, "event_id": None},
+        "headers": {"retry-after": "{retry_after}"},
+    },
 )
 
-RESPONSES = Protocol(name="openai_responses", api=RESPONSES_API, conversation=CONVERSATION, frames=FRAMES)
+RESPONSES = Protocol(name="openai_responses", api=RESPONSES_API, conversation=CONVERSATION, frames=FRAMES, usage=USAGE)
 
 REALTIME = Protocol(name="openai_realtime", api=API, frames=FRAMES)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from proxy_pkg.protocols import anthropic, clouds, gemini, openai, openai_chat, openai_responses
+from proxy_pkg.protocols import anthropic, bedrock, clouds, gemini, openai, openai_chat, openai_responses
 from proxy_pkg.protocols.grammar import Protocol
 
 
@@ -79,8 +79,8 @@ def _match_path(is_post: bool, path: str) -> Match | str | None:
                 return Match(found.protocol, found.route, prefix, found.model)
             return Match(other, "other", prefix)
     for pattern, route, owner in _PASSTHROUGH:
-        if pattern.match(path):
-            return Match(owner, route) if owner else route
+        if parts := pattern.match(path):
+            return Match(owner, route, "", parts.groupdict().get("model") or "") if owner else route
     return None
 
 
@@ -131,6 +131,7 @@ _CONVERSATIONS = (
     ),
     _row(rf"{_VERTEX_PLACE}/endpoints/[^/]+/chat/completions", "chat_completions", clouds.VERTEX_CHAT),
     _row(r"/model/(?P<model>.+)/invoke(-with-response-stream)?", "invoke", clouds.BEDROCK_MESSAGES),
+    _row(r"/model/(?P<model>.+)/converse(-stream)?", "converse", bedrock.CONVERSE),
     _row(rf"/v1internal:({_GEMINI_METHODS})", "generate_content", clouds.CODE_ASSIST_GENERATE),
 )
 
@@ -139,22 +140,25 @@ _PASSTHROUGH = (
     _open_row(r"/v1/messages(/|$)", "batches", anthropic.OTHER),
     _open_row(r"/v1/(complete|skills|organizations|environments|agents|sessions)(/|$)", "other", anthropic.OTHER),
     _open_row(r"/api/", "client", anthropic.OTHER),
-    _open_row(_AZURE, "other", openai.OTHER),
+    _open_row(rf"{_AZURE}({_MODEL}/)?", "other", openai.OTHER),
     _open_row(r"/(backend-api|wham|ps)/", "client", clouds.CHATGPT_OTHER),
     _open_row(r"/v1internal[:/]", "client", clouds.CODE_ASSIST_OTHER),
     _open_row(r"/v1\w*/(projects|publishers)/", "other", clouds.VERTEX_OTHER),
     _open_row(r"/(model|inference-profiles|foundation-models)(/|$)", "other", clouds.BEDROCK_OTHER),
+    _open_row(rf"/v1(beta|alpha)\w*/(models|tunedModels)/{_MODEL}", "other", gemini.OTHER),
     _open_row(r"(/upload|/download|/resumable/upload)?/v1(beta|alpha)", "other", gemini.OTHER),
     _open_row(r"/(upload|download)/", "files", gemini.OTHER),
     _open_row(r"/ws/google\.", "live", gemini.OTHER),
-    _open_row(r"/v1/(models|tunedModels)/[^/]+:\w+$", "other", gemini.OTHER),
+    _open_row(rf"/v1/(models|tunedModels)/{_MODEL}:\w+$", "other", gemini.OTHER),
     _open_row(r"/v1/(cachedContents|operations|corpora)(/|$)", "other", gemini.OTHER),
     _open_row(r"/v1/models(/|$)", "models", None),
     _open_row(r"/v1/files(/|$)", "files", None),
-    _open_row(r"/v1/embeddings$", "embeddings", openai.OTHER),
+    _open_row(r"(/v1)?/embeddings$", "embeddings", openai.NAMING),
+    _open_row(r"(/v1)?/(completions|moderations|rerank|videos)$", "other", openai.NAMING),
     _open_row(r"/v1/batches(/|$)", "batches", openai.OTHER),
-    _open_row(r"/v1/images/", "images", openai.OTHER),
-    _open_row(r"/v1/audio/", "audio", openai.OTHER),
+    _open_row(r"/v1/images/", "images", openai.NAMING),
+    _open_row(r"/v1/audio/", "audio", openai.NAMING),
+    _open_row(r"/v1/responses/compact$", "responses_other", openai.NAMING),
     _open_row(r"/v1/responses/", "responses_other", openai.OTHER),
     _open_row(r"(/v1)?/realtime(/|$)", "realtime", openai_responses.REALTIME),
     _open_row(r"/v1(/|$)", "other", None),

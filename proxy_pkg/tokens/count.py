@@ -18,11 +18,12 @@ CHUNK_CHARS_MAX = 16_384
 than the text."""
 COUNTED_CHARS_MAX = 1 << 20
 """A longer text is counted in pieces spread evenly over it, and the result scaled to its length."""
-GAUGED_CHARS_MAX = 48_000
-"""A longer text is gauged by half as many characters."""
+GAUGED_CHARS = 6144
+"""A longer text is gauged by so many of its characters, unless more or fewer are asked for."""
 BYTES_PER_TOKEN = 4
 
-_GAUGE_PIECES = 12
+_GAUGE_PIECES_MAX = 96
+_GAUGE_PIECE_CHARS_MIN = 64
 
 SPECIAL_TOKENS = {"<|endoftext|>": 199_999, "<|endofprompt|>": 200_018}
 # Of the two alternatives for words, one must end in small letters, the other must begin with capitals.
@@ -30,17 +31,18 @@ _WORD_START = r"[^\r\n\p{L}\p{N}]?"
 _UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
 _LOWER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _WORD_END = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-PATTERN = "|".join(
-    (
-        _WORD_START + _UPPER + "*" + _LOWER + "+" + _WORD_END,
-        _WORD_START + _UPPER + "+" + _LOWER + "*" + _WORD_END,
-        r"\p{N}{1,3}",
-        r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
-        r"\s*[\r\n]+",
-        r"\s+(?!\S)",
-        r"\s+",
-    )
+ALTERNATIVES = (
+    _WORD_START + _UPPER + "*" + _LOWER + "+" + _WORD_END,
+    _WORD_START + _UPPER + "+" + _LOWER + "*" + _WORD_END,
+    r"\p{N}{1,3}",
+    r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+    r"\s*[\r\n]+",
+    r"\s+(?!\S)",
+    r"\s+",
 )
+"""What o200k_base cuts text into before it looks words up; the first that fits is taken."""
+# In a group by themselves, those without a look ahead are searched for in one go: a third faster.
+PATTERN = "|".join((f"(?:{'|'.join(ALTERNATIVES[:-2])})", *ALTERNATIVES[-2:]))
 
 
 class Encoder:
@@ -53,7 +55,6 @@ class Encoder:
     def __init__(self, encode: Callable[[str], Sequence[int]] | None, problem: str = "") -> None:
         self.basis = "bytes" if encode is None else "o200k_base"
         self.problem = problem
-        self.exact_chars_max = GAUGED_CHARS_MAX
         self._encode = encode
 
     def count(self, text: str) -> int:
@@ -67,17 +68,20 @@ class Encoder:
         counted = sum(map(self._count_chunk, sample))
         return counted * len(text) // sum(map(len, sample))
 
-    def gauge(self, text: str) -> int:
-        """Return `count` of a text up to GAUGED_CHARS_MAX long; of a longer one, what a sample of that size suggests.
+    def gauge(self, text: str, sample_chars: int = GAUGED_CHARS) -> int:
+        """Return `count` of a text up to `sample_chars` long; of a longer one, what a sample of that size suggests.
 
-        Within 3 % of the count for nine of ten long texts, and deterministic. Work is bounded, so that deciding
-        about a long text costs little more than about a short one.
+        Deterministic, with bounded work, so that deciding about a long text costs little more than about a short
+        one. Many small pieces tell more than a few large ones: the saving between two forms of a text comes out
+        within 2 points of a percent for two texts of three, and within 7 for all that were tried; by half as many
+        characters, within 3 and 15, by four times as many, within 0.7 and 3.5.
         """
-        if len(text) <= GAUGED_CHARS_MAX:
+        if len(text) <= sample_chars:
             return self.count(text)
-        sample = spread(text, _GAUGE_PIECES, GAUGED_CHARS_MAX // _GAUGE_PIECES // 2)
+        pieces = min(_GAUGE_PIECES_MAX, sample_chars // _GAUGE_PIECE_CHARS_MIN)
+        sample = spread(text, pieces, sample_chars // pieces)
         # Each piece begins and ends inside a token, which adds one to the count of every piece.
-        counted = sum(map(self._count_chunk, sample)) - len(sample)
+        counted = sum(max(1, self._count_chunk(piece) - 1) for piece in sample)
         return counted * len(text) // sum(map(len, sample))
 
     def _count_chunk(self, chunk: str) -> int:

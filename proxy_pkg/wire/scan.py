@@ -7,6 +7,7 @@ What neither can cut raises ScanError, and the caller sends the body as it came.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from json import JSONDecoder
 from typing import Any
@@ -23,6 +24,8 @@ Path = tuple[str | int, ...]
 _tolerant = JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _skip_value = _tolerant.raw_decode
 _blank = re.compile(r"[ \t\n\r]*").match
+
+_OBJECT_BYTES_MAX = 8192
 
 _CUT_ERRORS = (StopIteration, ValueError, IndexError, RecursionError)
 
@@ -47,6 +50,26 @@ def text_at(body: bytes, key: str) -> str:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         value = _text_tolerant(body, key)
     return value if isinstance(value, str) else ""
+
+
+def objects_at(data: bytes, key: str) -> Iterator[dict[str, Any]]:
+    """The objects that stand at `key`, wherever in a JSON text or a stream of them, of which `data` may be any part.
+
+    Between quotes of a JSON string the quotes of `key` would be escaped, so no text is taken for one. What is cut off
+    or is no object is passed over. Numbers are text.
+    """
+    member, quoted = _member(key), b'"%s"' % key.encode()
+    at = -1
+    while (at := data.find(quoted, at + 1)) >= 0:  # far faster than to search for the pattern
+        if (found := member.match(data, at)) is None:
+            continue
+        text = data[found.end() - 1 : found.end() + _OBJECT_BYTES_MAX].decode("latin-1")
+        try:
+            value, _ = _skip_value(text, 0)
+        except _CUT_ERRORS:
+            continue
+        if isinstance(value, dict):
+            yield value
 
 
 def locate(element: bytes, paths: list[Path]) -> dict[Path, tuple[int, int]]:
@@ -91,6 +114,11 @@ def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     for key in reversed(keys):
         kind = msgspec.defstruct("Held", [("held", kind, msgspec.field(name=key))])
     return msgspec.json.Decoder(kind)
+
+
+@cache
+def _member(key: str) -> re.Pattern[bytes]:
+    return re.compile(rb'"%s"[ \t\r\n]*:[ \t\r\n]*\{' % re.escape(key.encode()))
 
 
 @cache

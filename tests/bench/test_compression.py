@@ -58,7 +58,9 @@ def test_a_text_that_its_compressor_does_not_write_is_noticed(shortened_by: Call
 
 
 def test_a_lossy_text_has_lines_of_the_input_in_order_and_marks() -> None:
-    assert has_only_lines_of("a\nb\nc\nd", "a\n[2 lines left out]\nd")
+    assert has_only_lines_of("a\nb\nc\nd", "a\n[2 lines left out: 2-3]\nd")
+    assert not has_only_lines_of("a\nb\nc\nd", "a\n[1 lines left out: 2]\nd")
+    assert not has_only_lines_of("a\nb\nc\nd", "a\nd")
     assert not has_only_lines_of("a\nb\nc\nd", "a\nc\nb")
     assert not has_only_lines_of("a\nb\nc\nd", "a\nb c\nd")
 

@@ -72,3 +72,18 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     code, _, err = run("-", "--protocol", "openai_chat", text=b'{"messages": 1}')
     assert code == 1
     assert "goes through as it came" in err
+
+
+def test_an_unknown_level_is_refused() -> None:
+    code, _, error = run("-", "--level", "total", text=b"x")
+    assert code != 0
+    assert "--level total is not known" in error
+
+
+def test_balanced_may_leave_lines_out_and_lossless_never_does() -> None:
+    log = "".join(f"2024-05-01 10:00:{n % 60:02d} INFO app: item {n} done in {n % 7} ms\n" for n in range(4000))
+    _, lossless, _ = run("-", "--command", "make", "--level", "lossless", "--json", text=log.encode())
+    _, balanced, _ = run("-", "--command", "make", "--level", "balanced", "--json", text=log.encode())
+    assert json.loads(balanced)["tokens_after"] < json.loads(lossless)["tokens_after"]
+    assert "left out" in json.loads(balanced)["spans"][0]["sent"]
+    assert "left out" not in json.loads(lossless)["spans"][0]["sent"]

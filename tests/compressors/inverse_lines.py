@@ -2,6 +2,8 @@
 
 import re
 
+from proxy_pkg.compressors import gaps
+
 _NAMES = "[short names, each standing for the text after its =]"
 _HEADINGS = '[below "[A…'
 _RUNS = '[each "=== RUN" line right above its "--- PASS" or "--- SKIP" is left out]\n'
@@ -72,7 +74,7 @@ def _without_headings(text: str) -> str:
     for line in rest:
         if line.startswith("[") and line.endswith("]") and "…" in line:
             start, _, end = line[1:-1].partition("…")
-        elif not start or not line or line[0].isspace() or line.startswith(start):
+        elif not start or not line or line[0].isspace() or line.startswith(start) or gaps.read(line):
             out.append(line)
         else:
             out.append(start + line + end)
@@ -99,3 +101,6 @@ def _without_marks(text: str) -> str:
         else:
             out.append(line)
     return "\n".join(out)
+
+
+yaml = lines

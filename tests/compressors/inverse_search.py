@@ -1,5 +1,6 @@
 """Inverses of the forms of searches, path lists and diffs, written from their documented rules."""
 
+import itertools
 import re
 
 
@@ -104,9 +105,10 @@ def _with_lengths(lines: list[str]) -> list[str]:
     for at, line in enumerate(lines):
         hunk = re.match(r"@@ -([0-9]+) \+([0-9]+) @@", line)
         if hunk:
-            body = next((end for end in range(at + 1, len(lines)) if lines[end][:1] not in tuple(" +-\\")), len(lines))
-            old = sum(each[0] in " -" for each in lines[at + 1 : body])
-            new = sum(each[0] in " +" for each in lines[at + 1 : body])
+            body = list(itertools.takewhile(re.compile(r"[ +\-\\]|\[[1-9][0-9]{0,8}\]$").match, lines[at + 1 :]))
+            left_out = sum(int(each[1:-1]) for each in body if each[0] == "[")
+            old = left_out + sum(each[0] in " -" for each in body)
+            new = left_out + sum(each[0] in " +" for each in body)
             line = f"@@ -{hunk[1]}{_length(old)} +{hunk[2]}{_length(new)} @@{line[hunk.end() :]}"
         out.append(line)
     return out
@@ -128,7 +130,7 @@ def _with_file_headers(lines: list[str], old: str, new: str) -> list[str]:
             out.append(line)
             continue
         start = at
-        while at < len(lines) and lines[at].startswith(known):
+        while at < len(lines) and (lines[at].startswith(known) or re.fullmatch(r"\[[1-9][0-9]{0,8}\]", lines[at])):
             at += 1
         extended = lines[start:at]
         before = after = line[5:]

@@ -17,7 +17,8 @@ class Number(str):
 
 
 SCALARS = json.JSONDecoder(parse_float=Number, parse_int=Number)
-_TABLE = re.compile(r"([\[{])([0-9]+) (?:rows|JSON lines): ")
+_TABLE = re.compile(r"([\[{])([0-9]+) (?:rows|JSON lines)(?:, [0-9]+ left out)?: ")
+_MARK = re.compile(r"\[[0-9]+ [a-z]+ left out: [0-9]+(?:-[0-9]+)?\](?=\n)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LITERALS = {"null": None, "true": True, "false": False}
 _BARE = re.compile(r"[^,\n]*")
@@ -53,7 +54,7 @@ def json_values(text: str) -> Any:
 def json_table(text: str) -> Any:
     """Return the value that `compressors.json_table` wrote; a tuple if there are several."""
     text = _LEGEND.sub("", text)
-    if re.match(r"\[[0-9]+ JSON lines: ", text):
+    if re.match(r"\[[0-9]+ JSON lines(?:, [0-9]+ left out)?: ", text):
         value, end = _value(text, 0)
         assert end == len(text), text[end:]
         return tuple(value)
@@ -129,7 +130,9 @@ def _meaning(text: str, at: int, *, is_form: bool, is_raw: bool) -> tuple[Any, i
     if text.startswith('f"', at):
         made, at = SCALARS.raw_decode(text, at + 1)
         return Form(made), at
-    if text[at] in '"[' or (not is_form and re.compile(r'\{(?:["}]|[0-9]+ rows: )').match(text, at)):
+    if text[at] in '"[' or (
+        not is_form and re.compile(r'\{(?:["}]|[0-9]+ rows(?:, [0-9]+ left out)?: )').match(text, at)
+    ):
         return _value(text, at)
     end = re.compile(r" or |[,)\]\n]" if is_form else r"[,)\]\n]").search(text, at)
     assert end
@@ -159,8 +162,16 @@ def _table(text: str, at: int, count: int, is_keyed: bool) -> tuple[Any, int]:
     items, _, at = header(text, at)
     at += 1
     table = Table(items)
-    rows, keys = [], []
-    while len(rows) < count or text.startswith("# ", at):
+    rows: list[Any] = []
+    keys: list[Any] = []
+    gaps = 0
+    while len(rows) - gaps < count or text.startswith("# ", at) or _MARK.match(text, at):
+        if mark := _MARK.match(text, at):
+            rows.append(None if is_keyed else mark[0])
+            keys.append(mark[0])
+            gaps += 1
+            at = mark.end() + 1
+            continue
         if text.startswith("# ", at):
             at += 2
             heads = []
@@ -301,7 +312,8 @@ def _marked(value: Any) -> Any:
 
 
 _DELIMITED = re.compile(
-    r"\[([0-9]+) (CSV|TSV|[;|]-separated) rows( without header)?(, CRLF)?(?:, printed '([^']*)')?: "
+    r"\[([0-9]+) (CSV|TSV|[;|]-separated) rows( without header)?(, CRLF)?(?:, printed '([^']*)')?"
+    r"(?:, [0-9]+ lines left out)?: "
 )
 _SEPARATORS = {"CSV": ",", "TSV": "\t", ";-separated": ";", "|-separated": "|"}
 
@@ -316,9 +328,13 @@ def delimited(text: str) -> str:
     table = Table(items)
     lines = [] if start[3] else [separator.join(item.name[0] for item in items)]
     at += 1
+    above: dict[int, str] = {}
     for _ in range(int(start[1])):
         assert text.startswith(end, at), text[at:]
         at += len(end)
+        while mark := _MARK.match(text, at):
+            above[len(lines)] = above.get(len(lines), "") + mark[0] + "\n"
+            at = mark.end() + 1
         if text.startswith("# ", at):
             table.heads, at = _raw_cells(text, at + 2, separator, end)
             at += len(end)
@@ -336,6 +352,7 @@ def delimited(text: str) -> str:
     if start[5]:
         rows = [line.split(separator) for line in lines]
         lines = [(start[5] % tuple(row)).rstrip(" ") for row in rows]
+    lines = [above.get(number, "") + line for number, line in enumerate(lines)]
     return end.join(lines) + text[at:]
 
 

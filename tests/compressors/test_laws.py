@@ -27,6 +27,9 @@ PIECES = st.one_of(
     st.sampled_from(["diff --git a/x b/x\n", "--- a/x\n+++ b/x\n", "@@ -1 +1 @@\n-a\n+b\n", "diff x\n", "rename to\n"]),
     st.sampled_from(["<html>", "<p  id='a'>", "</p>", "<!--x-->", "<pre>", "<script>", "<?xml ?>", "  ", "&gt;"]),
     st.sampled_from(["2024-05-01 10:00 INFO a b c\n" * 6, "a/b.py:1:1: E501 x\n" * 5, "[…]\n", " [block 1 again]\n"]),
+    st.sampled_from(["-rw-r--r-- 1 a b 9 Nov  1 10:00 x\n" * 5, "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 5]),
+    st.sampled_from(["test_a (a.T.test_a) ... ok\n" * 5, "/a/b.ts:\n" + "  Line 1: x\n" * 4, "[5 ls rows: a"]),
+    st.sampled_from(["10:00:00 ERROR a: b\n" * 5, "items:\n" + "- a: 1\n  b:\n    c: 2\n" * 9, "├─┼─┤\n", "[printed"]),
     st.sampled_from(['{"Action":"run","Test":"T"}\n' * 4, "tests/a.py::t PASSED\n" * 5, "collected 5 items\n"]),
     st.text(max_size=5),
 )
@@ -67,6 +70,10 @@ HOSTILE = {
     "open attributes": lambda size: "<html>" + '<a b="' * (size // 6),
     "open comments": lambda size: "<html>" + "<!--" * (size // 4),
     "one comment": lambda size: "<html>" + "<!--a--> \n" * (size // 10),
+    "tags in tags": lambda size: "<html>" + "<a <a <a " * (size // 9),
+    "scripts in attributes": lambda size: "<html>" + '<a t="<script>" ' * (size // 16),
+    "tags around scripts in attributes": lambda size: "<html>" + '<a t="<script>">x ' * (size // 18),
+    "empty log lines": lambda size: "2024-05-01 10:00:00 INFO a\n" * 9 + "\n" * size,
     "open scripts": lambda size: "<html>" + "<script>" * (size // 8),
     "elements": lambda size: "<html>" + "<li   class='a'>x  &gt;</li>\n\n" * (size // 30),
     "log lines": lambda size: "".join(f"2024-05-01 10:00:{n % 60:02d} INFO app: item {n}\n" for n in range(size // 40)),
@@ -83,6 +90,20 @@ HOSTILE = {
     "findings": lambda size: "".join(f"src/{n % 50}/a.py:{n}:1: E501 Line too long\n" for n in range(size // 36)),
     "events of go": lambda size: '{"Action":"output","Test":"T","Output":"a\\tb\\n"}\n' * (size // 50),
     "passing tests": lambda size: "collected 9 items\n" + "tests/a.py::test_a PASSED  [ 11%]\n" * (size // 34),
+    "entries of a directory": lambda size: "".join(
+        f"-rw-r--r-- {n % 9} app app {n} Nov 21 10:{n % 60:02d} {n}\n" for n in range(size // 44)
+    ),
+    "directories": lambda size: "\n".join(f"./{n}:\n-rw-r--r-- 1 a b {n} Nov 21 10:00 x" for n in range(size // 44)),
+    "bars": lambda size: "|" * size,
+    "bars and rules": lambda size: "| a | b |\n|---|---|\n" * (size // 20),
+    "a drawn table": lambda size: "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * (size // 10),
+    "rules": lambda size: "-+" * (size // 2),
+    "reported hits": lambda size: "/srv/a.ts:\n  Line 1: x\n" * (size // 23),
+    "tests that passed": lambda size: "test_a (a.T.test_a) ... ok\n" * (size // 27),
+    "errors at all times": lambda size: "".join(
+        f"2024-05-01 10:{n // 60 % 60:02d}:{n % 60:02d} ERROR [w-{n % 7}] app: item {n}\n" for n in range(size // 48)
+    ),
+    "keys": lambda size: "a:\n  b: 1\n  c: 2\n" * (size // 17),
     "nested objects": lambda size: "[" + ",".join(['{"a":' * 30 + "1" + "}" * 30] * (size // 181)) + "]",
 }
 

@@ -13,6 +13,7 @@ FLOORS = {
     "tokens": 1,
     "stats": 1,
     "store": 1,
+    "prices": 1,
     "protocols": 2,
     "compressors": 2,
     "relay": 2,

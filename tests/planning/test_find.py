@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy_pkg.planning.find import Outline, outline
+from proxy_pkg.planning.find import Outline, outline, question_in
 from proxy_pkg.protocols.anthropic import MESSAGES
+from proxy_pkg.protocols.bedrock import CONVERSE
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.openai_chat import CHAT
@@ -44,6 +45,36 @@ RESULTS: list[tuple[str, Protocol, Any]] = [
                     ],
                 },
             ],
+        },
+    ),
+    (
+        "bedrock text",
+        CONVERSE,
+        {
+            "role": "user",
+            "content": [
+                {"text": "not this"},
+                {
+                    "toolResult": {
+                        "toolUseId": "c1",
+                        "status": "success",
+                        "content": [
+                            {"image": {"format": "png", "source": {"bytes": "AAAA"}}},
+                            {"text": RESULT},
+                            {"document": {"name": "n", "format": "txt", "source": {"bytes": "AAAA"}}},
+                        ],
+                    }
+                },
+                {"cachePoint": {"type": "default"}},
+            ],
+        },
+    ),
+    (
+        "bedrock json",
+        CONVERSE,
+        {
+            "role": "user",
+            "content": [{"toolResult": {"toolUseId": "c1", "content": [{"json": {"a": [1, {"out": RESULT}]}}]}}],
         },
     ),
     ("chat string", CHAT, {"role": "tool", "tool_call_id": "c1", "content": RESULT}),
@@ -99,6 +130,11 @@ CALLS: list[tuple[str, Protocol, Any]] = [
         RESPONSES,
         {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"path": "a"}'},
     ),
+    (
+        "bedrock",
+        CONVERSE,
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "c1", "name": "f", "input": {"path": "a"}}}]},
+    ),
     ("gemini", GENERATE, {"parts": [{"functionCall": {"id": "c1", "name": "f", "args": {"path": "a"}}}]}),
 ]
 
@@ -125,6 +161,10 @@ NOT_RESULTS: list[tuple[Protocol, Any]] = [
     ),
     (MESSAGES, {"content": [{"type": "tool_result", "tool_use_id": "c", "content": {"text": "odd"}}]}),
     (MESSAGES, {"content": [{"type": "tool_result", "tool_use_id": "c"}]}),
+    (CONVERSE, {"role": "user", "content": [{"text": "toolResult"}]}),
+    (CONVERSE, {"content": [{"toolResult": {"toolUseId": "c", "content": [{"image": {"source": {"bytes": "A"}}}]}}]}),
+    (CONVERSE, {"content": [{"toolResult": {"toolUseId": "c", "content": [{"type": "odd", "text": "x"}]}}]}),
+    (MESSAGES, {"content": [{"type": "tool_result", "tool_use_id": "c", "content": [{"text": "no type"}]}]}),
     (CHAT, {"role": "user", "content": "tool"}),
     (CHAT, {"role": "assistant", "content": "the tool said", "tool_calls": None}),
     (RESPONSES, {"type": "reasoning", "encrypted_content": "function_call", "summary": []}),
@@ -161,3 +201,25 @@ def test_a_lone_surrogate_elsewhere_in_an_item_does_not_hide_its_results() -> No
     item = rb'{"role":"tool","tool_call_id":"c","content":"fine","note":"\ud83d"}'
     assert CHAT.conversation is not None
     assert [text.text for text in outline(item, CHAT.conversation).texts] == ["fine"]
+
+
+QUESTIONS: list[tuple[str, Protocol, Any]] = [
+    ("anthropic string", MESSAGES, {"role": "user", "content": "Why?"}),
+    ("anthropic parts", MESSAGES, {"role": "user", "content": [{"type": "text", "text": "Why?"}]}),
+    ("chat string", CHAT, {"role": "user", "content": "Why?"}),
+    ("responses parts", RESPONSES, {"role": "user", "content": [{"type": "input_text", "text": "Why?"}]}),
+    ("gemini", GENERATE, {"role": "user", "parts": [{"text": "Why?"}]}),
+]
+
+
+@pytest.mark.parametrize(("protocol", "item"), [case[1:] for case in QUESTIONS], ids=[case[0] for case in QUESTIONS])
+def test_the_users_own_words_are_found(protocol: Protocol, item: Any) -> None:
+    assert protocol.conversation is not None
+    assert question_in(b", " + json.dumps(item).encode(), protocol.conversation) == "Why?"
+
+
+@pytest.mark.parametrize("item", [{"role": "assistant", "content": "So."}, {"role": "user"}, [], "x", 1])
+def test_nobody_elses_words_are_a_question(item: Any) -> None:
+    assert MESSAGES.conversation is not None
+    assert question_in(json.dumps(item).encode(), MESSAGES.conversation) == ""
+    assert question_in(b"{broken", MESSAGES.conversation) == ""

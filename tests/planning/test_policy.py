@@ -4,7 +4,7 @@ import pytest
 
 from proxy_pkg.model import Producer
 from proxy_pkg.planning import policy
-from proxy_pkg.planning.policy import Rules, decide
+from proxy_pkg.planning.policy import Rules, decide, weighed
 from tests.fakes.bodies import NUMBERED
 from tests.planning.characters import Characters
 
@@ -65,3 +65,25 @@ def test_a_compressor_that_fails_leaves_the_text(monkeypatch: pytest.MonkeyPatch
 
 def test_the_same_text_is_decided_the_same() -> None:
     assert decide(NUMBERED, READ, RULES, Characters()) == decide(NUMBERED, READ, RULES, Characters())
+
+
+class Misled(Characters):
+    """Finds long texts a tenth shorter than they are where they begin with a bracket."""
+
+    def gauge(self, text: str, sample_chars: int = 0) -> int:
+        is_misled = len(text) > sample_chars and text.startswith("[")
+        return len(text) * 9 // 10 if is_misled else len(text)
+
+
+LONG = "\n".join(f"line {number} of a long text" for number in range(2000))
+
+
+def test_a_small_saving_in_a_long_text_is_told_by_the_lines_that_changed() -> None:
+    shorter = "[20 lines left out]\n" + "\n".join(LONG.split("\n")[20:])
+    before, after = weighed(LONG, shorter, RULES, Misled())
+    assert before - after == pytest.approx(len(LONG) - len(shorter), abs=2)
+
+
+def test_a_large_saving_in_a_long_text_is_told_by_a_sample() -> None:
+    shorter = "[" + LONG[: len(LONG) // 2]
+    assert weighed(LONG, shorter, RULES, Misled()) == (len(LONG), len(shorter) * 9 // 10)

@@ -2,21 +2,20 @@
 
 import json
 import random
-import re
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.compression_references import Reader
+from proxy_pkg.model import Producer
 from proxy_pkg.planning.draft import Memos, draw, remember
 from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import Rules
-from proxy_pkg.planning.references import Lines, Seen, may_refer, with_references
+from proxy_pkg.planning.references import Lines, Seen, may_refer, name_of, with_references
 from proxy_pkg.protocols.anthropic import MESSAGES
-from tests.compressors import inverses
 from tests.fakes.tokens import FourCharacters
 
-REFERENCE = re.compile(r"\[lines (\d+)-(\d+): as lines (\d+)-(\d+) of result (\S+)(?: \(.*\))?\]")
 RULES = Rules(5, 1 << 20)
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
 
@@ -30,11 +29,11 @@ def numbered(lines: list[str], first: int = 1) -> str:
     return "\n".join(f"{number:6}→{line}" for number, line in enumerate(lines, first))
 
 
-def body(results: list[tuple[str, str]], **fields: Any) -> bytes:
-    """A conversation in which a file is read again and again. `results` are (path, text)."""
+def body(results: list[tuple[str, str]], tool: str = "Read", /, **fields: Any) -> bytes:
+    """A conversation in which a file is read again and again by `tool`. `results` are (path, text)."""
     messages: list[dict[str, Any]] = []
     for number, (path, text) in enumerate(results):
-        call = {"type": "tool_use", "id": f"toolu_{number}", "name": "Read", "input": {"file_path": path}}
+        call = {"type": "tool_use", "id": f"toolu_{number}", "name": tool, "input": {"file_path": path}}
         result = {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": text}
         messages += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
     return json.dumps({"model": "m", "messages": messages, **fields}).encode()
@@ -48,30 +47,15 @@ def plan(data: bytes, memos: Memos, rules: Rules = RULES) -> Plan:
     return compose(draft)
 
 
-def undone(sent: str, earlier: dict[str, str]) -> str:
-    """The text that a text with references came from. `earlier` are the texts before it, by their call's id."""
-    lines = sent.split("\n")
-    if sent.startswith("[every"):
-        lines = inverses.numbered(sent).split("\n")
-    whole: list[str] = []
-    for line in lines:
-        found = REFERENCE.fullmatch(line)
-        if found is None:
-            whole.append(line)
-            continue
-        first, last, there = int(found[1]), int(found[2]), int(found[3])
-        labelled = dict(labels(earlier[found[5]]))
-        bodies = [labelled[there + step] for step in range(last - first + 1)]
-        here_numbered = any("→" in other[:8] for other in lines if other is not line) or "→" in earlier[found[5]]
-        whole += [f"{first + step:6}→{text}" if here_numbered else text for step, text in enumerate(bodies)]
-    return "\n".join(whole)
+def unreadable(texts: list[str], made: Plan) -> list[str]:
+    """What a reader of the request cannot put back."""
+    reader = Reader()
+    pairs = enumerate(zip(texts, made.verdicts, strict=True))
+    return [problem for at, (text, verdict) in pairs if (problem := reader.read(f"toolu_{at}", text, verdict))]
 
 
-def labels(text: str) -> list[tuple[int, str]]:
-    lines = text.split("\n")
-    if re.match(r" *\d+→", lines[0]):
-        return [(int(line.split("→")[0]), line.split("→", 1)[1]) for line in lines if "→" in line]
-    return list(enumerate(lines, 1))
+def grep(lines: list[str], hits: set[int], first: int = 1) -> str:
+    return "\n".join(f"{number}{':' if number in hits else '-'}{line}" for number, line in enumerate(lines, first))
 
 
 def test_a_file_read_again_after_an_edit_is_sent_as_references_around_the_edit() -> None:
@@ -83,10 +67,10 @@ def test_a_file_read_again_after_an_edit_is_sent_as_references_around_the_edit()
     assert first.compressor == "numbered"
     assert second.compressor == "reference"
     assert second.text is not None
-    assert "[lines 1-50: as lines 1-50 of result toolu_0 (Read src/a.py)]" in second.text
-    assert "[lines 53-121: as lines 52-120 of result toolu_0 (Read src/a.py)]" in second.text
+    assert "[lines 1-50: as in result toolu_0 (Read src/a.py)]" in second.text
+    assert "[lines 53-121: as lines 52-120 there]" in second.text
     assert "changed = True" in second.text
-    assert undone(second.text, {"toolu_0": texts[0]}) == texts[1]
+    assert unreadable(texts, made) == []
 
 
 @given(
@@ -103,11 +87,7 @@ def test_every_reference_can_be_put_back(reads: list[tuple[int, int, int, int]])
             lines[edit % len(lines)] = f"    edited_{edit} = {start}"
         texts.append(numbered(lines, start + 1))
     made = plan(body([(f"f{reads[at][0]}.py", text) for at, text in enumerate(texts)]), Memos(1 << 22))
-    earlier: dict[str, str] = {}
-    for at, (text, verdict) in enumerate(zip(texts, made.verdicts, strict=True)):
-        if verdict.text is not None and "reference" in verdict.compressor:
-            assert undone(verdict.text, earlier) == text
-        earlier[f"toolu_{at}"] = text
+    assert unreadable(texts, made) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 40)), min_size=1, max_size=10))
@@ -138,7 +118,7 @@ def test_nothing_refers_where_the_api_may_drop_old_results() -> None:
     clearing = {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}
     memos = Memos(1 << 20)
     for _ in range(2):
-        assert plan(body(again, **clearing), memos).verdicts[1].compressor == "numbered"
+        assert plan(body(again, "Read", **clearing), memos).verdicts[1].compressor == "numbered"
     # Without the field the same conversation is another one.
     assert "reference" in plan(body(again), memos).verdicts[1].compressor
 
@@ -149,13 +129,100 @@ def test_references_can_be_switched_off() -> None:
     assert [verdict.compressor for verdict in made.verdicts] == ["numbered", "numbered"]
 
 
+def test_lines_that_grep_shows_refer_to_the_file_that_was_read_before() -> None:
+    lines = source(5, 80)
+    texts = [numbered(lines), grep(lines[19:60], {40}, first=20)]
+    made = plan(body([("a.py", text) for text in texts], "Grep"), Memos(1 << 20))
+    assert made.verdicts[1].text == (
+        f"[lines 20-39: as in result toolu_0 (Grep a.py)]\n40:{lines[39]}\n[lines 41-60: as there]"
+    )
+    assert unreadable(texts, made) == []
+
+
+def test_a_file_refers_to_lines_that_grep_showed_before() -> None:
+    lines = source(6, 200)
+    texts = ["x\n" * 3 + grep(lines[9:190], {30}, first=10), numbered(lines)]
+    made = plan(body([("a.py", text) for text in texts], "Grep"), Memos(1 << 20))
+    assert made.verdicts[0].compressor == "search"
+    assert made.verdicts[1].text is not None
+    assert "[lines 10-190: as in result toolu_0 (Grep a.py)]" in made.verdicts[1].text
+    assert unreadable(texts, made) == []
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ncfw"), st.integers(0, 2), st.integers(0, 60), st.integers(4, 60), st.integers(0, 5)
+        ),
+        min_size=2,
+        max_size=7,
+    )
+)
+@settings(max_examples=80, deadline=None)
+def test_every_way_to_show_a_file_can_be_put_back(shown: list[tuple[str, int, int, int, int]]) -> None:
+    texts: list[str] = []
+    for way, file, start, length, edit in shown:
+        lines = source(file, 150)[start : start + length]
+        if edit:
+            lines[edit % len(lines)] = f"    edited_{edit} = {start}"
+        forms = {
+            "n": numbered(lines, start + 1),
+            "c": "\n".join(lines),
+            "f": grep(lines, {start + 1 + edit, start + 9 * edit}, start + 1),
+            "w": "<returncode>0</returncode>\n<output>\n" + grep(lines, {start + 7}, start + 1) + "\n</output>",
+        }
+        texts.append(forms[way])
+    made = plan(body([("a.py", text) for text in texts], "Show"), Memos(1 << 22))
+    assert unreadable(texts, made) == []
+
+
+def test_results_in_one_message_are_all_pointed_at() -> None:
+    lines, others = source(7, 40), source(8, 40)
+    calls = [{"type": "tool_use", "id": f"toolu_{n}", "name": "Read", "input": {"path": f"{n}.py"}} for n in (0, 1, 2)]
+    results = [
+        {"type": "tool_result", "tool_use_id": f"toolu_{n}", "content": numbered(text)}
+        for n, text in enumerate((lines, others, others))
+    ]
+    messages = [{"role": "assistant", "content": calls}, {"role": "user", "content": results}]
+    made = plan(json.dumps({"messages": messages}).encode(), Memos(1 << 20))
+    assert made.verdicts[2].text == "[lines 1-40: as in result toolu_1 (Read 1.py)]"
+
+
+def test_a_second_text_of_a_result_is_not_pointed_at() -> None:
+    lines = numbered(source(9, 40))
+    texts = [{"type": "text", "text": "see below"}, {"type": "text", "text": lines}]
+    messages = [
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": texts}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "b", "content": lines}]},
+    ]
+    made = plan(json.dumps({"messages": messages}).encode(), Memos(1 << 20))
+    assert [verdict.compressor for verdict in made.verdicts] == ["", "numbered", "numbered"]
+
+
+def test_a_text_whose_numbers_begin_again_is_not_pointed_at() -> None:
+    lines = source(10, 40)
+    twice = [numbered(lines) + "\n" + numbered(source(11, 40)), numbered(lines)]
+    made = plan(body([("a.py", text) for text in twice]), Memos(1 << 20))
+    assert made.verdicts[1].compressor == "numbered"
+
+
+def test_a_long_id_goes_by_its_end_while_no_other_ends_so() -> None:
+    read = Producer("Read", {"file_path": "/home/someone/project/src/app/storage/engine.py"})
+    assert name_of("toolu_01AbCdEfGh", 1, read, ["toolu_01AbCdEfGh"]) == (
+        "…CdEfGh (Read …/project/src/app/storage/engine.py)"
+    )
+    assert name_of("toolu_01AbCdEfGh", 1, Producer(), ["x_AbCdEfGh"]) == "toolu_01AbCdEfGh"
+    assert name_of("read_file", 3, Producer(), ["read_file"]) == "read_file#3"
+    assert name_of("short", 1, Producer("Bash", {"command": "ls\n -l"}), []) == "short (Bash ls -l)"
+
+
 def test_a_reference_never_points_at_a_reference() -> None:
     lines = source(4, 90)
     texts = [numbered(lines), numbered(lines), numbered(lines)]
     made = plan(body([("a.py", text) for text in texts]), Memos(1 << 20))
     for verdict in made.verdicts[1:]:
         assert verdict.text is not None
-        assert REFERENCE.search(verdict.text)[5] == "toolu_0"  # type: ignore[index]
+        assert verdict.text == "[lines 1-90: as in result toolu_0 (Read a.py)]"
 
 
 def test_a_text_that_looks_like_a_reference_has_none() -> None:
@@ -164,7 +231,7 @@ def test_a_text_that_looks_like_a_reference_has_none() -> None:
 
 
 def test_forgetting_the_last_texts_restores_the_index() -> None:
-    texts = [Lines("\n".join(source(seed % 3, 30)), numbered=False) for seed in range(6)]
+    texts = [Lines("\n".join(source(seed % 3, 30))) for seed in range(6)]
     straight, bent = Seen(), Seen()
     for lines in texts[:3]:
         straight.add(lines)
@@ -177,17 +244,17 @@ def test_forgetting_the_last_texts_restores_the_index() -> None:
         assert straight.find(lines) == bent.find(lines)
     runs = straight.find(texts[3])
     assert runs
-    assert with_references(texts[3], runs, straight, {0: "x"}).startswith("[lines 1-30: as lines 1-30 of result x]")
+    assert with_references(texts[3], runs, straight, {0: "x"}).startswith("[lines 1-30: as in result x]")
 
 
 def test_the_index_of_a_conversation_is_bounded() -> None:
     seen = Seen()
     for seed in range(40):
-        seen.add(Lines("\n".join(f"{seed} {line}" for line in range(1000)), numbered=False))
+        seen.add(Lines("\n".join(f"{seed} {line}" for line in range(1000))))
     assert len(seen) == 40
     assert seen.size_bytes < 10 << 20
-    late = Lines("\n".join(f"39 {line}" for line in range(1000)), numbered=False)
-    early = Lines("\n".join(f"3 {line}" for line in range(1000)), numbered=False)
+    late = Lines("\n".join(f"39 {line}" for line in range(1000)))
+    early = Lines("\n".join(f"3 {line}" for line in range(1000)))
     assert seen.find(late) == []
     assert [run.source for run in seen.find(early)] == [3]
 

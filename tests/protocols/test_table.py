@@ -121,6 +121,8 @@ CLOUDS = [
         "anthropic_messages",
         "arn:aws:bedrock:r:1:p/x",
     ),
+    ("/model/amazon.nova-pro-v1:0/converse", "bedrock", "bedrock_converse", "amazon.nova-pro-v1:0"),
+    ("/model/arn:aws:bedrock:r:1:p/x/converse-stream", "bedrock", "bedrock_converse", "arn:aws:bedrock:r:1:p/x"),
     ("/backend-api/codex/responses", "chatgpt", "openai_responses", ""),
     ("/v1internal:generateContent", "code_assist", "gemini_generate", ""),
     ("/v1beta/models/gemini-3:generateContent", "gemini", "gemini_generate", "gemini-3"),

@@ -2,6 +2,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+import regex
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,8 +44,14 @@ def test_counts_are_those_of_tiktoken(monkeypatch: pytest.MonkeyPatch) -> None:
     ranks = {b"a": 0}
     monkeypatch.setattr(openai_public, "load_tiktoken_bpe", lambda *_, **__: ranks)
     theirs = openai_public.o200k_base()
-    assert theirs["pat_str"] == count.PATTERN
+    assert theirs["pat_str"] == "|".join(count.ALTERNATIVES)
     assert theirs["special_tokens"] == count.SPECIAL_TOKENS
+
+
+@given(st.text(st.sampled_from("aAé漢1² \n\r\t'sS/;-\u0301\u2028"), max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_text_is_cut_as_tiktoken_cuts_it(text: str) -> None:
+    assert regex.findall(count.PATTERN, text) == regex.findall("|".join(count.ALTERNATIVES), text)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_loading_starts_no_thread_and_keeps_no_second_copy() -> None:
 )
 def test_a_gauge_of_a_long_text_is_near_its_count(line: str) -> None:
     text = "\n".join(f"{line} {number}" for number in range(9000))
-    assert len(text) > count.GAUGED_CHARS_MAX
+    assert len(text) > count.GAUGED_CHARS
     assert abs(count.load().gauge(text) / count.load().count(text) - 1) < 0.03
 
 

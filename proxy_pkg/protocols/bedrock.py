@@ -1,0 +1,44 @@
+"""Amazon Bedrock: its own format, Converse, which is one for all models there.
+
+A part of a message is told by its only key: {"text": …}, {"toolUse": {…}}, {"toolResult": {…}}.
+"""
+
+from proxy_pkg.protocols.grammar import Api, CallPlace, Conversation, ErrorShape, Protocol, ResultPlace, UsageMap
+
+API = Api(
+    name="bedrock",
+    errors=ErrorShape(
+        body={"message": "{message}", "code": "{code}"},
+        kinds={},
+        kind_otherwise="",
+        event={"message": "{message}", "code": "{code}"},
+    ),
+)
+
+CONVERSE = Protocol(
+    name="bedrock_converse",
+    api=API,
+    usage=UsageMap(
+        key="usage",
+        input=(("inputTokens",),),
+        cache_read=(("cacheReadInputTokens",),),
+        cache_write=(("cacheWriteInputTokens",),),
+        output=(("outputTokens",),),
+    ),
+    conversation=Conversation(
+        items="messages",
+        signs=(b'"toolUse"', b'"toolResult"'),
+        calls=(CallPlace(parts="content", holder="toolUse", id="toolUseId", name="name", arguments="input"),),
+        results=(
+            ResultPlace(
+                parts="content",
+                holder="toolResult",
+                id="toolUseId",
+                text="content",
+                text_types=("",),
+                leaves_at="json",
+            ),
+        ),
+        questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("",)),),
+    ),
+)

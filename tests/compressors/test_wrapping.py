@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy_pkg.compressors.detect import Kind, detect
+from proxy_pkg.compressors.table import run_chain
+from proxy_pkg.compressors.wrapping import HEAD_CHARS_MAX, TAIL_CHARS_MAX, unwrap
+from proxy_pkg.model import Producer
+
+SHELL = Producer("bash", {"command": "python list.py"})
+OUTPUT = "[\n" + ",\n".join(f'  {{"id": {n}, "name": "item {n}"}}' for n in range(40)) + "\n]"
+WARNING = "<warning>\nThe output of your last command was too long.\nTry head, tail or sed.\n</warning>"
+REMINDER = "\n\n<system-reminder>\nBe careful.\n\nReally.\n</system-reminder>\n"
+AROUND = {
+    "tags": ("<returncode>0</returncode>\n<output>\n", "\n</output>"),
+    "tags and a warning": (f"<returncode>1</returncode>\n{WARNING}<output>\n", "\n</output>\n"),
+    "status lines": ("Exit code: 0\nWall time: 1.2 seconds\nTotal output lines: 300\nOutput:\n", ""),
+    "a session": (
+        "Chunk ID: 5e1f\nWall time: 0.05 seconds\nProcess exited with code 0\nOriginal token count: 9\nOutput:\n",
+        "",
+    ),
+    "words around": (
+        "Command: npm test\nDirectory: (root)\nOutput: ",
+        "\nError: (none)\nExit Code: 0\nSignal: (none)\nBackground PIDs: (none)\nProcess Group PGID: 77",
+    ),
+    "output on the same line": ("Output: ", "\nProcess Group PGID: 77"),
+    "a failed command": ("Exit code 1\n", ""),
+    "marks below": (
+        "",
+        "\n[The command completed with exit code 0.]\n[Current working directory: /srv/app]"
+        "\n[Python interpreter: /usr/bin/python]\n[Command finished with exit code 0]",
+    ),
+    "a folder": ("", "\nShell cwd was reset to /srv/app"),
+    "a reminder": ("", REMINDER),
+    "two reminders and tags": ("<output>\n", f"\n</output>{REMINDER}{REMINDER}"),
+}
+EACH = pytest.mark.parametrize(("head", "tail"), AROUND.values(), ids=AROUND.keys())
+
+
+@EACH
+def test_what_stands_around_an_output_is_set_apart(head: str, tail: str) -> None:
+    found = unwrap(head + OUTPUT + tail)
+    assert (found.head, found.body, found.tail) == (head, OUTPUT, tail)
+
+
+@EACH
+def test_an_output_is_recognised_and_shortened_inside(head: str, tail: str) -> None:
+    text = head + OUTPUT + tail
+    assert detect(text, SHELL).kind == detect(OUTPUT, SHELL).kind == Kind.JSON
+    inside, whole = run_chain(Kind.JSON, OUTPUT), run_chain(Kind.JSON, text)
+    assert inside is not None
+    assert whole is not None
+    assert whole[0] == head + inside[0] + tail
+    assert unwrap(whole[0]).body == inside[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Output",
+        "<outputs>\nx",
+        "<project>\n<output>\nx\n</output>\n</project>",
+        "Error: first line\nmore",
+        "Command: a\nDirectory: b\nno output",
+        "[Current working directory: /srv]\nx",
+        "a\n</system-reminder>",
+    ],
+)
+def test_other_texts_stay_whole(text: str) -> None:
+    assert unwrap(text).body == text
+
+
+PIECES = st.sampled_from(
+    [*(part for pair in AROUND.values() for part in pair), "x\n", "\n", " ", "<output>", "</output>", "Output:\n"]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_the_parts_joined_are_the_text(text: str) -> None:
+    found = unwrap(text)
+    assert found.head + found.body + found.tail == text
+
+
+@pytest.mark.parametrize("piece", ["\n", "<output>", "</output>\n", "Output:\n", "\nError: x", "Exit code: 1\n"])
+@pytest.mark.parametrize("more", ["<system-reminder>\n", "\n[Command finished with x]", "Command: a\n", " "])
+def test_no_more_than_the_ends_of_a_text_is_looked_at(piece: str, more: str) -> None:
+    found = unwrap((piece + more) * 20_000 + "x" + (more + piece) * 20_000)
+    assert len(found.head) <= HEAD_CHARS_MAX
+    assert len(found.tail) <= TAIL_CHARS_MAX

@@ -20,6 +20,7 @@ from yarl import URL
 
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.proxies import Proxies
+from proxy_pkg.relay.spelling import spell_heads_as_they_came
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512
@@ -67,6 +68,23 @@ class PooledConnection(ResponseHandler):
     """
 
     _poller: Any = None
+    _parameters: dict[str, Any]
+    _head: bytes | None = None
+    """What came while the head of an answer is waited for; None once it is there."""
+
+    def set_response_params(self, **parameters: Any) -> None:
+        self._parameters = parameters
+        self._head = b""
+        super().set_response_params(**parameters)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head is None:
+            super().data_received(data)
+            return
+        self._head += data
+        super().data_received(data)
+        if self._buffer:
+            self._head = None
 
     def is_connected(self) -> bool:
         if self.transport is None or self.transport.is_closing():
@@ -88,11 +106,29 @@ class PooledConnection(ResponseHandler):
         keep_alive(transport)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        if self._head and isinstance(exc, HttpProcessingError) and self._read_again(self._head):
+            return
         super().set_exception(exc, *cause)
         # Of an answer whose framing goes wrong on the way, aiohttp tells only those who wait for its head.
         body = self._payload
         if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
             body.set_exception(aiohttp.ClientPayloadError("the framing is not HTTP"), exc)
+
+    def _read_again(self, data: bytes) -> bool:
+        """Take the head and what is right behind it one after the other; False if no head is in `data`.
+
+        Where an answer goes on after its end, or goes wrong in the first bytes of its body, aiohttp's parser drops
+        the head that came with them, although it was good.
+        """
+        head, end, rest = data.partition(b"\r\n\r\n")
+        self._head = None
+        if not end or not rest:
+            return False
+        super().set_response_params(**self._parameters)
+        super().data_received(head + end)
+        if self._buffer:
+            super().data_received(rest)
+        return True
 
 
 class BoundedConnector(TCPConnector):
@@ -193,6 +229,7 @@ def send_once(session: aiohttp.ClientSession) -> None:
 
 def session_options(proxies: Proxies) -> dict[str, Any]:
     """What every session of ours has: nothing added to a request, nothing taken from an answer."""
+    spell_heads_as_they_came()
     return {
         "request_class": partial(RelayRequest, proxies=proxies),
         "cookie_jar": aiohttp.DummyCookieJar(),

@@ -40,14 +40,14 @@ _NOTHING: frozenset[bytes] = frozenset()
 def request_headers(headers: RawHeaders, ours: Collection[bytes] = ()) -> CIMultiDict[str]:
     """The client's headers as the upstream gets them, in order. `ours` are names meant for this proxy alone.
 
-    Names are lower case already, as the server gives them.
+    Names are lower case already, as the server gives them. Each character of a value stands for one byte.
     """
     headers = list(headers)
     named = named_by_connection(headers)
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
         if name not in _NEVER_SENT and name not in ours and name not in named:
-            kept.add(name.decode("latin-1"), _text(value))
+            kept.add(name.decode("latin-1"), value.decode("latin-1"))
     return kept
 
 
@@ -74,14 +74,3 @@ def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
         if name == b"connection":
             named |= {token.strip().lower() for token in value.split(b",")}
     return named
-
-
-def _text(value: bytes) -> str:
-    """A header value such that aiohttp, which writes UTF-8, sends the bytes that came.
-
-    Bytes that are no UTF-8 arrive as the same characters in UTF-8: aiohttp writes no others.
-    """
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

@@ -176,7 +176,7 @@ async def _answered(_: Any, __: Any, ended: Any) -> None:
 class Pump(Struct):
     """Relays the messages of one accepted socket; `receive` and `send` are ASGI's.
 
-    transform  what becomes of a text message of the client; never raises
+    transform  what becomes of a text message of the client, None keeps it from the upstream; never raises
     observe    is shown each text message of the upstream; never raises
     hold       is told the bytes of a client's message as it is taken, and as a negative number when it is sent;
                may raise RefusedError
@@ -185,7 +185,7 @@ class Pump(Struct):
     receive: Receive
     send: Send
     upstream: UpstreamSocket
-    transform: Callable[[str], Awaitable[str]]
+    transform: Callable[[str], Awaitable[str | None]]
     observe: Callable[[str | bytes], None]
     hold: Callable[[int], None]
 
@@ -235,7 +235,9 @@ class Pump(Struct):
         """Ends at the first message that cannot be sent: it is not tried again, and nothing may overtake it."""
         while (data := await waiting.get()) is not None:
             try:
-                await self.upstream.send(await self.transform(data) if isinstance(data, str) else data)
+                sent = await self.transform(data) if isinstance(data, str) else data
+                if sent is not None:
+                    await self.upstream.send(sent)
             except RelayError:
                 return
             self.hold(-len(data))

@@ -17,8 +17,17 @@ SENTENCE = ("All ", "checks ", "passed: 12 – und grün ✓.")
 TEXT = "".join(SENTENCE)
 CALL_ID = "toolu_01A09q90qw90lq917835lq9"
 ARGUMENTS = {"path": "README.md"}
-ARGUMENTS_JSON = msgspec.json.encode(ARGUMENTS).decode()
 SIGNATURE = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYd"
+
+
+ToolCall = tuple[str, Body] | None
+"""The tool to call and its arguments; None for the first tool that a request has, with ARGUMENTS."""
+
+
+def spelled(call: ToolCall, first: str) -> tuple[str, Body, str]:
+    """The tool's name, its arguments, and these as JSON text."""
+    name, arguments = call or (first, ARGUMENTS)
+    return name, arguments, msgspec.json.encode(arguments).decode()
 
 
 def data_event(value: Any, name: str = "") -> bytes:
@@ -46,13 +55,13 @@ ANTHROPIC_USAGE = {
 }
 
 
-def anthropic_blocks(body: Body) -> list[Body]:
+def anthropic_blocks(body: Body, call: ToolCall) -> list[Body]:
     messages = body.get("messages") or [{}]
     content = messages[-1].get("content")
     answered = isinstance(content, list) and any(block.get("type") == "tool_result" for block in content)
     if body.get("tools") and not answered:
-        name = body["tools"][0].get("name", "")
-        return [{"type": "tool_use", "id": CALL_ID, "name": name, "input": ARGUMENTS}]
+        name, arguments, _ = spelled(call, body["tools"][0].get("name", ""))
+        return [{"type": "tool_use", "id": CALL_ID, "name": name, "input": arguments}]
     return [{"type": "text", "text": TEXT}]
 
 
@@ -69,9 +78,9 @@ def anthropic_message(body: Body, blocks: list[Body], stop: str | None) -> Body:
     }
 
 
-def anthropic_messages(request: Request) -> Script:
+def anthropic_messages(request: Request, call: ToolCall = None) -> Script:
     body = parsed(request)
-    blocks = anthropic_blocks(body)
+    blocks = anthropic_blocks(body, call)
     stop = "tool_use" if blocks[0]["type"] == "tool_use" else "end_turn"
     if not body.get("stream"):
         return reply(msgspec.json.encode(anthropic_message(body, blocks, stop)))
@@ -81,7 +90,8 @@ def anthropic_messages(request: Request) -> Script:
 def anthropic_events(body: Body, block: Body, stop: str) -> list[bytes]:
     if block["type"] == "tool_use":
         empty = block | {"input": {}}
-        deltas = [{"type": "input_json_delta", "partial_json": part} for part in ("", ARGUMENTS_JSON)]
+        text = msgspec.json.encode(block["input"]).decode()
+        deltas = [{"type": "input_json_delta", "partial_json": part} for part in ("", text)]
     else:
         empty = {"type": "text", "text": ""}
         deltas = [{"type": "text_delta", "text": part} for part in SENTENCE]
@@ -130,8 +140,8 @@ RESPONSES_USAGE = {
 def chat_message(body: Body) -> Body:
     messages = body.get("messages") or [{}]
     if body.get("tools") and messages[-1].get("role") != "tool":
-        name = body["tools"][0].get("function", {}).get("name", "")
-        function = {"name": name, "arguments": ARGUMENTS_JSON}
+        name, _, arguments = spelled(None, body["tools"][0].get("function", {}).get("name", ""))
+        function = {"name": name, "arguments": arguments}
         return {
             "role": "assistant",
             "content": None,
@@ -173,17 +183,17 @@ def chat_events(common: Body, message: Body, finish: str, with_usage: bool) -> l
     return [*events, data_event(common | {"choices": [], "usage": CHAT_USAGE})] if with_usage else events
 
 
-def response_item(body: Body) -> Body:
+def response_item(body: Body, call: ToolCall) -> Body:
     given = body.get("input") or []
     newest = given[-1] if isinstance(given, list) else {}
     if body.get("tools") and newest.get("type") != "function_call_output":
-        name = body["tools"][0].get("name", "")
+        name, _, arguments = spelled(call, body["tools"][0].get("name", ""))
         return {
             "type": "function_call",
             "id": "fc_1",
             "call_id": CALL_ID,
             "name": name,
-            "arguments": ARGUMENTS_JSON,
+            "arguments": arguments,
             "status": "completed",
         }
     content = [{"type": "output_text", "text": TEXT, "annotations": []}]
@@ -206,20 +216,20 @@ def response_object(body: Body, items: list[Body], status: str) -> Body:
     }
 
 
-def responses(request: Request) -> Script:
+def responses(request: Request, call: ToolCall = None) -> Script:
     body = parsed(request)
-    item = response_item(body)
+    item = response_item(body, call)
     if not body.get("stream"):
         return reply(msgspec.json.encode(response_object(body, [item], "completed")))
-    return stream(response_events(body, item))
+    return stream([data_event(event, event["type"]) for event in response_events(body, item)])
 
 
-def response_events(body: Body, item: Body) -> list[bytes]:
+def response_events(body: Body, item: Body) -> list[Body]:
     place = {"output_index": 0, "item_id": item["id"]}
     if item["type"] == "function_call":
         inner: list[Body] = [
-            {"type": "response.function_call_arguments.delta", **place, "delta": ARGUMENTS_JSON},
-            {"type": "response.function_call_arguments.done", **place, "arguments": ARGUMENTS_JSON},
+            {"type": "response.function_call_arguments.delta", **place, "delta": item["arguments"]},
+            {"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]},
         ]
         opened = item | {"arguments": "", "status": "in_progress"}
     else:
@@ -239,7 +249,11 @@ def response_events(body: Body, item: Body) -> list[bytes]:
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": response_object(body, [item], "completed")},
     ]
-    return [data_event(event | {"sequence_number": n}, event["type"]) for n, event in enumerate(events)]
+    return [event | {"sequence_number": n} for n, event in enumerate(events)]
+
+
+def responses_count(request: Request) -> Script:
+    return reply(b'{"object":"response.input_tokens","input_tokens":%d}' % (len(request.body) // 4))
 
 
 def openai_models(request: Request) -> Script:
@@ -249,12 +263,13 @@ def openai_models(request: Request) -> Script:
 # --- Gemini ---
 
 
-def gemini_parts(body: Body) -> list[Body]:
+def gemini_parts(body: Body, tool: ToolCall) -> list[Body]:
     newest = (body.get("contents") or [{}])[-1]
     answered = any("functionResponse" in part for part in newest.get("parts", ()))
     if body.get("tools") and not answered:
         declared = body["tools"][0].get("functionDeclarations") or [{"name": ""}]
-        call = {"name": declared[0]["name"], "args": ARGUMENTS}
+        name, arguments, _ = spelled(tool, declared[0]["name"])
+        call = {"name": name, "args": arguments}
         return [{"functionCall": call, "thoughtSignature": SIGNATURE}]
     return [{"text": part} for part in SENTENCE]
 
@@ -269,12 +284,12 @@ def gemini_answer(parts: list[Body], last: bool) -> Body:
 
 
 def gemini_generate(request: Request) -> Script:
-    return reply(msgspec.json.encode(gemini_answer(gemini_parts(parsed(request)), last=True)))
+    return reply(msgspec.json.encode(gemini_answer(gemini_parts(parsed(request), None), last=True)))
 
 
-def gemini_stream(request: Request) -> Script:
+def gemini_stream(request: Request, call: ToolCall = None) -> Script:
     """Events with alt=sse, else one JSON array that grows."""
-    parts = gemini_parts(parsed(request))
+    parts = gemini_parts(parsed(request), call)
     answers = [gemini_answer([part], part is parts[-1]) for part in parts]
     if "alt=sse" in request.target:
         return stream([b"data: " + msgspec.json.encode(answer) + b"\r\n\r\n" for answer in answers])
@@ -345,6 +360,7 @@ ANSWERS: tuple[tuple[str, str, Callable[[Request], Script]], ...] = (
     ("POST", r"/v1/messages/count_tokens", anthropic_count),
     ("POST", r"/v1/chat/completions", chat_completions),
     ("POST", r"/v1/responses", responses),
+    ("POST", r"/v1/responses/input_tokens", responses_count),
     ("POST", r"/v1(beta)?/models/[^/]+:generateContent", gemini_generate),
     ("POST", r"/v1(beta)?/models/[^/]+:streamGenerateContent", gemini_stream),
     ("POST", r"/v1(beta)?/models/[^/]+:countTokens", gemini_count),

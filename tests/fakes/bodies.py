@@ -54,6 +54,12 @@ GEMINI = Shape(
     b'{"role":"user","parts":[{"functionResponse":{"name":"Read","response":{"output": ',
     b', "zz":1.10}}}]}',
 )
+CONVERSE = Shape(
+    "messages",
+    b'{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"Read","input":{}}}]}',
+    b'{"role":"user","content":[{"toolResult":{"toolUseId":"t1","status":"success","content":[{"text" : ',
+    b'}], "zz":1.10}},{"cachePoint":{"type":"default"}}]}',
+)
 
 ROUTES: dict[str, Shape] = {
     "/v1/messages": ANTHROPIC,

@@ -74,6 +74,7 @@ class Caller:
     def __init__(self, port: int, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout_seconds)
         self._left = b""
+        self._piece = b""  # of a chunk that never came whole
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +151,7 @@ class Caller:
                 answer.chunks.append(len(part))
                 answer.body += part
             answer.complete = part == b""
+            answer.body += self._piece
         else:
             length = int(answer.header("content-length"))
             answer.body = self.exactly(length)
@@ -163,7 +165,10 @@ class Caller:
             return None
         size = int(line, 16)
         data = self.exactly(size + 2)
-        return data[:size] if len(data) == size + 2 else None
+        if len(data) == size + 2:
+            return data[:size]
+        self._piece = data[:size]
+        return None
 
 
 def ask(

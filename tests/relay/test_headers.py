@@ -3,6 +3,7 @@
 import pytest
 
 from proxy_pkg.relay.headers import named_by_connection, request_headers, response_headers
+from proxy_pkg.relay.spelling import head_bytes
 
 HOP_BY_HOP = (
     b"connection",
@@ -48,9 +49,15 @@ def test_order_and_repetition_stay() -> None:
     assert response_headers([(b"B", b"1"), (b"a", b"2"), (b"B", b"3")], 200) == given
 
 
-def test_a_value_in_utf_8_leaves_as_the_bytes_it_came_as() -> None:
-    value = "grün ✓".encode()
-    assert request_headers([(b"x", value)])["x"].encode() == value
+@pytest.mark.parametrize("value", ["grün ✓".encode(), b"gr\xfcn", bytes(range(0x80, 0x100)), b"\xc3\xa9\xff", b"plain"])
+def test_a_value_leaves_as_the_bytes_it_came_as(value: bytes) -> None:
+    head = head_bytes("POST / HTTP/1.1", request_headers([(b"x", value), (b"y", b"1")]))
+    assert head == b"POST / HTTP/1.1\r\nx: " + value + b"\r\ny: 1\r\n\r\n"
+
+
+def test_a_line_end_in_a_value_is_still_refused() -> None:
+    with pytest.raises(ValueError, match="injection"):
+        head_bytes("GET / HTTP/1.1", request_headers([(b"x", b"\xfc\r\ny: 1")]))
 
 
 @pytest.mark.parametrize(("status", "kept"), [(200, True), (206, True), (404, True), (204, False), (304, False)])

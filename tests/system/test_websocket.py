@@ -163,7 +163,12 @@ async def test_the_proxys_token_is_asked_of_sockets_too(upstream: Upstream, serv
         with pytest.raises(InvalidStatus) as refused:
             async with client_of(started, additional_headers=headers):
                 pass
-        assert refused.value.response.status_code in (401, 403)
+        answer = refused.value.response
+        assert (answer.status_code, answer.headers["x-headroom-error"]) == (401, "token_required")
+        assert msgspec.json.decode(answer.body or b"")["error"]["code"] == "headroom_token_required"
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while answer.headers["x-headroom-request-id"] not in started.log.read_text():
+                await asyncio.sleep(0.02)
     async with client_of(started, additional_headers={"x-headroom-token": token}) as client:
         await client.send("hello")
         assert await client.recv() == "hello"

@@ -1,0 +1,67 @@
+"""Counters with an end in the shared file: what was spent under a key."""
+
+from msgspec import Struct
+
+from proxy_pkg.store.contract import NEVER, UNITS_MAX, Budget, Standing
+from proxy_pkg.store.layout import BUDGET_WORDS, BUDGETS, BUDGETS_AT
+from proxy_pkg.store.places import Places
+from proxy_pkg.store.region import Now, Region, hash_of
+
+
+class Purse(Struct, frozen=True, gc=False):
+    """A record at one moment. `at` is its word, or -1 while there is none that counts."""
+
+    at: int
+    key: int
+    used: int
+    expires_s: int
+
+
+class Budgets:
+    """The budgets of a region. Call all of it with the region's lock held."""
+
+    def __init__(self, region: Region) -> None:
+        self._words = region.words
+        self._places = Places(region, BUDGETS_AT, BUDGET_WORDS, BUDGETS, self._used)
+
+    def look(self, claim: Budget, now: Now) -> Purse:
+        """The record of a claim. One whose time is over counts as empty."""
+        key = hash_of(claim.key)
+        at = self._places.find(key)
+        if at < 0:
+            return Purse(-1, key, 0, 0)
+        expires_s = self._words[at + 2]
+        latest_s = int(now.wall_s) + claim.ttl_s + 1
+        if expires_s > latest_s:  # the clock was ahead when this was written, and nobody is to wait for that time
+            expires_s = self._words[at + 2] = latest_s
+        return Purse(at, key, self._words[at + 1] if expires_s > now.wall_s else 0, expires_s)
+
+    def add(self, claim: Budget, purse: Purse, now: Now) -> int:
+        """Charge the cost. Returns what is used then."""
+        at, used = purse.at, min(max(0, purse.used + claim.cost), UNITS_MAX)
+        if at >= 0 and purse.expires_s > now.wall_s:
+            self._words[at + 1] = used
+            return used
+        if used == 0:
+            return 0
+        if at >= 0:
+            self._words[at + 1] = 0
+        else:
+            at = self._places.claim(purse.key)
+        self._words[at + 2] = int(now.wall_s) + claim.ttl_s
+        self._words[at + 1] = used
+        self._words[at] = purse.key
+        return used
+
+    def standing(self, claim: Budget, purse: Purse, used: int, now: Now, in_the_way: bool) -> Standing:
+        """What to tell about a claim, `used` being its units after `take`."""
+        left_s = purse.expires_s - now.wall_s if purse.expires_s > now.wall_s else claim.ttl_s
+        reset_ms = int(left_s * 1000) + 1
+        retry_ms = 0
+        if in_the_way:
+            retry_ms = NEVER if 0 < claim.limit < claim.cost else reset_ms
+        return Standing(used, max(0, claim.limit - used), retry_ms, reset_ms if used else 0)
+
+    def _used(self, at: int) -> int:
+        # The clock may have jumped, so the time that is over is no reason to drop one: least spent goes first.
+        return self._words[at + 1]

@@ -1,0 +1,91 @@
+"""What this worker spent and added while the fleet's store was out of reach, and what it had last seen there."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from proxy_pkg.store.contract import Budget, Claim, Standing
+
+DEBTS_MAX: Final = 10_000
+"""Keys that are remembered; what comes on top is forgotten, the oldest first among what was only seen."""
+
+
+class Debts:
+    """In memory, for one worker."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+        self._owed: dict[str, tuple[int, int]] = {}
+        self._seen_totals: dict[str, dict[str, int]] = {}
+        self._owed_totals: dict[str, tuple[dict[str, int], int]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._owed or self._owed_totals)
+
+    def saw(self, claims: Sequence[Claim], standings: Sequence[Standing]) -> None:
+        """Remember what the fleet has spent of each budget."""
+        for claim, standing in zip(claims, standings, strict=True):
+            if isinstance(claim, Budget):
+                self._seen.pop(claim.key, None)
+                self._seen[claim.key] = standing.used
+        while len(self._seen) > DEBTS_MAX:
+            del self._seen[next(iter(self._seen))]
+
+    def spent(self, claim: Claim) -> int:
+        """What the fleet had spent of a budget when it was last seen; 0 for other claims."""
+        return self._seen.get(claim.key, 0) if isinstance(claim, Budget) else 0
+
+    def owe_claims(self, claims: Sequence[Claim]) -> None:
+        """Remember what was charged on this machine alone."""
+        for claim in claims:
+            if isinstance(claim, Budget) and claim.cost:
+                held, _ = self._owed.get(claim.key, (0, 0))
+                if held or len(self._owed) < DEBTS_MAX:
+                    self._owed[claim.key] = (held + claim.cost, claim.ttl_s)
+
+    def claims(self) -> list[Budget]:
+        """What is owed to the fleet's budgets."""
+        return [Budget(key, cost, 0, ttl_s) for key, (cost, ttl_s) in self._owed.items()]
+
+    def paid_claims(self, claims: Sequence[Budget]) -> None:
+        """Forget what was paid in; more may have come on top meanwhile."""
+        for claim in claims:
+            left = self._owed[claim.key][0] - claim.cost
+            if left:
+                self._owed[claim.key] = (left, claim.ttl_s)
+            else:
+                del self._owed[claim.key]
+
+    def owe_totals(self, key: str, amounts: Mapping[str, int], ttl_s: int) -> None:
+        """Remember what was to be added."""
+        held, _ = self._owed_totals.get(key, ({}, 0))
+        if held or len(self._owed_totals) < DEBTS_MAX:
+            self._owed_totals[key] = (_sum(held, amounts), ttl_s)
+
+    def totals(self, key: str, found: Mapping[str, int] | None) -> dict[str, int]:
+        """The totals to show: as found in the fleet, or, for None, as last seen there, with what is owed on top."""
+        if found is not None:
+            self._seen_totals.pop(key, None)
+            self._seen_totals[key] = dict(found)
+            while len(self._seen_totals) > DEBTS_MAX:
+                del self._seen_totals[next(iter(self._seen_totals))]
+        owed, _ = self._owed_totals.get(key, ({}, 0))
+        return _sum(self._seen_totals.get(key, {}), owed)
+
+    def additions(self) -> list[tuple[str, dict[str, int], int]]:
+        """What is owed to the fleet's totals: key, amounts and time to live."""
+        return [(key, dict(amounts), ttl_s) for key, (amounts, ttl_s) in self._owed_totals.items()]
+
+    def paid_totals(self, key: str, amounts: Mapping[str, int]) -> None:
+        """Forget what was paid in; more may have come on top meanwhile."""
+        held, ttl_s = self._owed_totals.pop(key)
+        left = _sum(held, {field: -amount for field, amount in amounts.items()})
+        left = {field: amount for field, amount in left.items() if amount}
+        if left:
+            self._owed_totals[key] = (left, ttl_s)
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    result = dict(one)
+    for field, amount in other.items():
+        result[field] = result.get(field, 0) + amount
+    return result

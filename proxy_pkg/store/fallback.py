@@ -1,0 +1,225 @@
+"""What a worker holds: the store of the fleet if there is one, the store of this machine behind it, and no exceptions.
+
+Whatever fails, the answer is one that lets the request go on, and `lost` is told which operation and why. While the
+fleet's store is out of reach:
+
+    rates and stays   hold for this machine by itself, at its share of each limit: one part in `servers`
+    budgets           start from what the fleet had last spent; of what was left then, this machine has its share
+    rings             take and show what is this machine's own
+    totals            keep what is added in this worker, and show it on top of what was last seen
+    values            are kept on this machine, and found there as long as this worker lives
+
+When it is back, what was spent and added meanwhile is paid in by a task of its own, at most DEBTS_MAX keys per worker;
+a worker that is killed before that takes its part along. A call that ran into its timeout may have been done all the
+same, so that paying in may count it twice: at most the calls that were under way when the store fell silent.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Final, TypeVar
+
+from msgspec import structs
+
+from proxy_pkg.store.contract import (
+    CLAIMS_MAX,
+    Budget,
+    Claim,
+    Here,
+    Scope,
+    Standing,
+    Stay,
+    Store,
+    StoreError,
+    Taken,
+)
+from proxy_pkg.store.debts import Debts
+
+NOTHING_FITS: Final = -1
+_UNKNOWN: Final = Standing(0, 0, 0, 0)
+
+T = TypeVar("T")
+Lost = Callable[[str, str], None]
+"""Told the operation (take, leave, …) and the reason of a StoreError."""
+
+
+class Fallback:
+    """A Store that never raises, made of that of this machine and, where there is one, that of the fleet."""
+
+    def __init__(
+        self, local: Store, shared: Store | None, servers: int, lost: Lost, local_scope: Scope = "machine"
+    ) -> None:
+        self._local = local
+        self._shared = shared
+        self._servers = servers
+        self._local_scope = local_scope
+        self._lost = lost
+        self._debts = Debts()
+        self._paying: asyncio.Task[None] | None = None
+        self._here_only: set[tuple[str, str]] = set()
+        """Stays that only this machine knows of."""
+        self._values_here = False
+        self.reached = shared is not None
+        """True while the fleet's store answers; False where there is none."""
+
+    @property
+    def scope(self) -> Scope:
+        """With whom limits are shared now."""
+        return "fleet" if self.reached else self._local_scope
+
+    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+        if self._shared is not None:
+            try:
+                taken = await self._shared.take(claims, force=force)
+            except StoreError as error:
+                self._missed("take", error)
+            else:
+                self._debts.saw(claims, taken.standings)
+                self._answered()
+                return taken
+        try:
+            return await self._take_here(claims, force)
+        except StoreError as error:
+            self._lost("take", error.reason)
+            return Taken(True, -1, (_UNKNOWN,) * len(claims), "none")
+
+    async def leave(self, stays: Sequence[Stay]) -> None:
+        mine = [stay for stay in stays if self._shared is None or (stay.key, stay.name) in self._here_only]
+        theirs = [stay for stay in stays if stay not in mine] if mine else stays
+        self._here_only.difference_update((stay.key, stay.name) for stay in mine)
+        if mine:
+            await self._safely("leave", self._local.leave(mine), None)
+        if theirs and self._shared is not None:
+            await self._from_fleet("leave", self._shared.leave(theirs), None)
+
+    async def stays(self, key: str) -> list[Here]:
+        if self._shared is not None:
+            found = await self._from_fleet("stays", self._shared.stays(key), None)
+            if found is not None:
+                return found
+        return await self._safely("stays", self._local.stays(key), [])
+
+    async def append(self, ring: str, notes: Sequence[bytes]) -> None:
+        if self._shared is None or not await self._done("append", self._shared.append(ring, notes)):
+            await self._safely("append", self._local.append(ring, notes), None)
+
+    async def recent(self, ring: str, count: int) -> list[bytes]:
+        if self._shared is not None:
+            found = await self._from_fleet("recent", self._shared.recent(ring, count), None)
+            if found is not None:
+                return found
+        return await self._safely("recent", self._local.recent(ring, count), [])
+
+    async def add(self, key: str, amounts: Mapping[str, int], ttl_s: int) -> None:
+        if self._shared is None:
+            await self._safely("add", self._local.add(key, amounts, ttl_s), None)
+        elif not await self._done("add", self._shared.add(key, amounts, ttl_s)):
+            self._debts.owe_totals(key, amounts, ttl_s)
+
+    async def totals(self, key: str) -> dict[str, int]:
+        if self._shared is None:
+            return await self._safely("totals", self._local.totals(key), {})
+        found = await self._from_fleet("totals", self._shared.totals(key), None)
+        return self._debts.totals(key, found)
+
+    async def put(self, key: str, value: bytes, ttl_s: int, *, keep: bool = False) -> bytes:
+        if self._shared is not None:
+            held = await self._from_fleet("put", self._shared.put(key, value, ttl_s, keep=keep), None)
+            if held is not None:
+                return held
+            self._values_here = True
+        return await self._safely("put", self._local.put(key, value, ttl_s, keep=keep), value)
+
+    async def get(self, key: str) -> bytes | None:
+        if self._shared is not None:
+            value = await self._from_fleet("get", self._shared.get(key), None)
+            if value is not None or not self._values_here:
+                return value
+        return await self._safely("get", self._local.get(key), None)
+
+    async def delete(self, key: str) -> None:
+        if self._shared is not None:
+            await self._from_fleet("delete", self._shared.delete(key), None)
+        if self._shared is None or self._values_here:
+            await self._safely("delete", self._local.delete(key), None)
+
+    async def close(self) -> None:
+        if self._paying is not None:
+            self._paying.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._paying
+        for store in (self._shared, self._local):
+            if store is not None:
+                await self._safely("close", store.close(), None)
+
+    async def _take_here(self, claims: Sequence[Claim], force: bool) -> Taken:
+        if self._shared is None:
+            return await self._local.take(claims, force=force)
+        taken = await self._local.take([self._share(claim) for claim in claims], force=force)
+        if taken.granted:
+            self._debts.owe_claims(claims)
+            self._here_only.update((claim.key, claim.name) for claim in claims if isinstance(claim, Stay))
+        standings = tuple(
+            structs.replace(standing, used=standing.used + self._debts.spent(claim), remaining=standing.remaining)
+            for claim, standing in zip(claims, taken.standings, strict=True)
+        )
+        return structs.replace(taken, standings=standings)
+
+    def _share(self, claim: Claim) -> Claim:
+        if not claim.limit:
+            return claim
+        left = claim.limit - self._debts.spent(claim)
+        least = NOTHING_FITS if isinstance(claim, Budget) else 1
+        return structs.replace(claim, limit=max(least, left // self._servers) or least)
+
+    async def _done(self, operation: str, call: Awaitable[None]) -> bool:
+        """True if the fleet's store did it."""
+
+        async def told() -> bool:
+            await call
+            return True
+
+        return await self._from_fleet(operation, told(), False)
+
+    async def _from_fleet(self, operation: str, call: Awaitable[T], otherwise: T) -> T:
+        try:
+            answer = await call
+        except StoreError as error:
+            self._missed(operation, error)
+            return otherwise
+        self._answered()
+        return answer
+
+    async def _safely(self, operation: str, call: Awaitable[T], otherwise: T) -> T:
+        try:
+            return await call
+        except StoreError as error:
+            self._lost(operation, error.reason)
+            return otherwise
+
+    def _missed(self, operation: str, error: StoreError) -> None:
+        if error.reason != "size":  # which is the caller's fault
+            self.reached = False
+        self._lost(operation, error.reason)
+
+    def _answered(self) -> None:
+        self.reached = True
+        if self._debts and (self._paying is None or self._paying.done()):
+            self._paying = asyncio.get_running_loop().create_task(self._pay())
+
+    async def _pay(self) -> None:
+        """Bring to the fleet what was spent and added while it was out of reach."""
+        assert self._shared is not None, "without a fleet there is nothing to owe"
+        try:
+            claims = iter(self._debts.claims())
+            while batch := list(islice(claims, CLAIMS_MAX)):
+                await self._shared.take(batch, force=True)
+                self._debts.paid_claims(batch)
+                back = [structs.replace(claim, cost=-claim.cost) for claim in batch]
+                await self._safely("take", self._local.take(back, force=True), None)
+            for key, amounts, ttl_s in self._debts.additions():
+                await self._shared.add(key, amounts, ttl_s)
+                self._debts.paid_totals(key, amounts)
+        except StoreError as error:
+            self._missed("pay", error)

@@ -1,0 +1,117 @@
+"""Sliding windows in the shared file: how many units of a key were taken in each part of its period."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from proxy_pkg.store.contract import NEVER, PERIOD_PARTS, RATE_COST_MAX, Rate, Standing
+from proxy_pkg.store.layout import PARTS, RATE_WORDS, RATES, RATES_AT
+from proxy_pkg.store.places import Places
+from proxy_pkg.store.region import Now, Region, hash_of
+
+PART_UNITS_MAX: Final = 2**32 - 1
+_COUNTS: Final = 3
+"""The word of a record at which its counts begin."""
+_PART_NS: Final = 10**9 // PERIOD_PARTS
+"""Nanoseconds of a part for each second of the period."""
+
+
+class Window(Struct, frozen=True, gc=False):
+    """A record at one moment. `at` is its word, or -1 while there is none."""
+
+    at: int
+    key: int
+    part: int
+    used: int
+
+
+class Rates:
+    """The windows of a region. Call all of it with the region's lock held."""
+
+    def __init__(self, region: Region) -> None:
+        self._words = region.words
+        self._halves = region.halves
+        self._bytes = region.bytes
+        self._places = Places(region, RATES_AT, RATE_WORDS, RATES, self._newest)
+
+    def look(self, claim: Rate, now: Now) -> Window:
+        """The window of a claim, with the parts that have passed out of it cleared."""
+        part = now.boot_ns // (claim.period_s * _PART_NS)
+        key = hash_of(claim.key)
+        at = self._places.find(key)
+        if at < 0:
+            return Window(at, key, part, 0)
+        words = self._words
+        return Window(at, key, part, words[at + 2] if words[at + 1] == part else self._advance(at, part))
+
+    def add(self, claim: Rate, window: Window, now: Now) -> int:
+        """Count the cost as of now; a negative one takes back, from the newest part on. Returns what is used then."""
+        at, cost = window.at, min(claim.cost, RATE_COST_MAX)
+        if at < 0:
+            if cost <= 0:
+                return 0
+            at = self._places.claim(window.key)
+            self._words[at + 1] = window.part
+            self._words[at] = window.key
+        counts = (at + _COUNTS) * 2
+        if cost >= 0:
+            place = counts + window.part % PARTS
+            self._halves[place] = min(self._halves[place] + cost, PART_UNITS_MAX)
+        else:
+            self._take_back(counts, window.part, -cost)
+        used = max(0, window.used + cost)
+        self._words[at + 2] = used
+        return used
+
+    def standing(self, claim: Rate, window: Window, used: int, now: Now, in_the_way: bool) -> Standing:
+        """What to tell about a claim, `used` being its units after `take`."""
+        if not used:
+            return Standing(0, claim.limit, NEVER if in_the_way else 0, 0)
+        part_ns = claim.period_s * _PART_NS
+        reset_ms = ((window.part + PARTS) * part_ns - now.boot_ns) // 10**6 + 1
+        retry_ms = self._retry_ms(claim, window, now) if in_the_way else 0
+        return Standing(used, max(0, claim.limit - used), retry_ms, reset_ms)
+
+    def _retry_ms(self, claim: Rate, window: Window, now: Now) -> int:
+        cost = max(claim.cost, 1)
+        if cost > claim.limit:
+            return NEVER
+        part_ns = claim.period_s * _PART_NS
+        begun_ns = now.boot_ns - window.part * part_ns
+        counts = (window.at + _COUNTS) * 2
+        too_many = window.used + cost - claim.limit
+        oldest = counts + (window.part + 1) % PARTS
+        by_age = self._halves[oldest : counts + PARTS].tolist() + self._halves[counts:oldest].tolist()
+        for steps, units in enumerate(by_age, 1):
+            too_many -= units
+            if too_many <= 0:
+                return (steps * part_ns - begun_ns) // 10**6 + 1
+        return (PARTS * part_ns - begun_ns) // 10**6 + 1
+
+    def _advance(self, at: int, part: int) -> int:
+        newest = self._words[at + 1]
+        passed = part - newest
+        counts = (at + _COUNTS) * 2
+        if passed < 0 or passed >= PARTS:
+            # A clock that stands before the newest part has started anew, and so does the window.
+            self._bytes[counts * 4 : (counts + PARTS) * 4] = bytes(PARTS * 4)
+        else:
+            for step in range(newest + 1, part + 1):
+                self._halves[counts + step % PARTS] = 0
+        # Summed anew for each part: so a kill between a count and its sum is forgotten with the next part.
+        used = sum(self._halves[counts : counts + PARTS])
+        self._words[at + 2] = used
+        self._words[at + 1] = part
+        return used
+
+    def _take_back(self, counts: int, part: int, units: int) -> None:
+        for age in range(PARTS):
+            place = counts + (part - age) % PARTS
+            taken = min(units, self._halves[place])
+            self._halves[place] -= taken
+            units -= taken
+            if units == 0:
+                return
+
+    def _newest(self, at: int) -> int:
+        return self._words[at + 1]

@@ -1,0 +1,263 @@
+"""The engine for several machines: one Redis, Valkey or compatible, with its Lua scripts. Needs the `redis` extra.
+
+All keys of claims share one hash slot of a Cluster, because one step covers them all; the rest spreads over slots. A
+call takes one round trip and at most the timeout. After failures in a row a breaker opens: then every call raises at
+once, and a task of its own finds out when Redis is back, so that no request ever waits for that.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from hashlib import sha1
+from typing import Any, Final, TypeVar
+
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+
+from proxy_pkg.store import scripts
+from proxy_pkg.store.breaker import Breaker
+from proxy_pkg.store.clients import CONNECTIONS_MAX, close
+from proxy_pkg.store.contract import (
+    PERIOD_PARTS,
+    RATE_COST_MAX,
+    STAY_SECONDS_MAX,
+    UNITS_MAX,
+    VALUE_BYTES_MAX,
+    Claim,
+    Here,
+    Rate,
+    Standing,
+    Stay,
+    StoreError,
+    Taken,
+    checked_claims,
+    checked_notes,
+)
+
+RENEW_SECONDS: Final = STAY_SECONDS_MAX / 3
+STAYS_AT_ONCE: Final = 100
+PROBE_SECONDS_MAX: Final = 3.0
+"""A probe may look for a new primary, which takes longer than a call may."""
+LOOK_SECONDS: Final = 0.1
+"""While the breaker is open: how often to see whether a probe is due."""
+RING_SECONDS: Final = 7 * 86_400
+
+T = TypeVar("T")
+Script = tuple[bytes, str]
+
+
+def _script(text: str) -> Script:
+    return text.encode(), sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+TAKE, RENEW, LEAVE, HERE, APPEND, ADD, KEEP = map(
+    _script,
+    (scripts.TAKE, scripts.RENEW, scripts.LEAVE, scripts.HERE, scripts.APPEND, scripts.ADD, scripts.KEEP),
+)
+
+
+class Redis:
+    """The store of a fleet. `client` is of redis.asyncio, see `clients.connect`; `prefix` begins every key."""
+
+    def __init__(self, client: Any, prefix: str, timeout_ms: int) -> None:
+        self._client = client
+        self._timeout_seconds = timeout_ms / 1000
+        self._claims = f"{prefix}{{claims}}:"
+        self._prefix = prefix
+        self._breaker = Breaker(time.monotonic)
+        self._connections = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._mine: dict[tuple[str, str], Stay] = {}
+        """The stays of this worker, which it renews."""
+        self._tending: asyncio.Task[None] | None = None
+        self._opened = asyncio.Event()
+
+    @property
+    def reached(self) -> bool:
+        """False while the breaker is open."""
+        return self._breaker.allows
+
+    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+        checked_claims(claims)
+        keys: list[str] = []
+        values: list[str | bytes | int] = [int(force)]
+        for claim in claims:
+            keys += self._keys(claim)
+            values += _fields(claim)
+        answer = await self._call(lambda: self._run(TAKE, keys, values))
+        refused = int(answer[0]) - 1
+        standings = tuple(
+            _standing(claim, *answer[1 + 3 * number : 4 + 3 * number]) for number, claim in enumerate(claims)
+        )
+        if refused < 0:
+            for claim in claims:
+                if isinstance(claim, Stay):
+                    self._mine[claim.key, claim.name] = claim
+        return Taken(refused < 0, refused, standings, "fleet")
+
+    async def leave(self, stays: Sequence[Stay]) -> None:
+        for stay in stays:
+            self._mine.pop((stay.key, stay.name), None)
+        for batch in _batches(stays):
+            names = [stay.name for stay in batch]
+            await self._call(partial(self._run, LEAVE, self._keys(batch[0]), names))
+
+    async def stays(self, key: str) -> list[Here]:
+        flat = await self._call(lambda: self._run(HERE, self._keys(Stay(key, "")), []))
+        return [Here(name.decode("utf-8", "replace"), note) for name, note in zip(flat[::2], flat[1::2], strict=True)]
+
+    async def append(self, ring: str, notes: Sequence[bytes]) -> None:
+        checked_notes(notes)
+        await self._call(lambda: self._run(APPEND, [f"{self._prefix}ring:{ring}"], [RING_SECONDS, *notes]))
+
+    async def recent(self, ring: str, count: int) -> list[bytes]:
+        if count <= 0:
+            return []
+        notes = await self._call(
+            lambda: self._client.execute_command("LRANGE", f"{self._prefix}ring:{ring}", 0, count - 1)
+        )
+        return list(notes)
+
+    async def add(self, key: str, amounts: Mapping[str, int], ttl_s: int) -> None:
+        flat = [part for field, amount in amounts.items() for part in (field, _bounded(amount, UNITS_MAX))]
+        await self._call(lambda: self._run(ADD, [f"{self._prefix}totals:{key}"], [ttl_s, *flat]))
+
+    async def totals(self, key: str) -> dict[str, int]:
+        held = await self._call(lambda: self._client.execute_command("HGETALL", f"{self._prefix}totals:{key}"))
+        return {field.decode("utf-8", "replace"): int(amount) for field, amount in held.items()}
+
+    async def put(self, key: str, value: bytes, ttl_s: int, *, keep: bool = False) -> bytes:
+        if len(value) > VALUE_BYTES_MAX:
+            raise StoreError("a value is longer than the store takes", "size")
+        place = f"{self._prefix}value:{key}"
+        if keep:
+            return bytes(await self._call(lambda: self._run(KEEP, [place], [ttl_s, value])))
+        await self._call(lambda: self._client.execute_command("SET", place, value, "EX", ttl_s))
+        return value
+
+    async def get(self, key: str) -> bytes | None:
+        value = await self._call(lambda: self._client.execute_command("GET", f"{self._prefix}value:{key}"))
+        return None if value is None else bytes(value)
+
+    async def delete(self, key: str) -> None:
+        await self._call(lambda: self._client.execute_command("DEL", f"{self._prefix}value:{key}"))
+
+    async def close(self) -> None:
+        if self._tending is not None:
+            self._tending.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._tending
+        with suppress(StoreError):
+            await self.leave(list(self._mine.values()))
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout_seconds):
+                await close(self._client)
+
+    def _keys(self, claim: Claim) -> list[str]:
+        kind = type(claim).__name__.lower()
+        key = f"{self._claims}{kind}:{claim.key}"
+        return [key, f"{self._claims}note:{claim.key}"]
+
+    async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        if self._tending is None:
+            self._tending = asyncio.get_running_loop().create_task(self._tend())
+        if not self._breaker.allows:
+            raise StoreError("Redis is out of reach", "open")
+        try:
+            async with asyncio.timeout(self._timeout_seconds), self._connections:
+                answer = await call()
+        except UnicodeError as error:
+            raise StoreError("a key or a name is no text", "size") from error
+        except (RedisError, OSError, TimeoutError) as error:
+            self._breaker.failed()
+            if not self._breaker.allows:
+                self._opened.set()
+            raise StoreError(f"Redis: {type(error).__name__}: {error}", _reason(error)) from error
+        self._breaker.succeeded()
+        return answer
+
+    async def _run(self, script: Script, keys: Sequence[str], values: Sequence[Any]) -> Any:
+        text, digest = script
+        try:
+            return await self._client.execute_command("EVALSHA", digest, len(keys), *keys, *values)
+        except NoScriptError:
+            return await self._client.execute_command("EVAL", text, len(keys), *keys, *values)
+
+    async def _tend(self) -> None:
+        """Renew the stays of this worker, and find out when Redis is back."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RENEW_SECONDS):
+                    await self._opened.wait()
+            while not self._breaker.allows:
+                await asyncio.sleep(LOOK_SECONDS)
+                if self._breaker.probe_due() and await self._probe():
+                    self._breaker.succeeded()
+            self._opened.clear()
+            with suppress(StoreError):
+                await self._renew()
+
+    async def _probe(self) -> bool:
+        # A write, as a replica or a full server would answer a PING too.
+        try:
+            async with asyncio.timeout(PROBE_SECONDS_MAX):
+                await self._client.execute_command("SET", f"{self._claims}probe", b"", "EX", 60)
+        except (RedisError, OSError, TimeoutError):
+            return False
+        return True
+
+    async def _renew(self) -> None:
+        for batch in _batches(list(self._mine.values())):
+            # Some may have left while an earlier batch was on its way.
+            still = [stay for stay in batch if (stay.key, stay.name) in self._mine]
+            flat = [part for stay in still for part in (stay.name, stay.note)]
+            await self._call(partial(self._run, RENEW, self._keys(batch[0]), flat))
+
+
+def _batches(stays: Sequence[Stay]) -> Iterator[list[Stay]]:
+    """Stays of one key at a time, and not too many."""
+    by_key: dict[str, list[Stay]] = {}
+    for stay in stays:
+        by_key.setdefault(stay.key, []).append(stay)
+    for same in by_key.values():
+        for start in range(0, len(same), STAYS_AT_ONCE):
+            yield same[start : start + STAYS_AT_ONCE]
+
+
+def _fields(claim: Claim) -> list[str | bytes | int]:
+    if isinstance(claim, Stay):
+        return ["stay", 1, claim.limit, 0, claim.name, claim.note]
+    if isinstance(claim, Rate):
+        return [
+            "rate",
+            _bounded(claim.cost, RATE_COST_MAX),
+            claim.limit,
+            claim.period_s * 1_000_000 // PERIOD_PARTS,
+            "",
+            "",
+        ]
+    return ["budget", _bounded(claim.cost, UNITS_MAX), claim.limit, claim.ttl_s, "", ""]
+
+
+def _bounded(number: int, most: int) -> int:
+    return max(-most, min(number, most))
+
+
+def _standing(claim: Claim, used: int, retry_after_ms: int, reset_ms: int) -> Standing:
+    return Standing(used, max(0, claim.limit - used), retry_after_ms, reset_ms)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return "timeout"
+    if isinstance(error, OutOfMemoryError):
+        return "full"
+    return "unreachable" if isinstance(error, ConnectionError | OSError) else "refused"

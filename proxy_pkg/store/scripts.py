@@ -1,0 +1,215 @@
+"""What Redis does in one step: Lua, run by the server, which nothing else comes between.
+
+Time is the server's own (TIME), so that all machines agree. Integers are whole up to 2**53 there.
+"""
+
+from typing import Final
+
+from proxy_pkg.store.contract import PERIOD_PARTS, RING_NOTES_MAX, STAY_SECONDS_MAX
+
+_CLOCK: Final = """
+local time = redis.call('TIME')
+local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local now_ms = math.floor(now_us / 1000)
+local function whole(number) return string.format('%.0f', number) end
+"""
+
+_STAYS: Final = f"""
+local stay_ms = {STAY_SECONDS_MAX * 1000}
+local function forget(places, notes)
+  local gone = redis.call('ZRANGEBYSCORE', places, '-inf', whole(now_ms), 'LIMIT', 0, 1000)
+  if #gone > 0 then
+    redis.call('ZREM', places, unpack(gone))
+    redis.call('HDEL', notes, unpack(gone))
+  end
+end
+local function enter(places, notes, name, note)
+  redis.call('ZADD', places, whole(now_ms + stay_ms), name)
+  redis.call('HSET', notes, name, note)
+  redis.call('PEXPIRE', places, 2 * stay_ms)
+  redis.call('PEXPIRE', notes, 2 * stay_ms)
+end
+"""
+
+# ARGV: force, then for each claim: kind, cost, limit, span (microseconds of a part, or seconds to live), name, note.
+# KEYS: two for each claim; only a stay has a use for the second, its notes.
+# Answer: the number of the claim in the way or 0, then used, retry and reset in ms for each; retry -1 is never.
+# A rate is a hash: part -> units, and n the newest part, s the sum, t the oldest part that may be there.
+TAKE: Final = (
+    _CLOCK
+    + _STAYS
+    + f"""
+local PARTS = {PERIOD_PARTS + 1}
+"""
+    + """
+local force = ARGV[1] == '1'
+local claims = {}
+
+local function look_rate(claim)
+  local part = math.floor(now_us / claim.span)
+  local held = redis.call('HMGET', claim.key, 'n', 's', 't')
+  local newest, sum, oldest = tonumber(held[1]), tonumber(held[2]), tonumber(held[3])
+  if newest and newest > part and newest - part <= 2 then part = newest end
+  if newest and (part < newest or part - newest >= PARTS) then
+    redis.call('DEL', claim.key)
+    newest = nil
+  end
+  if newest then
+    for old = oldest, part - PARTS do
+      local units = redis.call('HGET', claim.key, old)
+      if units then
+        sum = sum - tonumber(units)
+        redis.call('HDEL', claim.key, old)
+      end
+    end
+    oldest = math.max(oldest, part - PARTS + 1)
+    redis.call('HSET', claim.key, 's', whole(sum), 't', oldest)
+  end
+  claim.part, claim.oldest, claim.used = part, oldest or part, newest and sum or 0
+end
+
+local function look_budget(claim)
+  claim.used = tonumber(redis.call('GET', claim.key) or '0')
+end
+
+local function look_stay(claim)
+  forget(claim.key, claim.notes)
+  claim.used = redis.call('ZCARD', claim.key)
+  claim.present = redis.call('ZSCORE', claim.key, claim.name)
+end
+
+local function give_back(claim, units)
+  for part = claim.part, claim.oldest, -1 do
+    local held = tonumber(redis.call('HGET', claim.key, part) or '0')
+    local taken = math.min(units, held)
+    if taken > 0 then redis.call('HINCRBY', claim.key, part, whole(-taken)) end
+    units = units - taken
+    if units == 0 then return end
+  end
+end
+
+local function add_rate(claim)
+  if claim.cost <= 0 and claim.used == 0 then return end
+  if claim.cost > 0 then
+    redis.call('HINCRBY', claim.key, claim.part, whole(claim.cost))
+  elseif claim.cost < 0 then
+    give_back(claim, -claim.cost)
+  end
+  claim.used = math.max(0, claim.used + claim.cost)
+  redis.call('HSET', claim.key, 'n', claim.part, 's', whole(claim.used), 't', claim.oldest)
+  redis.call('PEXPIRE', claim.key, math.ceil(claim.span * (PARTS + 1) / 1000))
+end
+
+local function add_budget(claim)
+  local there = redis.call('EXISTS', claim.key) == 1
+  claim.used = math.min(math.max(0, claim.used + claim.cost), 2 ^ 52)
+  if claim.cost == 0 then return end
+  if there then
+    redis.call('SET', claim.key, whole(claim.used), 'KEEPTTL')
+  elseif claim.used > 0 then
+    redis.call('SET', claim.key, whole(claim.used), 'EX', claim.span)
+  end
+end
+
+local function add_stay(claim)
+  if not claim.present then claim.used = claim.used + 1 end
+  enter(claim.key, claim.notes, claim.name, claim.note)
+end
+
+local function rate_retry_ms(claim, cost)
+  local part_started_us = claim.part * claim.span
+  local too_many = claim.used + cost - claim.limit
+  local held, units = redis.call('HGETALL', claim.key), {}
+  for index = 1, #held, 2 do units[held[index]] = tonumber(held[index + 1]) end
+  for part = claim.oldest, claim.part do
+    too_many = too_many - (units[whole(part)] or 0)
+    if too_many <= 0 then return math.ceil(((part + PARTS) * claim.span - now_us) / 1000) end
+  end
+  return math.ceil((part_started_us + PARTS * claim.span - now_us) / 1000)
+end
+
+local function times(claim, blocked)
+  local retry, reset = 0, 0
+  local cost = math.max(claim.cost, 1)
+  if claim.kind == 'rate' then
+    if claim.used > 0 then reset = math.ceil(((claim.part + PARTS) * claim.span - now_us) / 1000) end
+    if blocked then retry = cost > claim.limit and -1 or rate_retry_ms(claim, cost) end
+  elseif claim.kind == 'budget' then
+    if claim.used > 0 then reset = math.max(0, redis.call('PTTL', claim.key)) end
+    if blocked then retry = cost > claim.limit and -1 or reset end
+  end
+  return retry, reset
+end
+
+local look = {rate = look_rate, budget = look_budget, stay = look_stay}
+local add = {rate = add_rate, budget = add_budget, stay = add_stay}
+local refused = 0
+for number = 1, (#ARGV - 1) / 6 do
+  local at = 2 + (number - 1) * 6
+  local claim = {kind = ARGV[at], cost = tonumber(ARGV[at + 1]), limit = tonumber(ARGV[at + 2]),
+    span = tonumber(ARGV[at + 3]), name = ARGV[at + 4], note = ARGV[at + 5],
+    key = KEYS[2 * number - 1], notes = KEYS[2 * number]}
+  look[claim.kind](claim)
+  claim.blocked = not force and claim.limit ~= 0 and not claim.present
+    and claim.used + math.max(claim.cost, 1) > claim.limit
+  if claim.blocked and refused == 0 then refused = number end
+  claims[number] = claim
+end
+local answer = {refused}
+for _, claim in ipairs(claims) do
+  if refused == 0 then add[claim.kind](claim) end
+  local retry, reset = times(claim, claim.blocked)
+  answer[#answer + 1] = claim.used
+  answer[#answer + 1] = retry
+  answer[#answer + 1] = reset
+end
+return answer
+"""
+)
+
+# KEYS: places and notes of one key. ARGV: name, note, name, note…
+RENEW: Final = (
+    _CLOCK
+    + _STAYS
+    + """
+for index = 1, #ARGV, 2 do enter(KEYS[1], KEYS[2], ARGV[index], ARGV[index + 1]) end
+return #ARGV / 2
+"""
+)
+
+# KEYS: places and notes of one key. ARGV: names.
+LEAVE: Final = """
+redis.call('ZREM', KEYS[1], unpack(ARGV))
+return redis.call('HDEL', KEYS[2], unpack(ARGV))
+"""
+
+# KEYS: places and notes of one key. Answer: name, note, name, note…
+HERE: Final = (
+    _CLOCK
+    + _STAYS
+    + """
+forget(KEYS[1], KEYS[2])
+return redis.call('HGETALL', KEYS[2])
+"""
+)
+
+# KEYS: a ring. ARGV: seconds to live, then notes, oldest first.
+APPEND: Final = f"""
+for index = 2, #ARGV do redis.call('LPUSH', KEYS[1], ARGV[index]) end
+redis.call('LTRIM', KEYS[1], 0, {RING_NOTES_MAX - 1})
+return redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+
+# KEYS: totals. ARGV: seconds to live, then field, amount, field, amount…
+ADD: Final = """
+for index = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[index], ARGV[index + 1]) end
+return redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+
+# KEYS: a value. ARGV: seconds to live, value. Answer: the value that holds.
+KEEP: Final = """
+local held = redis.call('GET', KEYS[1])
+if held then return held end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[1])
+return ARGV[2]
+"""

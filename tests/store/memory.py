@@ -1,0 +1,172 @@
+"""A working double of the store: one process, no files, a clock that tests turn; it keeps every unit it grants."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from proxy_pkg.store.contract import (
+    NEVER,
+    PERIOD_PARTS,
+    RING_NOTES_MAX,
+    RINGS_MAX,
+    Budget,
+    Claim,
+    Here,
+    Rate,
+    Standing,
+    Stay,
+    StoreError,
+    Taken,
+    checked_claims,
+    checked_notes,
+)
+
+
+class Memory:
+    """The contract, written as plainly as it can be. With `failing` set, every call raises it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.failing: StoreError | None = None
+        self.calls = 0
+        self._rates: dict[str, list[list[float]]] = {}
+        self._budgets: dict[str, tuple[int, float]] = {}
+        self._stays: dict[str, dict[str, bytes]] = {}
+        self._rings: dict[str, deque[bytes]] = {}
+        self._totals: dict[str, tuple[dict[str, int], float]] = {}
+        self._values: dict[str, tuple[bytes, float]] = {}
+
+    def _called(self) -> float:
+        self.calls += 1
+        if self.failing is not None:
+            raise self.failing
+        return self._clock()
+
+    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+        now = self._called()
+        checked_claims(claims)
+        used = [self._used(claim, now) for claim in claims]
+        blocked = [not force and self._blocks(claim, units) for claim, units in zip(claims, used, strict=True)]
+        refused = blocked.index(True) if True in blocked else -1
+        if refused < 0:
+            used = [self._add(claim, now) for claim in claims]
+        standings = tuple(
+            self._standing(claim, units, is_blocked, now)
+            for claim, units, is_blocked in zip(claims, used, blocked, strict=True)
+        )
+        return Taken(refused < 0, refused, standings, "machine")
+
+    def _used(self, claim: Claim, now: float) -> int:
+        if isinstance(claim, Stay):
+            return len(self._stays.get(claim.key, {}))
+        if isinstance(claim, Budget):
+            used, until = self._budgets.get(claim.key, (0, 0.0))
+            return used if until > now else 0
+        log = self._rates.setdefault(claim.key, [])
+        log[:] = [entry for entry in log if now - entry[0] < claim.period_s]
+        return int(sum(units for _, units in log))
+
+    def _blocks(self, claim: Claim, used: int) -> bool:
+        if claim.limit == 0:
+            return False
+        if isinstance(claim, Stay):
+            return claim.name not in self._stays.get(claim.key, {}) and used >= claim.limit
+        return used + max(claim.cost, 1) > claim.limit
+
+    def _add(self, claim: Claim, now: float) -> int:
+        if isinstance(claim, Stay):
+            self._stays.setdefault(claim.key, {})[claim.name] = claim.note
+        elif isinstance(claim, Budget):
+            used = max(0, self._used(claim, now) + claim.cost)
+            _, until = self._budgets.get(claim.key, (0, 0.0))
+            if used:
+                self._budgets[claim.key] = (used, until if until > now else now + claim.ttl_s)
+            else:
+                self._budgets.pop(claim.key, None)
+        elif claim.cost > 0:
+            self._rates[claim.key].append([now, claim.cost])
+        else:
+            self._give_back(self._rates[claim.key], -claim.cost)
+        return self._used(claim, now)
+
+    def _give_back(self, log: list[list[float]], units: float) -> None:
+        for entry in reversed(log):
+            taken = min(units, entry[1])
+            entry[1] -= taken
+            units -= taken
+
+    def _standing(self, claim: Claim, used: int, blocked: bool, now: float) -> Standing:
+        remaining = max(0, claim.limit - used)
+        if isinstance(claim, Stay):
+            return Standing(used, remaining, 0, 0)
+        if isinstance(claim, Budget):
+            _, until = self._budgets.get(claim.key, (0, now + claim.ttl_s))
+            reset_ms = int((until - now) * 1000) + 1
+        else:
+            reset_ms = int(claim.period_s * (1 + 1 / PERIOD_PARTS) * 1000) + 1
+        retry_ms = 0
+        if blocked:
+            retry_ms = NEVER if 0 < claim.limit < claim.cost else self._retry_ms(claim, used, now, reset_ms)
+        return Standing(used, remaining, retry_ms, reset_ms if used else 0)
+
+    def _retry_ms(self, claim: Rate | Budget, used: int, now: float, reset_ms: int) -> int:
+        if isinstance(claim, Budget):
+            return reset_ms
+        too_many = used + max(claim.cost, 1) - claim.limit
+        for at, units in self._rates[claim.key]:
+            too_many -= int(units)
+            if too_many <= 0:
+                return int((at + claim.period_s - now) * 1000) + 1
+        return reset_ms
+
+    async def leave(self, stays: Sequence[Stay]) -> None:
+        self._called()
+        for stay in stays:
+            self._stays.get(stay.key, {}).pop(stay.name, None)
+
+    async def stays(self, key: str) -> list[Here]:
+        self._called()
+        return [Here(name, note) for name, note in self._stays.get(key, {}).items()]
+
+    async def append(self, ring: str, notes: Sequence[bytes]) -> None:
+        self._called()
+        checked_notes(notes)
+        if ring not in self._rings and len(self._rings) == RINGS_MAX:
+            raise StoreError("too many rings", "size")
+        self._rings.setdefault(ring, deque(maxlen=RING_NOTES_MAX)).extend(notes)
+
+    async def recent(self, ring: str, count: int) -> list[bytes]:
+        self._called()
+        return list(self._rings.get(ring, ()))[::-1][: max(0, count)]
+
+    async def add(self, key: str, amounts: Mapping[str, int], ttl_s: int) -> None:
+        now = self._called()
+        held, until = self._totals.get(key, ({}, 0.0))
+        held = dict(held) if until > now else {}
+        for field, amount in amounts.items():
+            held[field] = held.get(field, 0) + amount
+        self._totals[key] = (held, now + ttl_s)
+
+    async def totals(self, key: str) -> dict[str, int]:
+        now = self._called()
+        held, until = self._totals.get(key, ({}, 0.0))
+        return dict(held) if until > now else {}
+
+    async def put(self, key: str, value: bytes, ttl_s: int, *, keep: bool = False) -> bytes:
+        now = self._called()
+        held, until = self._values.get(key, (b"", 0.0))
+        if keep and until > now:
+            return held
+        self._values[key] = (value, now + ttl_s)
+        return value
+
+    async def get(self, key: str) -> bytes | None:
+        now = self._called()
+        held, until = self._values.get(key, (b"", 0.0))
+        return held if until > now else None
+
+    async def delete(self, key: str) -> None:
+        self._called()
+        self._values.pop(key, None)
+
+    async def close(self) -> None:
+        self._called()

@@ -1,0 +1,69 @@
+"""Whatever is asked for, in whatever order, the engines answer as the double does."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy_pkg.store.contract import Budget, Claim, Rate, Stay, Store
+from proxy_pkg.store.embedded import Embedded
+from tests.store.memory import Memory
+from tests.store.servers import RedisServer, engine
+
+HOUR = 3600
+KEYS = st.sampled_from(["a", "b"])
+COSTS, LIMITS = st.integers(0, 5), st.integers(0, 9)
+
+CLAIM: st.SearchStrategy[Claim] = (
+    st.builds(Rate, KEYS, COSTS, LIMITS, st.just(HOUR))
+    | st.builds(Budget, KEYS, COSTS, LIMITS, st.just(HOUR))
+    | st.builds(Stay, KEYS, st.sampled_from(["one", "two", "three"]), st.integers(0, 3), st.binary(max_size=3))
+)
+FORCED: st.SearchStrategy[Claim] = st.builds(Rate, KEYS, st.integers(-9, 9), LIMITS, st.just(HOUR)) | st.builds(
+    Budget, KEYS, st.integers(-9, 9), LIMITS, st.just(HOUR)
+)
+TOGETHER = {"max_size": 4, "unique_by": lambda claim: (type(claim), claim.key)}
+STEP = (
+    st.tuples(st.just("take"), st.lists(CLAIM, **TOGETHER))
+    | st.tuples(st.just("settle"), st.lists(FORCED, **TOGETHER))
+    | st.tuples(st.just("leave"), st.lists(st.builds(Stay, KEYS, st.sampled_from(["one", "two"])), max_size=2))
+)
+STEPS = st.lists(STEP, max_size=25)
+
+
+async def answers(store: Store, steps: Sequence[tuple[str, list[Claim]]]) -> list[object]:
+    found: list[object] = []
+    for step, claims in steps:
+        if step == "leave":
+            await store.leave([claim for claim in claims if isinstance(claim, Stay)])
+        else:
+            taken = await store.take(claims, force=step == "settle")
+            told = [(standing.used, standing.remaining, standing.retry_after_ms > 0) for standing in taken.standings]
+            found.append((taken.granted, taken.refused, told))
+        found.append([sorted(await store.stays(key)) for key in ("a", "b")])
+    await store.close()
+    return found
+
+
+@settings(max_examples=80, deadline=None)
+@given(STEPS)
+def test_the_embedded_engine_agrees(steps: list[tuple[str, list[Claim]]]) -> None:
+    async def both() -> None:
+        assert await answers(Embedded(""), steps) == await answers(Memory(lambda: 1000.0), steps)
+
+    asyncio.run(both())
+
+
+def test_redis_agrees(redis_server: RedisServer) -> None:
+    @settings(max_examples=30, deadline=None)
+    @given(STEPS)
+    def agrees(steps: list[tuple[str, list[Claim]]]) -> None:
+        async def both() -> None:
+            store = engine(redis_server.url, f"agree:{secrets.token_hex(4)}:")
+            assert await answers(store, steps) == await answers(Memory(lambda: 1000.0), steps)
+
+        asyncio.run(both())
+
+    agrees()

@@ -1,0 +1,258 @@
+"""What every engine promises, and the double with them."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from proxy_pkg.store.contract import (
+    CLAIMS_MAX,
+    NEVER,
+    NOTE_BYTES_MAX,
+    RING_NOTES_MAX,
+    Budget,
+    Claim,
+    Rate,
+    Stay,
+    Store,
+    StoreError,
+)
+from proxy_pkg.store.embedded import Embedded
+from proxy_pkg.store.fallback import Fallback
+from tests.store.memory import Memory
+
+
+async def granted(store: Store, *claims: Claim) -> bool:
+    return (await store.take(claims)).granted
+
+
+async def used(store: Store, claim: Claim) -> int:
+    return (await store.take([claim], force=True)).standings[0].used
+
+
+@pytest.fixture
+def keeps_values(store: Store) -> None:
+    if isinstance(store, Embedded) and store.problem:
+        pytest.skip("without a directory there is no place for values")
+
+
+async def test_a_rate_grants_its_limit_and_no_more(store: Store) -> None:
+    answers = [await store.take([Rate("a", 1, 5, 3600)]) for _ in range(8)]
+    assert [answer.granted for answer in answers] == [True] * 5 + [False] * 3
+    assert [answer.standings[0].remaining for answer in answers] == [4, 3, 2, 1, 0, 0, 0, 0]
+    last = answers[-1]
+    assert last.refused == 0
+    assert 3_500_000 < last.standings[0].retry_after_ms <= 3_600_000 + 3_600_000 // 256 + 1
+
+
+async def test_units_are_counted_by_cost(store: Store) -> None:
+    assert await granted(store, Rate("tokens", 900, 1000, 60))
+    assert not await granted(store, Rate("tokens", 101, 1000, 60))
+    assert await granted(store, Rate("tokens", 100, 1000, 60))
+
+
+async def test_all_claims_are_taken_or_none(store: Store) -> None:
+    roomy, tight = Rate("roomy", 1, 10, 60), Budget("tight", 5, 8, 60)
+    assert await granted(store, roomy, tight, Stay("room", "one", 1))
+    taken = await store.take([roomy, tight, Stay("other room", "two", 1)])
+    assert (taken.granted, taken.refused) == (False, 1)
+    assert await used(store, Rate("roomy", 0, 0, 60)) == 1
+    assert await used(store, Budget("tight", 0, 0, 60)) == 5
+    assert await store.stays("other room") == []
+
+
+async def test_the_first_claim_in_the_way_is_named(store: Store) -> None:
+    assert await granted(store, Rate("one", 1, 1, 60), Rate("two", 1, 1, 60))
+    taken = await store.take([Rate("free", 1, 9, 60), Rate("two", 1, 1, 60), Rate("one", 1, 1, 60)])
+    assert taken.refused == 1
+    assert [standing.retry_after_ms > 0 for standing in taken.standings] == [False, True, True]
+
+
+async def test_force_takes_beyond_a_limit_and_gives_back(store: Store) -> None:
+    claims = [Rate("a", 7, 5, 60), Budget("b", 7, 5, 60)]
+    taken = await store.take(claims, force=True)
+    assert taken.granted and [standing.used for standing in taken.standings] == [7, 7]
+    assert not await granted(store, Rate("a", 1, 5, 60))
+    back = await store.take([Rate("a", -3, 5, 60), Budget("b", -3, 5, 60)], force=True)
+    assert [standing.used for standing in back.standings] == [4, 4]
+    assert await granted(store, Rate("a", 1, 5, 60), Budget("b", 1, 5, 60))
+
+
+async def test_what_is_used_never_falls_below_zero(store: Store) -> None:
+    await store.take([Rate("a", 2, 0, 60), Budget("b", 2, 0, 60)], force=True)
+    await store.take([Rate("a", -9, 0, 60), Budget("b", -9, 0, 60)], force=True)
+    after = await store.take([Rate("a", 1, 0, 60), Budget("b", 1, 0, 60)], force=True)
+    assert [standing.used for standing in after.standings] == [1, 1]
+
+
+async def test_giving_back_what_was_never_taken_changes_nothing(store: Store) -> None:
+    taken = await store.take([Rate("a", -1, 3, 60), Budget("b", -1, 3, 60)], force=True)
+    assert [standing.used for standing in taken.standings] == [0, 0]
+
+
+async def test_a_cost_of_nothing_asks_whether_one_more_would_fit(store: Store) -> None:
+    assert await granted(store, Budget("b", 0, 3, 60))
+    await store.take([Budget("b", 3, 0, 60)], force=True)
+    assert not await granted(store, Budget("b", 0, 3, 60))
+    assert await used(store, Budget("b", 0, 3, 60)) == 3
+
+
+async def test_a_cost_above_the_limit_is_never_granted(store: Store) -> None:
+    taken = await store.take([Rate("a", 6, 5, 60), Budget("b", 6, 5, 60)])
+    assert not taken.granted
+    assert [standing.retry_after_ms for standing in taken.standings] == [NEVER, NEVER]
+
+
+async def test_a_limit_of_nothing_counts_and_never_refuses(store: Store) -> None:
+    for number in range(3):
+        assert await granted(store, Rate("a", 5, 0, 60), Budget("b", 5, 0, 60), Stay("s", str(number)))
+    assert await used(store, Rate("a", 0, 0, 60)) == 15
+
+
+async def test_stays_are_bounded_until_one_leaves(store: Store) -> None:
+    one, two, three = (Stay("room", name, 2) for name in ("one", "two", "three"))
+    assert await granted(store, one)
+    assert await granted(store, two)
+    refused = await store.take([three])
+    assert not refused.granted and refused.standings[0].used == 2
+    await store.leave([one])
+    assert await granted(store, three)
+    assert sorted(here.name for here in await store.stays("room")) == ["three", "two"]
+
+
+async def test_a_stay_counts_once_and_shows_its_latest_note(store: Store) -> None:
+    assert await granted(store, Stay("room", "one", 1, b"first"))
+    assert await granted(store, Stay("room", "one", 1, b"second"))
+    assert [(here.name, here.note) for here in await store.stays("room")] == [("one", b"second")]
+    await store.leave([Stay("room", "one")])
+    assert await store.stays("room") == []
+
+
+async def test_leaving_twice_makes_no_more_room(store: Store) -> None:
+    assert await granted(store, Stay("room", "one", 2))
+    assert await granted(store, Stay("room", "two", 2))
+    await store.leave([Stay("room", "one"), Stay("room", "one"), Stay("room", "stranger")])
+    await store.leave([Stay("room", "one")])
+    assert await granted(store, Stay("room", "three", 2))
+    assert not await granted(store, Stay("room", "four", 2))
+
+
+async def test_rooms_do_not_see_each_other(store: Store) -> None:
+    assert await granted(store, Stay("a", "one", 1), Stay("b", "one", 1))
+    assert not await granted(store, Stay("a", "two", 1))
+    await store.leave([Stay("a", "one")])
+    assert [here.name for here in await store.stays("b")] == ["one"]
+
+
+async def test_a_ring_keeps_the_last_notes(store: Store) -> None:
+    await store.append("r", [b"1", b"2"])
+    await store.append("r", [b"3"])
+    assert await store.recent("r", 2) == [b"3", b"2"]
+    for start in range(0, RING_NOTES_MAX, 64):
+        await store.append("r", [b"%d" % number for number in range(start, start + 64)])
+    notes = await store.recent("r", 10_000)
+    assert notes == [b"%d" % number for number in reversed(range(RING_NOTES_MAX))]
+
+
+async def test_rings_are_apart_and_an_unknown_one_is_empty(store: Store) -> None:
+    await store.append("one", [b"x"])
+    assert await store.recent("two", 5) == []
+    assert await store.recent("one", 0) == []
+
+
+async def test_bounds_are_kept_without_damage(store: Store) -> None:
+    too_long = b"x" * (NOTE_BYTES_MAX + 1)
+    quiet = not isinstance(store, Fallback)
+    for call in (
+        lambda: store.append("r", [too_long]),
+        lambda: store.take([Stay("room", "one", 1, too_long)]),
+        lambda: store.take([Rate(str(number), 1, 1, 60) for number in range(CLAIMS_MAX + 1)]),
+    ):
+        if quiet:
+            with pytest.raises(StoreError) as caught:
+                await call()
+            assert caught.value.reason == "size"
+    assert await store.stays("room") == []
+    assert await granted(store, Stay("room", "one", 1, too_long[:-1]))
+    assert (await store.stays("room"))[0].note == too_long[:-1]
+
+
+@pytest.mark.usefixtures("keeps_values")
+async def test_totals_grow_together(store: Store) -> None:
+    assert await store.totals("t") == {}
+    await store.add("t", {"requests": 2, "money": -5}, 3600)
+    await store.add("t", {"requests": 1, "bytes": 2**40}, 3600)
+    assert await store.totals("t") == {"requests": 3, "money": -5, "bytes": 2**40}
+
+
+@pytest.mark.usefixtures("keeps_values")
+async def test_a_value_is_what_was_put_last(store: Store) -> None:
+    assert await store.get("k") is None
+    assert await store.put("k", b"\x00first\xff", 60) == b"\x00first\xff"
+    await store.put("k", b"second", 60)
+    assert await store.get("k") == b"second"
+    await store.delete("k")
+    assert await store.get("k") is None
+
+
+@pytest.mark.usefixtures("keeps_values")
+async def test_of_several_writers_that_keep_the_first_wins(store: Store) -> None:
+    held = await asyncio.gather(*(store.put("k", b"%d" % number, 60, keep=True) for number in range(8)))
+    assert len(set(held)) == 1
+    assert await store.get("k") == held[0]
+
+
+async def soon(ask: Callable[[], Awaitable[bool]]) -> None:
+    until = time.monotonic() + 30
+    while not await ask():
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("store", ["embedded", "redis"], indirect=True)
+async def test_what_has_a_time_ends_with_it(store: Store) -> None:
+    rate, budget = Rate("a", 2, 2, 1), Budget("b", 5, 5, 1)
+    assert await granted(store, rate, budget)
+    refused = await store.take([rate, budget])
+    assert all(0 < standing.retry_after_ms <= 2001 for standing in refused.standings)
+    await store.put("k", b"v", 1)
+
+    async def gone() -> bool:
+        return await store.get("k") is None
+
+    await asyncio.gather(soon(lambda: granted(store, rate)), soon(lambda: granted(store, budget)), soon(gone))
+    assert await store.put("k", b"new", 60, keep=True) == b"new"
+
+
+async def test_absurd_numbers_do_no_harm(store: Store) -> None:
+    absurd = 2**70
+    taken = await store.take([Rate("a", absurd, 0, 60), Budget("b", absurd, 0, 60)], force=True)
+    assert all(standing.used >= 2**31 - 1 for standing in taken.standings) or isinstance(store, Memory)
+    await store.take([Rate("a", -absurd, 0, 60), Budget("b", -absurd, 0, 60)], force=True)
+    after = await store.take([Rate("a", 1, 5, 60), Budget("b", 1, 5, 60)])
+    assert [standing.used for standing in after.standings] == [1, 1]
+
+
+async def test_keys_and_names_may_be_any_text(store: Store) -> None:
+    odd = ["", "ä{x}:\n\0", "k" * 3000, "*"]
+    for key in odd:
+        stay = Stay(key, "name", 1, b"note")
+        assert await granted(store, Rate(key, 1, 1, 60), Budget(key, 1, 1, 60), stay)
+        assert [here.note for here in await store.stays(key)] == [b"note"]
+    for key in odd:
+        assert not await granted(store, Rate(key, 1, 1, 60))
+
+
+async def test_what_is_no_text_is_refused_or_works_and_nothing_else(store: Store) -> None:
+    if isinstance(store, Fallback):
+        pytest.skip("it would tell the loss")
+    for call in (
+        lambda: store.take([Rate("\ud800", 1, 1, 60)]),
+        lambda: store.take([Stay("s", "\ud800", 1)]),
+        lambda: store.put("\ud800", b"v", 60),
+        lambda: store.add("t", {"\ud800": 1}, 60),
+    ):
+        with suppress(StoreError):
+            await call()

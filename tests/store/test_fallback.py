@@ -1,0 +1,203 @@
+"""What a worker holds: it never raises, keeps to its share, and pays in what it owes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from proxy_pkg.store.contract import Budget, Here, Rate, Stay, StoreError, Taken
+from proxy_pkg.store.fallback import Fallback
+from tests.store.memory import Memory
+
+DOWN = StoreError("out of reach", "open")
+
+
+class Fleet:
+    """Two machines with one shared store, on a clock that stands still."""
+
+    def __init__(self, servers: int = 2) -> None:
+        self.shared = Memory(lambda: 1000.0)
+        self.locals = [Memory(lambda: 1000.0) for _ in range(2)]
+        self.losses: list[tuple[str, str]] = []
+        self.one, self.two = (
+            Fallback(local, self.shared, servers, lambda *loss: self.losses.append(loss)) for local in self.locals
+        )
+
+
+async def settled(condition: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it did not come to that")
+
+
+async def count(store: Fallback, claim: Rate | Budget, attempts: int = 100) -> int:
+    return sum([(await store.take([claim])).granted for _ in range(attempts)])
+
+
+async def test_two_machines_are_one() -> None:
+    fleet = Fleet()
+    claim = Rate("a", 1, 10, 60)
+    assert await count(fleet.one, claim, 6) + await count(fleet.two, claim, 6) == 10
+    assert [local.calls for local in fleet.locals] == [0, 0]
+    assert fleet.losses == []
+
+
+async def test_without_the_fleet_each_machine_keeps_to_its_share() -> None:
+    fleet = Fleet()
+    fleet.shared.failing = DOWN
+    for store in (fleet.one, fleet.two):
+        assert await count(store, Rate("a", 1, 10, 60)) == 5
+        assert await count(store, Budget("b", 1, 7, 60)) == 3
+        assert [(await store.take([Stay("s", str(n), 4)])).granted for n in range(3)] == [True, True, False]
+    assert set(fleet.losses) == {("take", "open")}
+    assert not fleet.one.reached
+
+
+async def test_a_share_is_never_nothing() -> None:
+    fleet = Fleet(servers=50)
+    fleet.shared.failing = DOWN
+    assert await count(fleet.one, Rate("a", 1, 10, 60)) == 1
+
+
+async def test_a_budget_goes_on_from_what_the_fleet_had_spent() -> None:
+    fleet = Fleet(servers=2)
+    await fleet.two.take([Budget("b", 90, 100, 60)])
+    assert (await fleet.one.take([Budget("b", 0, 100, 60)])).granted
+    fleet.shared.failing = DOWN
+    taken = await fleet.one.take([Budget("b", 2, 100, 60)])
+    assert taken.standings[0].used == 92
+    assert taken.scope == "machine"
+    assert await count(fleet.one, Budget("b", 1, 100, 60)) == 3
+
+
+async def test_a_budget_that_is_spent_stays_spent_without_the_fleet() -> None:
+    fleet = Fleet()
+    await fleet.one.take([Budget("b", 100, 100, 60)])
+    fleet.shared.failing = DOWN
+    refused = await fleet.one.take([Budget("b", 1, 100, 60)])
+    assert not refused.granted
+    assert refused.standings[0].retry_after_ms > 0
+
+
+async def test_what_was_spent_meanwhile_is_paid_in() -> None:
+    fleet = Fleet()
+    budget = Budget("b", 4, 0, 60)
+    await fleet.one.take([budget], force=True)
+    fleet.shared.failing = DOWN
+    for _ in range(5):
+        await fleet.one.take([budget], force=True)
+    fleet.shared.failing = None
+    await fleet.one.take([budget], force=True)
+
+    async def spent(store: Memory) -> int:
+        return (await store.take([Budget("b", 0, 0, 60)], force=True)).standings[0].used
+
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert await spent(fleet.shared) == 7 * 4
+    assert await spent(fleet.locals[0]) == 0
+    assert fleet.one.reached
+
+
+async def test_what_is_owed_waits_if_the_fleet_is_gone_again() -> None:
+    fleet = Fleet()
+    fleet.shared.failing = DOWN
+    for number in range(40):
+        await fleet.one.take([Budget(f"b{number}", 1, 0, 60)], force=True)
+    fleet.shared.failing = None
+    await fleet.one.recent("r", 1)
+    fleet.shared.failing = DOWN
+    await settled(lambda: ("pay", "open") in fleet.losses)
+    fleet.shared.failing = None
+    await fleet.one.recent("r", 1)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    for number in range(40):
+        taken = await fleet.shared.take([Budget(f"b{number}", 0, 0, 60)], force=True)
+        assert taken.standings[0].used == 1
+
+
+async def test_totals_never_fall_and_are_paid_in() -> None:
+    fleet = Fleet()
+    await fleet.two.add("t", {"n": 5}, 60)
+    await fleet.one.add("t", {"n": 1}, 60)
+    assert await fleet.one.totals("t") == {"n": 6}
+    fleet.shared.failing = DOWN
+    await fleet.one.add("t", {"n": 2, "m": 1}, 60)
+    assert await fleet.one.totals("t") == {"n": 8, "m": 1}
+    fleet.shared.failing = None
+    await fleet.one.add("t", {"n": 1}, 60)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert await fleet.two.totals("t") == {"n": 9, "m": 1}
+    assert await fleet.one.totals("t") == {"n": 9, "m": 1}
+
+
+async def test_stays_end_where_they_began() -> None:
+    fleet = Fleet()
+    before, during = Stay("s", "before", 9), Stay("s", "during", 9)
+    await fleet.one.take([before])
+    fleet.shared.failing = DOWN
+    await fleet.one.take([during])
+    assert [here.name for here in await fleet.one.stays("s")] == ["during"]
+    fleet.shared.failing = None
+    assert [here.name for here in await fleet.one.stays("s")] == ["before"]
+    await fleet.one.leave([before, during])
+    assert await fleet.one.stays("s") == []
+    assert await fleet.locals[0].stays("s") == []
+
+
+async def test_values_of_an_outage_are_found_on_their_machine() -> None:
+    fleet = Fleet()
+    await fleet.one.put("old", b"fleet", 60)
+    fleet.shared.failing = DOWN
+    assert await fleet.one.put("new", b"machine", 60) == b"machine"
+    assert await fleet.one.get("new") == b"machine"
+    fleet.shared.failing = None
+    assert await fleet.one.get("new") == b"machine"
+    assert await fleet.one.get("old") == b"fleet"
+    await fleet.one.delete("new")
+    assert await fleet.one.get("new") is None
+
+
+async def test_rings_of_an_outage_are_the_machines_own() -> None:
+    fleet = Fleet()
+    await fleet.one.append("r", [b"fleet"])
+    fleet.shared.failing = DOWN
+    await fleet.one.append("r", [b"machine"])
+    assert await fleet.one.recent("r", 9) == [b"machine"]
+    fleet.shared.failing = None
+    assert await fleet.one.recent("r", 9) == [b"fleet"]
+
+
+@pytest.mark.parametrize("machines", ["one machine", "a fleet"])
+async def test_when_nothing_answers_requests_go_on_and_losses_are_told(machines: str) -> None:
+    local, shared = Memory(lambda: 0.0), Memory(lambda: 0.0)
+    local.failing = shared.failing = StoreError("no", "full")
+    losses: list[str] = []
+    store = Fallback(
+        local, shared if machines == "a fleet" else None, 2, lambda operation, reason: losses.append(operation)
+    )
+    taken = await store.take([Rate("a", 1, 1, 60), Stay("s", "one", 1)])
+    assert isinstance(taken, Taken)
+    assert (taken.granted, taken.scope, len(taken.standings)) == (True, "none", 2)
+    await store.leave([Stay("s", "one")])
+    assert await store.stays("s") == list[Here]()
+    await store.append("r", [b"x"])
+    assert await store.recent("r", 3) == []
+    await store.add("t", {"n": 1}, 60)
+    assert await store.totals("t") == ({"n": 1} if machines == "a fleet" else {})
+    assert await store.put("k", b"v", 60) == b"v"
+    assert await store.get("k") is None
+    await store.delete("k")
+    await store.close()
+    assert {"take", "leave", "stays", "append", "recent", "add", "totals", "put", "get", "close"} <= set(losses)
+
+
+async def test_a_fault_of_the_caller_does_not_count_as_an_outage() -> None:
+    fleet = Fleet()
+    fleet.shared.failing = StoreError("too long", "size")
+    await fleet.one.append("r", [b"x"])
+    assert fleet.one.reached

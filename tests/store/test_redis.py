@@ -1,0 +1,354 @@
+"""Redis for real: paused, killed, emptied and back; several machines; Sentinel, Cluster, TLS, a socket."""
+
+import asyncio
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from proxy_pkg.store.contract import Budget, Rate, Stay, Store, StoreError
+from proxy_pkg.store.embedded import Embedded
+from proxy_pkg.store.fallback import Fallback
+from proxy_pkg.store.redis import Redis
+from tests.store.servers import RedisServer, engine, free_port
+
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., RedisServer]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    made: list[RedisServer] = []
+
+    def maker(*options: str, port: int = 0, plain: bool = True) -> RedisServer:
+        directory = tmp_path / f"redis{len(made)}"
+        directory.mkdir()
+        made.append(RedisServer(directory, *options, port=port, plain=plain))
+        return made[-1]
+
+    yield maker
+    for server in made:
+        with suppress(ProcessLookupError, AssertionError):
+            server.send(signal.SIGCONT)
+        server.stop()
+
+
+@pytest.fixture
+async def closing() -> AsyncIterator[list[Redis]]:
+    stores: list[Redis] = []
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+async def soon(ask: Callable[[], Awaitable[bool]]) -> None:
+    until = time.monotonic() + 30
+    while not await ask():
+        assert time.monotonic() < until
+        await asyncio.sleep(0.05)
+
+
+async def opened(store: Redis) -> None:
+    """Call until the breaker is open."""
+    for _ in range(3):
+        with pytest.raises(StoreError) as caught:
+            await store.take([Rate("a", 1, 5, 3600)])
+        assert caught.value.reason in ("timeout", "unreachable")
+    assert not store.reached
+
+
+async def works(store: Store) -> bool:
+    try:
+        return (await store.take([Rate("works", 1, 0, 3600)])).granted
+    except StoreError:
+        return False
+
+
+@pytest.mark.parametrize("fault", ["paused", "killed"])
+async def test_out_of_reach_it_says_so_at_once_and_comes_back_by_itself(make: Make, fault: str) -> None:
+    server = make()
+    store = engine(server.url, timeout_ms=400)
+    await store.take([Rate("a", 1, 5, 3600), Stay("s", "one", 5, b"note")])
+    server.send(signal.SIGSTOP) if fault == "paused" else server.stop()
+    await opened(store)
+    for _ in range(50):
+        with pytest.raises(StoreError) as caught:
+            await store.take([Rate("a", 1, 5, 3600)])
+        assert caught.value.reason == "open"
+    server.send(signal.SIGCONT) if fault == "paused" else server.start()
+    await soon(lambda: works(store))
+    # Killed, it has forgotten everything; who is still here is told to it again.
+    await soon(lambda: named(store, ["one"]))
+    await store.close()
+
+
+async def named(store: Store, names: list[str]) -> bool:
+    return [here.name for here in await store.stays("s")] == names
+
+
+async def test_answers_never_get_mixed_up_after_timeouts(make: Make, closing: list[Redis]) -> None:
+    server = make()
+    store = engine(server.url, timeout_ms=300)
+    closing.append(store)
+    rights = [b"%d" % number for number in range(20)]
+    for number, right in enumerate(rights):
+        await soon(lambda number=number, right=right: kept(store, f"k{number}", right))  # type: ignore[misc]
+    server.send(signal.SIGSTOP)
+    with suppress(StoreError):
+        await asyncio.gather(*(store.get(f"k{number}") for number in range(20)))
+    server.send(signal.SIGCONT)
+
+    async def all_right() -> bool:
+        calls = (store.get(f"k{number}") for number in range(20))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(
+            answer == right or isinstance(answer, StoreError) for answer, right in zip(answers, rights, strict=True)
+        )
+        return answers == rights
+
+    for _ in range(5):
+        await soon(all_right)
+
+
+async def kept(store: Store, key: str, value: bytes) -> bool:
+    try:
+        return await store.put(key, value, 3600) == value
+    except StoreError:
+        return False
+
+
+async def test_requests_go_on_through_an_outage_and_what_they_spent_is_paid_in(make: Make, tmp_path: Path) -> None:
+    server = make()
+    losses: list[tuple[str, str]] = []
+    store = Fallback(Embedded(str(tmp_path)), engine(server.url, timeout_ms=400), 2, lambda *loss: losses.append(loss))
+    claims = [Rate("r", 1, 10_000, 3600), Budget("money", 3, 100_000, 3600)]
+    for _ in range(10):
+        assert (await store.take(claims)).scope == "fleet"
+    server.send(signal.SIGSTOP)
+    scopes = {(await store.take(claims)).scope for _ in range(40)}
+    assert scopes == {"machine"}
+    assert len(losses) == 40
+    assert {reason for _, reason in losses} == {"timeout", "open"}
+    server.send(signal.SIGCONT)
+
+    async def back() -> bool:
+        return (await store.take([Rate("r", 0, 0, 3600)])).scope == "fleet"
+
+    await soon(back)
+
+    async def paid() -> bool:
+        money = (await store.take([Budget("money", 0, 0, 3600)], force=True)).standings[0].used
+        # A call that ran into its timeout may have been done: at most those three count twice.
+        return 150 <= money <= 159
+
+    await soon(paid)
+    await store.close()
+
+
+async def test_a_server_that_forgot_the_scripts_is_told_them_again(make: Make) -> None:
+    server = make()
+    store = engine(server.url)
+    await store.take([Rate("a", 1, 5, 3600)])
+    await store._client.script_flush()
+    assert (await store.take([Rate("a", 1, 5, 3600)])).standings[0].used == 2
+    await store.close()
+
+
+async def test_a_full_server_and_a_replica_refuse_and_nothing_breaks(make: Make) -> None:
+    store = engine(make("--maxmemory", "1mb", "--maxmemory-policy", "noeviction").url)
+    with pytest.raises(StoreError) as caught:
+        for _ in range(50):
+            await store.put("k", bytes(900_000), 60)
+    assert caught.value.reason == "full"
+    await store.close()
+    replica = engine(make("--replicaof", "127.0.0.1 1").url)
+    with pytest.raises(StoreError) as caught:
+        await replica.put("k", b"v", 60)
+    assert caught.value.reason in ("refused", "unreachable")
+    await replica.close()
+
+
+async def test_prefixes_keep_fleets_apart_on_one_server(redis_server: RedisServer) -> None:
+    one, two = engine(redis_server.url, "apart1:"), engine(redis_server.url, "apart2:")
+    await one.take([Budget("b", 5, 0, 3600), Stay("s", "one")])
+    await one.put("k", b"v", 60)
+    assert (await two.take([Budget("b", 0, 0, 3600)], force=True)).standings[0].used == 0
+    assert await two.stays("s") == []
+    assert await two.get("k") is None
+    keys = await one._client.execute_command("KEYS", "*")
+    assert {key.split(b":")[0] for key in keys} >= {b"apart1"}
+    for store in (one, two):
+        await store.close()
+
+
+async def test_everything_under_the_prefix_ends_by_itself(make: Make) -> None:
+    server = make()
+    store = engine(server.url)
+    await store.take([Rate("a", 1, 5, 60), Budget("b", 1, 5, 60), Stay("s", "one")])
+    await store.append("r", [b"x"])
+    await store.add("t", {"n": 1}, 60)
+    await store.put("k", b"v", 60)
+    await store.put("kept", b"v", 60, keep=True)
+    keys = await store._client.execute_command("KEYS", "*")
+    assert len(keys) == 8
+    for key in keys:
+        assert 0 < await store._client.execute_command("PTTL", key) <= 8 * 86_400_000
+    await store.close()
+
+
+async def test_a_stay_of_a_dead_worker_ends_after_a_while(redis_server: RedisServer) -> None:
+    store, reader = engine(redis_server.url, "dead:"), engine(redis_server.url, "dead:")
+    await store.take([Stay("s", "one", 1)])
+    places = "dead:{claims}:stay:s"
+    # As if its worker had not renewed it for so long.
+    await reader._client.execute_command("ZADD", places, int(time.time() * 1000) - 1, "one")
+    assert (await reader.take([Stay("s", "two", 1)])).granted
+    assert [here.name for here in await reader.stays("s")] == ["two"]
+    for each in (store, reader):
+        await each.close()
+
+
+async def test_a_server_clock_that_goes_back_locks_nobody_out(redis_server: RedisServer) -> None:
+    store = engine(redis_server.url, "clock:")
+    claim = Rate("a", 5, 5, 60)
+    assert (await store.take([claim])).granted
+    key = "clock:{claims}:rate:a"
+    newest = int(await store._client.execute_command("HGET", key, "n"))
+    await store._client.execute_command("HSET", key, "n", newest + 10**6, "t", newest + 10**6)
+    assert (await store.take([claim])).granted
+    assert not (await store.take([claim])).granted
+    await store.close()
+
+
+TAKER = """
+import asyncio, sys
+from proxy_pkg.store.contract import Rate
+from tests.store.servers import engine
+
+async def main():
+    store = engine(sys.argv[1], "takers:", 5000)
+    granted = 0
+    for _ in range(8):
+        taken = await asyncio.gather(*(store.take([Rate("all", 1, 600, 3600)]) for _ in range(30)))
+        granted += sum(each.granted for each in taken)
+    print(granted)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def test_workers_of_several_machines_admit_exactly_the_limit(redis_server: RedisServer) -> None:
+    takers = [
+        subprocess.Popen([sys.executable, "-c", TAKER, redis_server.url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert sum(int(taker.communicate()[0]) for taker in takers) == 600
+
+
+async def all_kinds(store: Redis) -> None:
+    """One of everything, over more than one hash slot."""
+    claims = [Rate("a", 1, 2, 60), Budget("b", 1, 2, 60), Stay("s", "one", 2, b"note")]
+    await soon(lambda: works(store))
+    assert (await store.take(claims)).granted
+    assert [here.note for here in await store.stays("s")] == [b"note"]
+    await store.leave([Stay("s", "one")])
+    for number in range(20):
+        await store.put(f"k{number}", b"%d" % number, 60, keep=True)
+        assert await store.get(f"k{number}") == b"%d" % number
+    await store.append("r", [b"x", b"y"])
+    assert await store.recent("r", 2) == [b"y", b"x"]
+    await store.add("t", {"n": 1}, 60)
+    assert await store.totals("t") == {"n": 1}
+    await store.delete("k1")
+
+
+async def test_a_cluster_serves(make: Make, closing: list[Redis]) -> None:
+    nodes = [make("--cluster-enabled", "yes", "--cluster-node-timeout", "2000") for _ in range(2)]
+    halves = [("0", "8191"), ("8192", "16383")]
+    for node, half in zip(nodes, halves, strict=True):
+        admin = engine(node.url)
+        closing.append(admin)
+        await admin._client.execute_command("CLUSTER", "ADDSLOTSRANGE", *half)
+        await admin._client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+
+    async def whole() -> bool:
+        states = [await admin._client.execute_command("CLUSTER", "INFO") for admin in closing[:2]]
+        return all("ok" in str(state["cluster_state"] if isinstance(state, dict) else state) for state in states)
+
+    await soon(whole)
+    store = engine(f"redis+cluster://127.0.0.1:{nodes[0].port}", timeout_ms=2000)
+    closing.append(store)
+    await all_kinds(store)
+
+
+async def test_the_primary_that_a_sentinel_names_serves(make: Make, tmp_path: Path, closing: list[Redis]) -> None:
+    primary = make()
+    port = free_port()
+    configuration = tmp_path / "sentinel.conf"
+    configuration.write_text(f"port {port}\nsentinel monitor main 127.0.0.1 {primary.port} 1\n")
+    make(str(configuration), "--sentinel", port=port, plain=False)
+    # The first Sentinel is away; the second one is asked.
+    store = engine(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{port}/main", timeout_ms=2000)
+    closing.append(store)
+    await all_kinds(store)
+
+
+async def test_a_socket_serves(make: Make, tmp_path: Path, closing: list[Redis]) -> None:
+    make("--unixsocket", str(tmp_path / "r.sock"))
+    store = engine(f"unix://{tmp_path}/r.sock")
+    closing.append(store)
+    await all_kinds(store)
+
+
+async def test_tls_and_a_password_serve_and_a_stranger_is_refused(
+    make: Make, tmp_path: Path, closing: list[Redis]
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command = ["openssl", "req", "-x509", *curve, "-keyout", key, "-out", certificate, *names]
+    subprocess.run(command, check=True, capture_output=True)
+    port = free_port()
+    files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(certificate)]
+    make(
+        *("--tls-port", str(port), "--port", "0", "--tls-auth-clients", "no", "--requirepass", "s3 cret", *files),
+        port=port,
+        plain=False,
+    )
+    store = engine(f"rediss://:s3%20cret@localhost:{port}?ssl_ca_certs={certificate}")
+    closing.append(store)
+    await all_kinds(store)
+    for url in (
+        f"rediss://:s3%20cret@localhost:{port}",
+        f"rediss://:wrong@localhost:{port}?ssl_ca_certs={certificate}",
+    ):
+        stranger = engine(url)
+        closing.append(stranger)
+        with pytest.raises(StoreError):
+            await stranger.get("k")
+
+
+def test_without_a_url_nothing_of_redis_is_imported() -> None:
+    script = (
+        "import asyncio, sys, tempfile\n"
+        "from proxy_pkg.store.opening import StoreOptions, open_store\n"
+        "async def main():\n"
+        "    store, problem = open_store(StoreOptions(sys.argv[1], 2**20), print)\n"
+        "    assert problem == '', problem\n"
+        "    await store.close()\n"
+        "with tempfile.TemporaryDirectory() as directory:\n"
+        "    sys.argv[1:] = [directory]\n"
+        "    asyncio.run(main())\n"
+        "assert 'redis' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

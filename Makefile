@@ -6,12 +6,18 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run check lint types test bench lock clean
+.PHONY: help setup extras dev run check lint types test bench lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Build .venv with what serving needs, from the lock file
+
+extras: $(VENV)/.extras ## Add what Redis and OpenTelemetry need
+
+$(VENV)/.extras: $(VENV)/.runtime requirements/extras.lock
+	$(PIP) install --require-hashes --requirement requirements/extras.lock
+	touch $@
 
 dev: $(VENV)/.dev ## Add what tests, lint and benchmarks need
 

@@ -5,7 +5,10 @@ import signal
 import sys
 from collections.abc import Callable
 
+from bench.accounting import accounting
+from bench.at_once import at_once
 from bench.figures import Figure, keep, table
+from bench.first_byte import first_byte
 from bench.growth import growth
 from bench.idle import idle
 from bench.memory import memory
@@ -50,12 +53,15 @@ def main() -> int:
 MEASUREMENTS: dict[str, Measurement] = {
     "small": small,
     "large": large,
+    "first_byte": first_byte,
     "turns": turns,
     "savings": savings,
     "streams": streams,
     "idle": idle,
     "growth": growth,
+    "accounting": accounting,
     "memory": memory,
+    "at_once": at_once,
 }
 
 if __name__ == "__main__":

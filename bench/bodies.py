@@ -3,6 +3,7 @@
 The same seed gives the same body; different seeds share no text block, so that no memory of earlier requests helps.
 """
 
+from collections.abc import Callable
 from functools import cache
 from random import Random
 from typing import Any
@@ -30,6 +31,9 @@ QUESTION = (
     "TypeError: a bytes-like object is required, not 'str'. The call is parse_header('Host: localhost'). What should "
     "I change, the call or the function, and why?"
 )
+
+Call = tuple[str, dict[str, str], str]
+"""A tool's name, its arguments and its result."""
 
 
 @cache
@@ -68,14 +72,32 @@ def text_conversation(seed: int) -> bytes:
 
 def tool_conversation(seed: int, question: str) -> bytes:
     """A request of 560 KB of tool results that cannot shrink, the same for one seed, and a question after them."""
-    random = Random(seed)
+    return _conversation(Random(seed), question, LARGE_BYTES, _command_and_output)
+
+
+def read_conversation(seed: int, question: str, size_bytes: int) -> bytes:
+    """A request of numbered file reads that all shrink, the same for one seed, and a question after them."""
+    return _conversation(Random(seed), question, size_bytes, _file_and_numbered_lines)
+
+
+def _conversation(random: Random, question: str, size_bytes: int, made: Callable[[Random], Call]) -> bytes:
     messages: list[Any] = [{"role": "user", "content": "Look into it."}]
     size = 0
-    while size < LARGE_BYTES:
-        text, call = block(random), f"toolu_{random.getrandbits(64):016x}"
+    while size < size_bytes:
+        name, arguments, text = made(random)
+        call = f"toolu_{random.getrandbits(64):016x}"
         size += len(msgspec.json.encode(text))
-        use = {"type": "tool_use", "id": call, "name": "Bash", "input": {"command": f"./report {len(messages)}"}}
+        use = {"type": "tool_use", "id": call, "name": name, "input": arguments}
         result = {"type": "tool_result", "tool_use_id": call, "content": text}
         messages += [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
     messages += [{"role": "assistant", "content": "Done."}, {"role": "user", "content": question}]
     return post(LARGE_TARGET, encoded(messages))
+
+
+def _command_and_output(random: Random) -> Call:
+    return "Bash", {"command": f"./report {random.getrandbits(32)}"}, block(random)
+
+
+def _file_and_numbered_lines(random: Random) -> Call:
+    numbered = (f"{number:6}→{line}" for number, line in enumerate(block(random).split("\n"), 1))
+    return "Read", {"file_path": f"/srv/app/part_{random.getrandbits(32):08x}.py"}, "\n".join(numbered)

@@ -44,13 +44,11 @@ def decode(before: str, verdict: Verdict, producer: Producer = _UNKNOWN) -> Deco
     """What a reader of `verdict.text`, sent in place of `before`, a result of `producer`, can know of it."""
     if verdict.text is None:
         return Decoded(before)
-    text, value, after_reducer, whole = before, None, False, None
+    whole, value, after_reducer = unwrap(before), None, False
+    text = whole.body
     wanted = asked.terms(producer.arguments, producer.question)
     for name in verdict.compressor.split("+"):
         step = STEPS.get(name)
-        if whole is None and not isinstance(step, Reducer):
-            whole = unwrap(text)
-            text = whole.body
         shorter = step.reduce(text, wanted) if isinstance(step, Reducer) else step.compress(text) if step else None
         if step is None or shorter is None:
             return Decoded(verdict.text, f"{name} does not give again what was sent")
@@ -61,10 +59,9 @@ def decode(before: str, verdict: Verdict, producer: Producer = _UNKNOWN) -> Deco
             value = undone
         after_reducer = isinstance(step, Reducer)
         text = shorter
-    head, tail = (whole.head, whole.tail) if whole else ("", "")
-    if head + text + tail != verdict.text:
+    if whole.head + text + whole.tail != verdict.text:
         return Decoded(verdict.text, f"{verdict.compressor} does not give again what was sent")
-    return Decoded(head + value + tail if isinstance(value, str) else value)
+    return Decoded(whole.head + value + whole.tail if isinstance(value, str) else value)
 
 
 def _undo(step: Compressor | Reducer, before: str, after: str) -> tuple[str, Any]:
@@ -129,7 +126,8 @@ def _named() -> dict[str, Inverse]:
     return {name: getattr(module, its) for name, its in names.items() for module in modules if hasattr(module, its)}
 
 
-STEPS: Mapping[str, Compressor | Reducer] = {step.name: step for step in (*COMPRESSORS, *REDUCERS.values())}
+_STEPS: tuple[Compressor | Reducer, ...] = (*COMPRESSORS, *REDUCERS.values())
+STEPS: Mapping[str, Compressor | Reducer] = {step.name: step for step in _STEPS}
 FOLDING = ("lint", "printed", "build", "logs")
 """Compressors that share one form, and so one inverse."""
 INVERSES: Mapping[str, Inverse] = dict.fromkeys(FOLDING, lines) | _named() | inverses.INVERSES

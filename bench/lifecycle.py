@@ -40,6 +40,7 @@ LOAD = [
     (Kind("streams", STREAMED), 6),
 ]
 SHARERS = [
+    (Kind("4 that keep their connection", PLAIN, pause_seconds=(0.005, 0.01)), 4),
     (Kind("64 that keep their connection", PLAIN, pause_seconds=(0.05, 0.06)), 64),
     (Kind("24 that keep their connection", PLAIN, pause_seconds=(0.02, 0.03)), 24),
     (Kind("24 with new connections", CLOSING, keeps=False, pause_seconds=(0.01, 0.02)), 24),

@@ -8,11 +8,33 @@ bench: dev ## Speed and saving beside the bare stack and nginx (about three minu
 bench-compression: dev ## What compression saves, and whether anything is lost (CORPUS=DIR; about three minutes)
 	$(BIN)/python -m bench.compression --corpus '$(CORPUS)'
 
+.PHONY: bench-headroom
+bench-headroom: dev ## The level balanced beside the Headroom library on the same outputs (installs it in .venv-headroom; ten minutes)
+	test -x .venv-headroom/bin/python || $(PYTHON) -m venv .venv-headroom
+	.venv-headroom/bin/pip install --disable-pip-version-check --quiet headroom-ai==0.42.0
+	$(BIN)/python -m bench.rival .venv-headroom/bin/python --corpus '$(CORPUS)'
+
 .PHONY: bench-lifecycle
 bench-lifecycle: dev ## Failures while workers change under load, and the spread over workers (about three minutes)
 	$(BIN)/python -m bench.lifecycle
 
-SOAK_SECONDS ?= 120
+.PHONY: bench-aborts
+bench-aborts: dev ## 10,000 clients that leave, in every phase: what stays open, and how soon the upstream knows (half a minute)
+	$(BIN)/python -m bench.aborts
+
+SOAK_SECONDS ?= 240
 .PHONY: soak
-soak: dev ## Mixed load for SOAK_SECONDS (120); memory at the end must be what it was at one third
+soak: dev ## Mixed load for SOAK_SECONDS (240); memory at the end must be what it was at one third
 	$(BIN)/python -m bench.soak --seconds $(SOAK_SECONDS)
+
+.PHONY: bench-alive
+bench-alive: dev ## How soon a worker answers /livez with 50 MB bodies and with compressors that never come back (three minutes)
+	$(BIN)/python -m bench.alive
+
+.PHONY: bench-kills
+bench-kills: dev ## 2,000 workers killed at random moments: none may stay stuck (ten minutes)
+	$(BIN)/python -m bench.kills
+
+.PHONY: bench-overload
+bench-overload: dev ## Twice and four times the load that is taken on: accepted requests, refusals (one minute)
+	$(BIN)/python -m bench.overload

@@ -6,7 +6,8 @@ from msgspec import structs
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json, tell, value_text
 from proxy_pkg.config.load import Examined, examine
-from proxy_pkg.config.settings import ROWS, shown
+from proxy_pkg.config.row import shown
+from proxy_pkg.config.settings import ROWS
 
 app = command_app()
 

@@ -15,7 +15,8 @@ from yarl import URL
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
 from proxy_pkg.config.load import examine
-from proxy_pkg.config.settings import MIB, ROWS, Settings
+from proxy_pkg.config.row import MIB
+from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.trust import trusting
 from proxy_pkg.server.preflight import inspect

@@ -7,7 +7,8 @@ from typing import Any, Final
 import typer
 
 from proxy_pkg.config.load import FILE_OPTIONS
-from proxy_pkg.config.settings import ROWS, SOURCES, Row
+from proxy_pkg.config.row import Row
+from proxy_pkg.config.settings import ROWS, SOURCES
 
 OVERRIDES: Final = "overrides"
 

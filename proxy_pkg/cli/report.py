@@ -7,7 +7,7 @@ from typing import NoReturn
 import msgspec
 import typer
 
-from proxy_pkg.config.settings import Row, Scalar, shown
+from proxy_pkg.config.row import Row, Scalar, shown
 from proxy_pkg.config.values import size_text
 
 

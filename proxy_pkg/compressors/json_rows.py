@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from proxy_pkg.compressors import asked, gaps
@@ -41,6 +42,9 @@ OPAQUE_HEAD_CHARS = 64
 _OPAQUE = re.compile(
     r"(?:data:[\w.+-]+/[\w.+-]+(?:;[\w=-]+)*,)?(?:[A-Za-z0-9+/_-]+={0,2}|[A-Za-z0-9+/]{60,76}(?:\r?\n[A-Za-z0-9+/]{1,76})+={0,2}\s*)"
 )
+_TEXTS = {str, Number}
+_SCALARS = {*_TEXTS, bool, type(None)}
+_PLAIN: dict[Any, Any] = {None: "", True: "true", False: "false"}
 _TYPED_MARK = re.compile(rf'"{gaps.MARK.pattern}|{gaps.MARK.pattern}"')
 
 
@@ -185,7 +189,7 @@ def _of_objects(values: list[Any], depth: int) -> Iterable[Column]:
     rows = [value if type(value) is dict else {} for value in values]
     columns: list[Column] = []
     for name in sorted(counts, key=lambda name: (not tells_outcome(name), -counts[name]))[:COLUMNS_MAX]:
-        inner = [row.get(name) for row in rows]
+        inner = list(map(itemgetter(name), rows)) if counts[name] == len(rows) else [row.get(name) for row in rows]
         if depth and dict in set(map(type, inner)):
             columns += _of_objects(inner, depth - 1)
             inner = [None if type(each) is dict else each for each in inner]
@@ -204,7 +208,10 @@ def _stay(values: list[Any]) -> bool:
 
 
 def _cells(values: list[Any]) -> list[str]:
-    return values if set(map(type, values)) <= {str, Number} else list(map(_cell, values))
+    types = set(map(type, values))
+    if types <= _TEXTS:
+        return values
+    return list(map(_PLAIN.get, values, values)) if types <= _SCALARS else list(map(_cell, values))
 
 
 def _cell(value: Any) -> str:

@@ -50,7 +50,7 @@ class Run:
         self.heads = heads
         self.tails = tails
         self.changes = list(map(ne, heads, islice(heads, 1, None)))
-        self.count = 1 + sum(self.changes)
+        self.count: int = 1 + sum(self.changes)
         self.head_weight = weight(heads) // len(heads) + 1
         self.saved = usual_weight - (weight(tails) if tails else 0)
 

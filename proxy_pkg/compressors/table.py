@@ -48,25 +48,31 @@ def run_chain(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]] | None
     chain. What a tool put around its output stays as it is.
     """
     whole = unwrap(text)
-    result, taken = whole.body, []
-    for compressor in CHAINS.get(kind, ()):
-        shorter = compressor.compress(result)
-        if shorter is not None:
-            result = shorter
-            taken.append(compressor)
-    return (whole.head + result + whole.tail, tuple(taken)) if taken else None
+    result, taken = _chained(kind, whole.body)
+    return (whole.head + result + whole.tail, taken) if taken else None
 
 
 def reduce_and_run_chain(
     kind: str, text: str, wanted: Sequence[str]
 ) -> tuple[str, tuple[Compressor | Reducer, ...]] | None:
-    """As `run_chain`, but on what the reducer for `kind` leaves of `text`; None if it leaves everything."""
+    """As `run_chain`, but on what the reducer for `kind` leaves of the output; None if it leaves everything."""
+    whole = unwrap(text)
     reducer = REDUCERS.get(kind)
-    reduced = reducer.reduce(text, wanted) if reducer is not None else None
+    reduced = reducer.reduce(whole.body, wanted) if reducer is not None else None
     if reducer is None or reduced is None:
         return None
-    result, steps = run_chain(kind, reduced) or (reduced, ())
-    return result, (reducer, *steps)
+    result, taken = _chained(kind, reduced)
+    return whole.head + result + whole.tail, (reducer, *taken)
+
+
+def _chained(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]]:
+    taken = []
+    for compressor in CHAINS.get(kind, ()):
+        shorter = compressor.compress(text)
+        if shorter is not None:
+            text = shorter
+            taken.append(compressor)
+    return text, tuple(taken)
 
 
 def weakest_grade(steps: tuple[Compressor | Reducer, ...]) -> Grade:
@@ -122,6 +128,7 @@ REDUCERS: Mapping[str, Reducer] = {
     Kind.DIFF: DIFF_CONTEXT,
     Kind.MARKUP: PAGE_TEXT,
     Kind.TEXT: OPAQUE_LINES,
+    Kind.OUTPUT: OPAQUE_LINES,
     Kind.LOG: LOG_LINES,
     Kind.BUILD: RUN_LINES,
     Kind.GO_TEST: GO_EVENTS,

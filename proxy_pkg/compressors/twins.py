@@ -6,7 +6,7 @@ sensitive hashing by bands: Leskovec, Rajaraman, Ullman: Mining of massive datas
 """
 
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import log2
@@ -48,12 +48,14 @@ def _pairs(columns: Sequence[Row]) -> list[tuple[int, int]]:
     """Rows one after the other among the few that have the same cells in a band of columns."""
     found: set[tuple[int, int]] = set()
     for number in range(min(BANDS, len(columns))):
-        groups: defaultdict[Row, list[int]] = defaultdict(list)
-        for row, cells in enumerate(zip(*columns[number::BANDS], strict=True)):
-            groups[cells].append(row)
+        keys = list(zip(*columns[number::BANDS], strict=True))
+        few = {key for key, count in Counter(keys).items() if 1 < count <= GROUP_MAX}
+        groups: dict[Row, list[int]] = {key: [] for key in few}
+        for row, key in enumerate(keys) if few else ():
+            if key in few:
+                groups[key].append(row)
         for rows in groups.values():
-            if 1 < len(rows) <= GROUP_MAX:
-                found.update(pairwise(rows))
+            found.update(pairwise(rows))
     return sorted(found)
 
 

@@ -223,7 +223,7 @@ def _places(text: str, small: str) -> Iterator[int]:
 def _reports(column: Column, alarms: Sequence[int]) -> list[int]:
     """Those of `alarms` that are reports of a failure, not part of a name or of prose, nor the ordinary case."""
     cells = column.cells
-    if len(alarms) * ALARMS_SHARE > len(cells):
+    if not alarms or len(alarms) * ALARMS_SHARE > len(cells):
         return []
     is_report = tells_outcome(column.name) or len(set(cells)) * 2 <= len(cells)
     return [row for row in alarms if len(cells[row]) <= WORD_CHARS_MAX] if is_report else []

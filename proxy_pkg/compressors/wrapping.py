@@ -16,6 +16,7 @@ TAIL_CHARS_MAX = 4_096
 _TAG = (
     "(?:output|output_head|output_tail|stdout|stderr|results?|bash-stdout|local-command-stdout|(?:tool|command)_output)"
 )
+_CLOSED = f"(?:{_TAG}|untrusted_context)"
 _STATUS = "(?:returncode|return_code|exit_?code|status)"
 _KEY = (
     "(?:Chunk ID|Wall time|Process exited with code|Process running with session ID|Original token count"
@@ -38,7 +39,9 @@ class Wrapped(Struct, frozen=True):
 def unwrap(text: str) -> Wrapped:
     """Take apart `text`. Head and tail are empty where nothing is known to stand around the output."""
     start = text[:HEAD_CHARS_MAX]
-    head = next((found.end() for form in HEADS if (found := form.match(start))), 0)
+    outer = _OUTER.match(start)
+    head = outer.end() if outer else 0
+    head = next((found.end() for form in HEADS if (found := form.match(start, head))), head)
     end = text[max(head, len(text) - TAIL_CHARS_MAX) :]
     cut = len(text)
     while _MAY_BE_TAIL.match(_last_line(end)) and (
@@ -57,6 +60,8 @@ def _last_line(text: str) -> str:
     return ended[ended.rfind("\n") + 1 :]
 
 
+_OUTER = re.compile(r"<untrusted_context>\n")
+"""What may stand around one of HEADS, or around an output by itself."""
 HEADS: Sequence[re.Pattern[str]] = tuple(
     re.compile(form)
     for form in (
@@ -71,7 +76,7 @@ HEADS: Sequence[re.Pattern[str]] = tuple(
 TAILS: Sequence[re.Pattern[str]] = tuple(
     re.compile(rf"{form}\s*\Z")
     for form in (
-        rf"</{_TAG}>",
+        rf"</{_CLOSED}>",
         r"<(system-reminder|bash_metadata|metadata)>\n(?s:(?!\n?<\1>).)*</\1>",
         r"(?:\n(?:Error|Exit Code|Signal|Background PIDs|Process Group PGID|Stderr): [^\n]*)+",
         rf"(?:(?<!\n)\n+\[{_SAID}[^\n]*\])+",
@@ -80,7 +85,7 @@ TAILS: Sequence[re.Pattern[str]] = tuple(
 )
 """Taken off from the end as long as one is found, a tag with the line breaks before it."""
 _MAY_BE_TAIL = re.compile(
-    rf".*</(?:{_TAG}|system-reminder|bash_metadata|metadata)>\Z|\[.*\]\Z"
+    rf".*</(?:{_CLOSED}|system-reminder|bash_metadata|metadata)>\Z|\[.*\]\Z"
     r"|(?:Error|Exit Code|Signal|Background PIDs|Process Group PGID|Stderr):|Shell cwd was reset to\b"
 )
 """What the last line of every tail is like, told faster."""

@@ -51,8 +51,13 @@ def _local(host: str) -> bool:
     return loopback(host) or host in WILDCARDS
 
 
+def _asks(settings: Settings) -> bool:
+    """Whether callers have to show a token."""
+    return bool(settings.proxy_token or settings.proxy_keys)
+
+
 def _open_bind(settings: Settings) -> str:
-    if loopback(settings.host) or settings.proxy_token or settings.allow_unauthenticated_bind:
+    if loopback(settings.host) or _asks(settings) or settings.allow_unauthenticated_bind:
         return ""
     return (
         f"{_name('host')} {settings.host} can be reached from other machines, and nothing asks callers who "
@@ -108,7 +113,7 @@ def _first_byte_after_total(settings: Settings) -> str:
 
 
 def _unauthenticated_bind(settings: Settings) -> str:
-    if loopback(settings.host) or settings.proxy_token or not settings.allow_unauthenticated_bind:
+    if loopback(settings.host) or _asks(settings) or not settings.allow_unauthenticated_bind:
         return ""
     reach = " and read its operations routes" if settings.operations_remote else ""
     return f"{_name('host')} {settings.host}: whoever can reach this address can use the proxy{reach}"
@@ -153,14 +158,20 @@ Check = Callable[[Settings], str]
 """Returns one sentence, or nothing where all is well."""
 
 PROBLEMS: Final[dict[Check, tuple[str, ...]]] = {
-    _open_bind: ("host", "proxy_token", "allow_unauthenticated_bind"),
+    _open_bind: ("host", "proxy_token", "proxy_keys", "allow_unauthenticated_bind"),
     _body_too_large_to_hold: ("body_bytes_max", "body_bytes_in_flight_max"),
     _target_is_this_proxy: ("host", "port", "upstreams", *ROUTE_VERSIONS),
 }
 """Check -> the settings it reads."""
 
 WARNINGS: Final[dict[Check, tuple[str, ...]]] = {
-    _unauthenticated_bind: ("host", "proxy_token", "allow_unauthenticated_bind", "operations_remote"),
+    _unauthenticated_bind: (
+        "host",
+        "proxy_token",
+        "proxy_keys",
+        "allow_unauthenticated_bind",
+        "operations_remote",
+    ),
     _short_token: ("proxy_token",),
     _keepalive_above_pool: ("max_connections", "max_keepalive"),
     _first_byte_after_total: ("first_byte_timeout_seconds", "total_timeout_seconds"),

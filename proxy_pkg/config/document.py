@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS, SOURCES, USUAL_VARIABLES, Row
+from proxy_pkg.config.row import Row
+from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS, SOURCES, USUAL_VARIABLES
 from proxy_pkg.config.values import allowed, size_text
 
 TARGET: Final = Path("docs/settings.md")
@@ -80,11 +81,12 @@ models = ["qwen*", "llama-?-*"]
   behind the `url` as it came: `/u/azure/openai/v1/responses` goes to
   `https://example.openai.azure.com/openai/v1/responses`. The path still says what a body is, so conversations are
   compressed on these paths too. `api` says how errors of this proxy are worded on all other paths.
-- With `models`, conversations of the same API go there by their model too, without the prefix: the model that the
-  body names, or else the path. The first upstream with a pattern that fits is taken, large and small letters
+- With `models`, requests of the same API go there by their model too, without the prefix: the model that the JSON
+  body names at its top, or else the path. The first upstream with a pattern that fits is taken, large and small letters
   differ, and `*` and `?` mean what they mean in file names. Credentials go where the request goes, as the client
   sent them.
-- Requests that hold no conversation, such as model lists and embeddings, and WebSockets are never chosen by model.
+- A WebSocket is chosen by the `model` in its query alone: what its messages say comes too late. Forms (uploads of
+  images and audio), model lists, files and batches stay with the API's own upstream.
 - In the environment the same table is one JSON object:
   `HEADROOM_UPSTREAMS={{"local": {{"url": "http://127.0.0.1:8000", "api": "openai"}}}}`.
 - No header of a request can choose an upstream, and no request can name an address.
@@ -97,6 +99,21 @@ models = ["qwen*", "llama-?-*"]
 - `upstream_proxy_exceptions` takes host names, domains with everything below them, addresses, networks such as
   `10.0.0.0/8`, each but a network with a `:port` behind it if only that port is meant, and `*` for all.
 - The certificates in `ca_bundle` are trusted besides those of the system, never instead of them.
+
+## Several servers with one Redis
+
+`redis_url` takes any of these; `valkey` may stand for `redis`, and `rediss` is TLS:
+
+| URL | |
+|---|---|
+| `redis://[user[:password]@]host[:port][/db]` | one server |
+| `redis+sentinel://[user[:password]@]host[:port],host…/name[/db]` | the primary that the Sentinels know as `name` |
+| `redis+cluster://[user[:password]@]host[:port],host…` | a Cluster, found through any of its nodes |
+| `unix:///path/to/socket` | a server on this machine |
+
+Options follow as a query: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_check_hostname`, `sentinel_username`,
+`sentinel_password`. It needs the extra: `pip install 'proxy_pkg[redis]'`. Redis 6.2 or Valkey 7.2 and later will do. No
+request waits for a Redis that is out of reach, and none fails for it.
 
 ## Files and variables that hold settings
 

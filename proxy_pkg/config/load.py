@@ -14,17 +14,8 @@ from proxy_pkg.config import checks, layers, values
 from proxy_pkg.config.cpus import usable_cpus
 from proxy_pkg.config.headroom_names import HEADROOM_NAMES
 from proxy_pkg.config.layers import Given, Layer
-from proxy_pkg.config.settings import (
-    CONFIG_FILE,
-    CONFIG_JSON,
-    ENVIRONMENT_FILE,
-    HIDDEN,
-    ROWS,
-    SERVE_OPTIONS,
-    Row,
-    Scalar,
-    Settings,
-)
+from proxy_pkg.config.row import HIDDEN, Row, Scalar
+from proxy_pkg.config.settings import CONFIG_FILE, CONFIG_JSON, ENVIRONMENT_FILE, ROWS, SERVE_OPTIONS, Settings
 from proxy_pkg.errors import SettingsError
 
 _VERBS: Final = frozenset(("carries", "does", "has", "holds", "its"))

@@ -8,184 +8,17 @@ setting, add a row.
 
 from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hints
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from proxy_pkg.model import Level, Upstream
+from proxy_pkg.config.connections import ConnectionSettings
+from proxy_pkg.config.row import GIB, KIB, MIB, Row, count, money, most, seconds, shown, size
+from proxy_pkg.model import Level
 
-Scalar = str | int | float | bool | tuple[Upstream, ...]
-"""What a setting's value can be before it becomes a field of Settings."""
-
-KIB: Final = 1024
-MIB: Final = 1024 * KIB
-GIB: Final = 1024 * MIB
-SECONDS_MAX: Final = 86_400
 PREFIX: Final = "HEADROOM_"
-HIDDEN: Final = "(hidden)"
 
 
-class Row(Struct, frozen=True, kw_only=True):
-    """One setting. `minimum` and `maximum` are inclusive, in `unit`; `kind` picks the reader in `values.py`.
-
-    `secret` values are never shown. A HUP applies a `reloadable` setting; the others need a restart.
-    `name`, `environment`, `kind` and `choices` are filled in from the field where a row leaves them
-    empty.
-    """
-
-    default: Scalar
-    help: str
-    unit: str = ""
-    minimum: float = 0
-    maximum: float = 0
-    kind: str = ""
-    secret: bool = False
-    reloadable: bool = True
-    environment: str = ""
-    name: str = ""
-    choices: tuple[str, ...] = ()
-
-
-def _seconds(default: int, help: str, *, minimum: float = 0.05) -> Row:
-    return Row(default=default, help=help, unit="seconds", minimum=minimum, maximum=SECONDS_MAX)
-
-
-def _size(default: int, help: str, *, minimum: int, maximum: int) -> Row:
-    return Row(default=default, help=help, unit="bytes", kind="size", minimum=minimum, maximum=maximum)
-
-
-def _count(default: int, help: str, *, unit: str, minimum: int = 1, maximum: int = 1_000_000) -> Row:
-    return Row(default=default, help=help, unit=unit, minimum=minimum, maximum=maximum)
-
-
-def _target(default: str, environment: str, help: str) -> Row:
-    return Row(default=default, help=help, kind="url", environment=environment)
-
-
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration, complete and checked. No field has a default here: `load` fills every one."""
-
-    # Where it listens, and with how many processes
-    host: Annotated[
-        str,
-        Row(default="127.0.0.1", kind="host", reloadable=False, help="Address to listen on, without the port."),
-    ]
-    port: Annotated[int, Row(default=8787, minimum=1, maximum=65535, reloadable=False, help="TCP port to listen on.")]
-    backlog: Annotated[
-        int,
-        Row(
-            default=2048,
-            minimum=1,
-            maximum=65535,
-            unit="connections",
-            reloadable=False,
-            help="Connections that the kernel may hold until a worker accepts them.",
-        ),
-    ]
-    workers: Annotated[
-        int,
-        Row(
-            default=1,
-            minimum=1,
-            maximum=256,
-            unit="processes",
-            kind="workers",
-            help="Worker processes; `auto` takes the number of CPUs that this process may use.",
-        ),
-    ]
-    max_requests: Annotated[
-        int,
-        _count(
-            0,
-            "Requests after which a worker drains and is replaced; 0 keeps it for good.",
-            unit="requests",
-            minimum=0,
-            maximum=1_000_000_000,
-        ),
-    ]
-
-    # How much each worker does at once
-    limit_concurrency: Annotated[
-        int, _count(1000, "Requests in progress per worker; further ones are refused.", unit="requests")
-    ]
-    max_connections: Annotated[int, _count(500, "Open connections to upstreams per worker.", unit="connections")]
-    max_keepalive: Annotated[
-        int, _count(100, "Idle connections to upstreams that a worker keeps.", unit="connections", minimum=0)
-    ]
-
-    # Where requests go
-    anthropic_target_api_url: Annotated[
-        str,
-        _target(
-            "https://api.anthropic.com",
-            "ANTHROPIC_TARGET_API_URL",
-            "Origin that Anthropic requests are relayed to.",
-        ),
-    ]
-    openai_target_api_url: Annotated[
-        str,
-        _target("https://api.openai.com", "OPENAI_TARGET_API_URL", "Origin that OpenAI requests are relayed to."),
-    ]
-    gemini_target_api_url: Annotated[
-        str,
-        _target(
-            "https://generativelanguage.googleapis.com",
-            "GEMINI_TARGET_API_URL",
-            "Origin that Gemini requests are relayed to.",
-        ),
-    ]
-
-    vertex_target_api_url: Annotated[
-        str,
-        _target("", "VERTEX_TARGET_API_URL", "Origin for Vertex AI paths (`/v1/projects/…`); empty refuses them."),
-    ]
-    bedrock_target_api_url: Annotated[
-        str,
-        _target(
-            "",
-            "BEDROCK_TARGET_API_URL",
-            "Gateway for Bedrock paths (`/model/…`), which signs requests anew; empty refuses them.",
-        ),
-    ]
-    chatgpt_target_api_url: Annotated[
-        str,
-        _target(
-            "https://chatgpt.com",
-            "CHATGPT_TARGET_API_URL",
-            "Origin for `/backend-api/…`, which Codex uses when signed in with ChatGPT.",
-        ),
-    ]
-    code_assist_target_api_url: Annotated[
-        str,
-        _target(
-            "https://cloudcode-pa.googleapis.com",
-            "CODE_ASSIST_TARGET_API_URL",
-            "Origin for `/v1internal:…`, which Gemini CLI uses when signed in with Google.",
-        ),
-    ]
-    upstreams: Annotated[
-        tuple[Upstream, ...],
-        Row(default=(), kind="upstreams", help="More places to relay to, by name; see below."),
-    ]
-
-    # How they get there
-    upstream_https_proxy_url: Annotated[
-        str,
-        Row(default="", kind="proxy_url", secret=True, help="Proxy for upstreams with https; empty goes straight."),
-    ]
-    upstream_http_proxy_url: Annotated[
-        str,
-        Row(default="", kind="proxy_url", secret=True, help="Proxy for upstreams with http; empty goes straight."),
-    ]
-    upstream_proxy_exceptions: Annotated[
-        str, Row(default="", kind="host_list", help="Hosts that are reached without a proxy, separated by commas.")
-    ]
-    ca_bundle: Annotated[
-        str,
-        Row(
-            default="",
-            kind="path",
-            help="PEM file of certificate authorities that upstreams may have, besides the system's.",
-        ),
-    ]
 
     # What is compressed
     compression: Annotated[
@@ -212,8 +45,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             help="Lines that stand in an earlier tool result of the same request become a reference to it.",
         ),
     ]
+    compression_file_tools: Annotated[
+        str,
+        Row(
+            default="",
+            kind="glob_list",
+            help="More tools whose results are files, which stay exact, as globs: `mcp__*__read*`.",
+        ),
+    ]
+    compression_shell_tools: Annotated[
+        str, Row(default="", kind="glob_list", help="More tools that run shell commands, as globs: `mcp__*__run`.")
+    ]
     compression_block_bytes_max: Annotated[
-        int, _size(2 * MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
+        int, size(2 * MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
     ]
     compression_deadline_ms: Annotated[
         int,
@@ -226,34 +70,34 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ]
     memo_bytes_max: Annotated[
-        int, _size(64 * MIB, "Memory per worker for decisions already made.", minimum=0, maximum=16 * GIB)
+        int, size(64 * MIB, "Memory per worker for decisions already made.", minimum=0, maximum=16 * GIB)
     ]
 
     # Time limits
-    connect_timeout_seconds: Annotated[float, _seconds(5, "Limit for connecting to an upstream.")]
+    connect_timeout_seconds: Annotated[float, seconds(5, "Limit for connecting to an upstream.")]
     first_byte_timeout_seconds: Annotated[
-        float, _seconds(600, "Limit between a request sent and the first byte of its answer.")
+        float, seconds(600, "Limit between a request sent and the first byte of its answer.")
     ]
-    gap_timeout_seconds: Annotated[float, _seconds(330, "Limit between two parts of an answer.")]
-    total_timeout_seconds: Annotated[float, _seconds(0, "Limit for one whole exchange; 0 sets none.", minimum=0)]
-    body_timeout_seconds: Annotated[float, _seconds(60, "Limit between two parts of a client's body.")]
-    keepalive_seconds: Annotated[int, _seconds(75, "Time that an idle client connection is kept open.", minimum=1)]
-    upstream_keepalive_seconds: Annotated[float, _seconds(15, "Time that an idle upstream connection is kept open.")]
+    gap_timeout_seconds: Annotated[float, seconds(330, "Limit between two parts of an answer.")]
+    total_timeout_seconds: Annotated[float, seconds(0, "Limit for one whole exchange; 0 sets none.", minimum=0)]
+    body_timeout_seconds: Annotated[float, seconds(60, "Limit between two parts of a client's body.")]
+    keepalive_seconds: Annotated[int, seconds(75, "Time that an idle client connection is kept open.", minimum=1)]
+    upstream_keepalive_seconds: Annotated[float, seconds(15, "Time that an idle upstream connection is kept open.")]
     dns_cache_seconds: Annotated[
         float,
-        _seconds(60, "Time that a looked-up upstream address is used; 0 looks up each time.", minimum=0),
+        seconds(60, "Time that a looked-up upstream address is used; 0 looks up each time.", minimum=0),
     ]
     drain_limit_seconds: Annotated[
-        int, _seconds(120, "Time for open requests to finish when a worker stops.", minimum=1)
+        int, seconds(120, "Time for open requests to finish when a worker stops.", minimum=1)
     ]
     worker_timeout_seconds: Annotated[
-        int, _seconds(30, "A worker that gives no sign of life for so long is replaced.", minimum=2)
+        int, seconds(30, "A worker that gives no sign of life for so long is replaced.", minimum=2)
     ]
 
     # What is asked for again
     retry_attempts_max: Annotated[
         int,
-        _count(
+        count(
             0,
             "How often a conversation that an upstream refuses as too busy (429, 529) is sent again; 0 never.",
             unit="retries",
@@ -263,16 +107,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
     retry_delay_seconds_max: Annotated[
         float,
-        _seconds(10, "Longest wait before a retry; an upstream that asks for a longer one is not asked again."),
+        seconds(10, "Longest wait before a retry; an upstream that asks for a longer one is not asked again."),
     ]
 
     # Size limits
-    body_bytes_max: Annotated[int, _size(128 * MIB, "Longer request bodies are refused.", minimum=KIB, maximum=4 * GIB)]
+    body_bytes_max: Annotated[int, size(128 * MIB, "Longer request bodies are refused.", minimum=KIB, maximum=4 * GIB)]
     body_bytes_in_flight_max: Annotated[
         int,
-        _size(512 * MIB, "Request bodies that a worker holds at once, together.", minimum=KIB, maximum=64 * GIB),
+        size(512 * MIB, "Request bodies that a worker holds at once, together.", minimum=KIB, maximum=64 * GIB),
     ]
-    header_bytes_max: Annotated[int, _size(64 * KIB, "Longer request heads are refused.", minimum=4 * KIB, maximum=MIB)]
+    header_bytes_max: Annotated[int, size(64 * KIB, "Longer request heads are refused.", minimum=4 * KIB, maximum=MIB)]
 
     # What it tells and keeps
     log_level: Annotated[
@@ -290,6 +134,100 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ]
 
+    # What the workers share, and with Redis several servers
+    store_bytes_max: Annotated[
+        int, size(256 * MIB, "Disk space for values that the workers share.", minimum=MIB, maximum=64 * GIB)
+    ]
+    redis_url: Annotated[
+        str,
+        Row(
+            default="",
+            kind="redis_url",
+            secret=True,
+            help="Redis or Valkey that makes several servers one: limits, budgets, statistics; empty for one server.",
+        ),
+    ]
+    redis_key_prefix: Annotated[
+        str, Row(default="headroom:", kind="key_prefix", help="What all keys in Redis begin with.")
+    ]
+    redis_timeout_ms: Annotated[
+        int,
+        Row(default=100, minimum=5, maximum=5000, unit="ms", help="Limit for one call to Redis."),
+    ]
+    redis_servers: Annotated[
+        int,
+        count(
+            1,
+            "Servers that share this Redis: while it is out of reach, each keeps to one part in so many of a limit.",
+            unit="servers",
+            maximum=1000,
+        ),
+    ]
+
+    # How much may be asked for; 0 sets no limit
+    rpm: Annotated[int, most("Requests per minute of each caller; 0 sets no limit.", unit="requests")]
+    total_rpm: Annotated[int, most("Requests per minute of all callers; 0 sets no limit.", unit="requests")]
+    tpm: Annotated[int, most("Tokens per minute of each caller, in and out; 0 sets no limit.", unit="tokens")]
+    total_tpm: Annotated[int, most("Tokens per minute of all callers; 0 sets no limit.", unit="tokens")]
+    caller_concurrency: Annotated[
+        int, most("Requests of each caller in progress at once; 0 sets no limit.", unit="requests", maximum=4000)
+    ]
+    total_concurrency: Annotated[
+        int, most("Requests of all callers in progress at once; 0 sets no limit.", unit="requests", maximum=4000)
+    ]
+    budget_usd: Annotated[
+        float,
+        money("Money for all callers in each `budget_period`; 0 sets no limit.", environment="HEADROOM_BUDGET"),
+    ]
+    budget_period: Annotated[
+        Literal["hourly", "daily", "monthly"],
+        Row(default="daily", help="What `budget_usd` is for: a clock hour, a day or a month, in UTC."),
+    ]
+    budget_day_usd: Annotated[float, money("Money for all callers on each UTC day; 0 sets no limit.")]
+    budget_month_usd: Annotated[float, money("Money for all callers in each UTC month; 0 sets no limit.")]
+    caller_budget_day_usd: Annotated[float, money("Money for each caller on each UTC day; 0 sets no limit.")]
+    caller_budget_month_usd: Annotated[float, money("Money for each caller in each UTC month; 0 sets no limit.")]
+
+    # What it costs
+    prices: Annotated[
+        str,
+        Row(default="", kind="path", help="TOML file of prices that go before the shipped ones; see README."),
+    ]
+    net_cost_cache_ttl_seconds: Annotated[
+        int,
+        Row(
+            default=300,
+            minimum=1,
+            maximum=86_400,
+            unit="seconds",
+            help="For how long providers keep a prompt in their cache: what net savings are worked out with.",
+        ),
+    ]
+    holdout: Annotated[
+        float,
+        Row(
+            default=0,
+            minimum=0,
+            maximum=1,
+            help="Share of conversations, 0 to 1, left uncompressed to compare what both kinds cost.",
+        ),
+    ]
+
+    # What OpenTelemetry is told
+    otel: Annotated[bool, Row(default=False, help="Send traces and metrics by OTLP; needs the `otel` extra.")]
+    otel_endpoint: Annotated[
+        str,
+        Row(
+            default="",
+            kind="collector_url",
+            help="Base URL of the collector; empty leaves it to OTEL_EXPORTER_OTLP_ENDPOINT, else port 4318 here.",
+        ),
+    ]
+    otel_sample_share: Annotated[
+        float,
+        Row(default=1.0, minimum=0, maximum=1, help="Share of the traces that begin here, 0 to 1, that is kept."),
+    ]
+
     # Who may call
     proxy_token: Annotated[
         str,
@@ -300,8 +238,25 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             help="Callers must send it as `x-headroom-token`; empty asks for none.",
         ),
     ]
+    proxy_keys: Annotated[
+        str,
+        Row(
+            default="",
+            kind="proxy_keys",
+            secret=True,
+            help="More such tokens, each with its caller's name: `NAME:TOKEN,…`. Limits hold for each name.",
+        ),
+    ]
     operations_remote: Annotated[
         bool, Row(default=False, help="Answer operations routes for callers beyond loopback too.")
+    ]
+    allowed_hosts: Annotated[
+        str,
+        Row(
+            default="",
+            kind="host_list",
+            help="Names, beside `localhost` and addresses, by which callers on this machine reach operations routes.",
+        ),
     ]
     allow_unauthenticated_bind: Annotated[
         bool, Row(default=False, help="Listen beyond loopback although no `proxy_token` is set.")
@@ -315,11 +270,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __rich_repr__(self) -> list[tuple[str, object]]:
         """The same for pretty printers, which would read the fields themselves."""
         return [(name, shown(ROWS[name], value)) for name, value in structs.asdict(self).items()]
-
-
-def shown(row: Row, value: object) -> object:
-    """`value` as it may be shown to people: a secret that is set becomes a fixed word."""
-    return HIDDEN if row.secret and value else value
 
 
 def _complete(name: str, annotation: object) -> Row:

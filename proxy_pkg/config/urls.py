@@ -10,6 +10,7 @@ HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])
 NUMERIC_HOST: Final = re.compile(r"[0-9.]+|0x[0-9a-f]+", re.IGNORECASE)
 PORT_MAX: Final = 65535
 URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(.*)", re.IGNORECASE)
+REDIS_URL: Final = re.compile(r"(?:redis|valkey)s?(?:\+sentinel|\+cluster)?://([^/?#]+)(?:[/?][^#]*)?", re.IGNORECASE)
 AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 URL_PATH: Final = re.compile(r"(?:[A-Za-z0-9/._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 USER_INFO: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*")
@@ -51,6 +52,21 @@ def proxy(text: str) -> str:
         raise ValueError("has a character in its user name or password that must be written as %XX")
     _authority(place)
     return f"{scheme}://{user}{at}{place}"
+
+
+def redis(text: str) -> str:
+    """The URL of a Redis, of Sentinels, of a Cluster or of a socket. What stands behind the hosts is the store's."""
+    if text.lower().startswith("unix:///"):
+        return text
+    match = REDIS_URL.fullmatch(text)
+    if match is None:
+        raise ValueError("does not start with redis://, rediss://, redis+sentinel://, redis+cluster:// or unix://")
+    user, _, places = match[1].rpartition("@")
+    if not USER_INFO.fullmatch(user):
+        raise ValueError("has a character in its user name or password that must be written as %XX")
+    for place in places.split(","):
+        _authority(place)
+    return text
 
 
 def _parts(text: str) -> tuple[str, str, str, str]:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy_pkg.config import upstreams, urls
-from proxy_pkg.config.settings import GIB, KIB, MIB, Row, Scalar
+from proxy_pkg.config.row import GIB, KIB, MIB, Row, Scalar
 from proxy_pkg.model import Upstream
 
 AUTO: Final = "auto"
 TEXT_CHARACTERS_MAX: Final = 4096
+GLOBS_MAX: Final = 64
 BOOLEANS: Final = {
     "true": True,
     "1": True,
@@ -29,6 +30,10 @@ UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 10**3, 
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 SIZE: Final = re.compile(r"([0-9]{1,18}) ?([a-z]{0,3})", re.IGNORECASE)
+KEYS_MAX: Final = 256
+KEY_CHARACTERS_MIN: Final = 16
+KEY_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,32}")
+KEY_PREFIX: Final = re.compile(r"[A-Za-z0-9:._-]{1,64}")
 VISIBLE_ASCII: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -118,6 +123,19 @@ def _token(_row: Row, raw: object) -> str:
     return token
 
 
+def _proxy_keys(_row: Row, raw: object) -> str:
+    pairs = [part.strip().partition(":") for part in _string(raw).split(",") if part.strip()]
+    if len(pairs) > KEYS_MAX:
+        raise ValueError(f"more than {KEYS_MAX} keys")
+    if not all(KEY_NAME.fullmatch(name) and VISIBLE_ASCII.fullmatch(token) for name, _, token in pairs):
+        raise ValueError("has a part that is no NAME:TOKEN")
+    if len({token for _, _, token in pairs}) < len(pairs):
+        raise ValueError("has the same token twice")
+    if any(len(token) < KEY_CHARACTERS_MIN for _, _, token in pairs):
+        raise ValueError(f"has a token of less than {KEY_CHARACTERS_MIN} characters, which can be guessed")
+    return ",".join(f"{name}:{token}" for name, _, token in pairs)
+
+
 def _path(_row: Row, raw: object) -> str:
     path = _string(raw)
     if not path.startswith("/"):
@@ -133,8 +151,33 @@ def _proxy_url(_row: Row, raw: object) -> str:
     return urls.proxy(_string(raw))
 
 
+def _collector_url(_row: Row, raw: object) -> str:
+    text = _string(raw)
+    return urls.origin(text) if text else ""
+
+
+def _redis_url(_row: Row, raw: object) -> str:
+    return urls.redis(_string(raw))
+
+
+def _key_prefix(_row: Row, raw: object) -> str:
+    prefix = _string(raw)
+    if not KEY_PREFIX.fullmatch(prefix):
+        raise ValueError("longer than 64 characters, or with other characters than letters, digits and : . _ -")
+    return prefix
+
+
 def _host_list(_row: Row, raw: object) -> str:
     return ",".join(part.strip() for part in _string(raw).split(",") if part.strip())
+
+
+def _glob_list(_row: Row, raw: object) -> str:
+    globs = [part.strip() for part in _string(raw).split(",") if part.strip()]
+    if len(globs) > GLOBS_MAX:
+        raise ValueError(f"more than {GLOBS_MAX} names")
+    if any(len(glob.split()) > 1 for glob in globs):
+        raise ValueError("a name with a blank in it, which no tool has")
+    return ",".join(globs)
 
 
 def _upstreams(_row: Row, raw: object) -> tuple[Upstream, ...]:
@@ -163,15 +206,20 @@ def _range(row: Row) -> str:
 READERS: Final[dict[str, Callable[[Row, object], Scalar]]] = {
     "boolean": _boolean,
     "choice": _choice,
+    "glob_list": _glob_list,
     "host": _host,
     "host_list": _host_list,
     "integer": _integer,
+    "key_prefix": _key_prefix,
     "number": _number,
     "path": _path,
+    "proxy_keys": _proxy_keys,
     "proxy_url": _proxy_url,
+    "redis_url": _redis_url,
     "size": _size,
     "token": _token,
     "upstreams": _upstreams,
+    "collector_url": _collector_url,
     "url": _url,
     "workers": _workers,
 }
@@ -179,15 +227,23 @@ READERS: Final[dict[str, Callable[[Row, object], Scalar]]] = {
 ALLOWED: Final[dict[str, Callable[[Row], str]]] = {
     "boolean": lambda row: "true or false (also yes, no, on, off, 1, 0)",
     "choice": lambda row: "one of " + ", ".join(row.choices),
+    "glob_list": lambda row: f"at most {GLOBS_MAX} names of tools with *, ? and [], separated by commas",
     "host": lambda row: "an IP address or a host name, without port",
     "host_list": lambda row: "host names, domains and addresses, separated by commas",
     "integer": lambda row: f"a whole number {_range(row)}",
+    "key_prefix": lambda row: "up to 64 letters, digits and : . _ -",
     "number": lambda row: f"a number {_range(row)}",
     "path": lambda row: "an absolute path",
+    "proxy_keys": lambda row: (
+        f"NAME:TOKEN,… with names of letters, digits and . _ -, and tokens of {KEY_CHARACTERS_MIN} characters or more "
+        "without commas"
+    ),
     "proxy_url": lambda row: "http:// or https:// with a host, an optional port and credentials",
+    "redis_url": lambda row: "redis://, rediss://, redis+sentinel://, redis+cluster:// or unix://; see below",
     "size": lambda row: f"bytes, or a size such as 64MiB or 10MB, {_range(row)}",
     "token": lambda row: "printable ASCII characters without spaces",
     "upstreams": lambda row: "tables with `url`, `api` and optional `models`, by name; as text, the same in JSON",
+    "collector_url": lambda row: "http:// or https:// with a host, an optional port and an optional path, or empty",
     "url": lambda row: "http:// or https:// with a host, an optional port and an optional path",
     "workers": lambda row: f"auto, or a whole number {_range(row)}",
 }

@@ -22,6 +22,7 @@ from proxy_pkg.planning.rewrite import literal
 
 NUMBERED, SEARCH = "numbered", "search"
 _TOKENS_SAVED_MIN = 20
+_TEXTS_CHARS_MAX = 4 << 20  # a million tokens, more than models take; looking through more would take seconds
 
 
 def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
@@ -33,8 +34,12 @@ def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
         return
     seen = draft.seen or Seen()
     seen.truncate(draft.known)
+    chars = sum(len(place.text.text) for place in draft.places[: len(seen)])
     for number in range(len(seen), len(draft.places)):
         place = draft.places[number]
+        chars += len(place.text.text)
+        if chars > _TEXTS_CHARS_MAX:
+            break  # on every later turn at the same place
         decided = place.decided
         assert decided is not None, "refer before settle"
         lines = _shown_lines(place, decided)

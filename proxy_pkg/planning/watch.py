@@ -19,7 +19,7 @@ INLINE_SECONDS: Final = 0.04
 """What a text may take of the loop before it goes on a thread instead; usual ones take a tenth of that."""
 LATE_NS: Final = 7 * NS // 10
 """What a text that was never sent shorter may take after the deadline."""
-FORMED_NS: Final = 10 * NS
+FORMED_NS: Final = 5 * NS
 """What a text may take that has been sent shorter before: sending it whole would change what was sent."""
 STEP_NS: Final = 30 * NS
 """What all other work may take at a stretch: reading a body, decoding it, looking for lines that repeat."""

@@ -182,6 +182,11 @@ class RelayRequest(aiohttp.ClientRequest):
     def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
         super().update_proxy(self._proxies.proxy_for(self.url), None, None)
 
+    def update_headers(self, headers: Any) -> None:
+        """As aiohttp does it, in one step: `headers` has no Host, since relay/headers.py takes it out."""
+        self.headers = CIMultiDict(Host=self.url.host_port_subcomponent or "")
+        self.headers.extend(headers or ())
+
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
         self._skip_auto_headers = _NO_CONTENT_TYPE
 

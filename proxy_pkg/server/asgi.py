@@ -9,6 +9,7 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.stats.counters import Counters, open_counters, private_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.slots import SlotError
+from proxy_pkg.store import embedded
 from proxy_pkg.tokens.count import load
 from proxy_pkg.web.app import ProxyApp, build_app
 
@@ -28,6 +29,8 @@ def create_app_from_env() -> Starlette:
     """
     settings = load_for_asgi()
     prepare(settings.state_dir)
+    if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
+        logger.warning("%s", said)
     return worker_app(settings)
 
 

@@ -4,10 +4,16 @@ The parser refuses most of what two servers could read differently: a length bes
 are no numbers. The rest is refused here, so that no part of a request can pass for another request further on.
 """
 
+import socket
+import struct
+import sys
 from typing import Any
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from proxy_pkg.relay.headers import BODILESS
+from proxy_pkg.web.forward import REFUSED, Forward
 
 _VERSIONS = frozenset(("1.0", "1.1"))
 _LINE_BYTES = 4  # colon, blank, CR, LF
@@ -28,6 +34,34 @@ _NOWHERE = _Discarding()
 
 class RefusedHeadError(Exception):
     """A head that is answered here; the parser turns it into an error of its own."""
+
+
+class EndedByCloseCycle(RequestResponseCycle):
+    """An answer for a client of HTTP/1.0: such clients know no chunks, so without a length its end is the connection's.
+
+    An end that comes too early is a reset, or the client would take it for the proper one.
+    """
+
+    _is_endless = False
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            names = {name.lower() for name, _ in message.get("headers", ())}
+            if b"content-length" not in names and self.scope["method"] != "HEAD" and message["status"] not in BODILESS:
+                self._is_endless = True
+                self.chunked_encoding = False
+                self.expected_content_length = sys.maxsize
+                self._linger(enabled=True)
+        elif self._is_endless and not message.get("more_body", False):
+            self.expected_content_length = len(message.get("body", b""))
+            self._linger(enabled=False)
+        await super().send(message)
+
+    def _linger(self, enabled: bool) -> None:
+        """Have the next close end the connection with RST, or again with FIN."""
+        peer = self.transport.get_extra_info("socket")
+        if peer is not None:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", enabled, 0))
 
 
 class StrictConnection(HttpToolsProtocol):
@@ -77,6 +111,11 @@ class StrictConnection(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             self.headers = _NOWHERE
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            cycle.__class__ = EndedByCloseCycle
+        super()._start_asgi_task(cycle, app)
+
     def _check(self) -> None:
         """Raises RefusedHeadError, and leaves the status for it."""
         version = self.parser.get_http_version()
@@ -108,11 +147,22 @@ class StrictConnection(HttpToolsProtocol):
             error = {"type": "invalid_request_error", "message": message, "code": f"headroom_{code}"}
             body = msgspec.json.encode({"type": "error", "error": error})
             fields = (code.encode(), len(body))
-            self.transport.write(STATUS_LINE[status] + _FIELDS % fields + body)
+            self.transport.write(STATUS_LINE[status] + _FIELDS % fields + self._counted(code, status, message) + body)
         self.transport.close()
 
+    def _counted(self, code: str, status: int, message: str) -> bytes:
+        """Have the refusal counted and logged, once; what else the head of the answer then has, and its end."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]  # a plain dict, with room for more
+            scope[REFUSED] = (code, status, message)
+            return b"\r\n"
+        relay: Forward | None = getattr(self.app, "relay", None)
+        if relay is None:
+            return b"\r\n"
+        return b"x-headroom-request-id: %b\r\n\r\n" % relay.refused_unread(code, status, message).encode()
 
-_FIELDS = b"content-type: application/json\r\nx-headroom-error: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+
+_FIELDS = b"content-type: application/json\r\nx-headroom-error: %b\r\ncontent-length: %d\r\nconnection: close\r\n"
 _REFUSALS = {
     _BAD_REQUEST: ("bad_request", "The proxy cannot read this as an HTTP request."),
     _HEAD_TOO_LARGE: ("head_too_large", "The head of the request is too long (HEADROOM_HEADER_BYTES_MAX)."),

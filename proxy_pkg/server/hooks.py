@@ -10,6 +10,7 @@ from proxy_pkg.config.blob import unpack
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.stats.directory import prepare
+from proxy_pkg.store import embedded
 from proxy_pkg.tokens import count
 
 
@@ -24,6 +25,8 @@ def on_starting(server: Any, settings: Settings) -> None:
     except SettingsError as error:
         server.log.error("cannot start: %s", error)
         sys.exit(1)
+    if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
+        server.log.warning("%s", said)
     _raise_descriptor_limit()
     encoder = count.load()
     if encoder.problem:

@@ -49,7 +49,7 @@ class TextFormatter(JsonFormatter):
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """Gunicorn's logger with our lines; the loggers of the package and of uvicorn share its handler."""
+    """Gunicorn's logger with our lines; loggers of the package, uvicorn and OpenTelemetry share its handler."""
 
     formatter_class: type[logging.Formatter] = JsonFormatter
 
@@ -57,7 +57,7 @@ class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
         super().setup(cfg)
         for handler in self.error_log.handlers:
             handler.setFormatter(self.formatter_class())
-        for name in ("proxy_pkg", "uvicorn.error"):
+        for name in ("proxy_pkg", "uvicorn.error", "opentelemetry"):
             logger = logging.getLogger(name)
             logger.handlers = self.error_log.handlers
             logger.setLevel(self.loglevel)

@@ -15,9 +15,13 @@ from msgspec import Struct
 
 from proxy_pkg.config.load import socket_passed
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.errors import VocabularyError
+from proxy_pkg.errors import SettingsError, VocabularyError
+from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.trust import trusting
+from proxy_pkg.store.address import parse
+from proxy_pkg.store.opening import redis_missing
 from proxy_pkg.tokens.vocabulary import verify
+from proxy_pkg.web.tracing import extra_missing
 
 DESCRIPTORS_SPARE: Final = 100
 """Descriptors per worker for everything but connections: logs, listening sockets, the event loop, shared
@@ -112,6 +116,15 @@ def vocabulary_readable(_settings: Settings) -> Findings:
     return Findings()
 
 
+def prices_readable(settings: Settings) -> Findings:
+    """Whether the operator's own prices can be read."""
+    try:
+        load_prices(settings.prices)
+    except SettingsError as error:
+        return Findings(tuple(f"HEADROOM_PRICES: {problem}" for problem in error.problems))
+    return Findings()
+
+
 def ca_bundle_readable(settings: Settings) -> Findings:
     """Whether the file of certificate authorities has certificates."""
     try:
@@ -119,6 +132,28 @@ def ca_bundle_readable(settings: Settings) -> Findings:
             trusting(settings.ca_bundle)
     except OSError as error:
         return Findings((f"HEADROOM_CA_BUNDLE {settings.ca_bundle}: no certificates can be read from it: {error}",))
+    return Findings()
+
+
+def redis_usable(settings: Settings) -> Findings:
+    """Whether the URL of Redis means something and the extra for it is there. Redis itself is not asked: a server
+    starts without it.
+    """
+    if not settings.redis_url:
+        return Findings()
+    try:
+        parse(settings.redis_url)
+    except (ValueError, OSError) as error:
+        return Findings((f"HEADROOM_REDIS_URL: {error}",))
+    if redis_missing():
+        return Findings(("HEADROOM_REDIS_URL is set, but the extra is missing: pip install 'proxy_pkg[redis]'",))
+    return Findings()
+
+
+def otel_usable(settings: Settings) -> Findings:
+    """Whether the extra for OpenTelemetry is there if it is asked for. The collector is not asked."""
+    if settings.otel and extra_missing():
+        return Findings(("HEADROOM_OTEL is set, but the extra is missing: pip install 'proxy_pkg[otel]'",))
     return Findings()
 
 
@@ -174,5 +209,8 @@ CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     descriptors_enough: ("limit_concurrency", "max_connections"),
     vocabulary_readable: (),
     ca_bundle_readable: ("ca_bundle",),
+    redis_usable: ("redis_url",),
+    otel_usable: ("otel",),
+    prices_readable: ("prices",),
 }
 """Check -> the settings it reads."""

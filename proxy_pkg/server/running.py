@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from proxy_pkg.stats.reading import Worker, read_server
+from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.sums import Worker
 
 POLL_SECONDS = 0.1
 

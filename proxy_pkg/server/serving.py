@@ -44,14 +44,17 @@ class Life(Protocol):
     def abandon(self) -> None:
         """End every open exchange, in good order."""
 
-    def notify(self) -> None:
-        """Show the master that the loop turns."""
+    def beat(self) -> None:
+        """The loop turns: show it to whoever would end the process otherwise."""
 
     def on_ready(self) -> None:
         """The worker serves."""
 
     def on_worn(self) -> None:
         """The worker has served as many requests as it should."""
+
+    def is_spent(self) -> bool:
+        """Whether the process is not fit to serve for long."""
 
     def is_orphan(self) -> bool:
         """Whether the master is gone."""
@@ -145,10 +148,11 @@ class ServingLoop(Server):
     def _beat(self) -> None:
         """Once a second on the loop's own clock, which no change of the time of day reaches, until the process ends."""
         asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
-        self._life.notify()
+        self._life.beat()
         if not self._stop.is_set():
             self._share.publish()
-        if self.server_state.total_requests >= self._life.max_requests and not self._worn:
+        worn = self.server_state.total_requests >= self._life.max_requests or self._life.is_spent()
+        if worn and not self._worn:
             self._worn = True
             self._life.on_worn()
         if self._life.is_orphan() and not self._hurry:

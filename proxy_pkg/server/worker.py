@@ -26,6 +26,9 @@ _YOUNG_OBJECTS = 20_000
 EXIT_LIMIT_SECONDS: Final = 5
 """Time from the last answer to the end of the process. A thread that never returns would make Python wait for it."""
 
+ORPHAN_GRACE_SECONDS: Final = 3
+"""How much later than the master would, a blocked worker ends by itself."""
+
 _MASTER_ONLY = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
 
 
@@ -66,12 +69,20 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
     def abandon(self) -> None:
         self.wsgi.abandon()
 
+    def beat(self) -> None:
+        """Besides the master, a thread that needs nothing of Python: it ends a blocked worker whose master is gone."""
+        self.notify()
+        faulthandler.dump_traceback_later(int(self.settings.worker_timeout_seconds) + ORPHAN_GRACE_SECONDS, exit=True)
+
     def on_ready(self) -> None:
         tell(self, READY)
 
     def on_worn(self) -> None:
-        self.log.info("this worker has served its number of requests and goes when a successor serves")
+        self.log.info("this worker has served its time and goes when a successor serves")
         tell(self, WISHES_TO_LEAVE)
+
+    def is_spent(self) -> bool:
+        return bool(self.wsgi.is_spent)
 
     def is_orphan(self) -> bool:
         return os.getppid() != int(self.ppid)

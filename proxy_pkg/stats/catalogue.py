@@ -1,65 +1,9 @@
 """Every metric of this server. A metric that counts requests is one row here and nothing elsewhere."""
 
-import zlib
-from typing import Literal
+from proxy_pkg.stats.metric import OTHER, Kind, Label, Metric
+from proxy_pkg.stats.money_rows import MONEY_ROWS
 
-from msgspec import Struct
-
-Kind = Literal["counter", "gauge", "histogram"]
-OTHER = "other"
-
-
-class Label(Struct, frozen=True):
-    """A dimension of a metric. `field` is where `RequestRecord` holds it, by default under the label's name.
-
-    `values` closes the set; without it the first `values_max` distinct values are kept. The rest is "other".
-    """
-
-    name: str
-    values: tuple[str, ...] = ()
-    values_max: int = 32
-    field: str = ""
-
-    @property
-    def source(self) -> str:
-        """The record field that holds the value."""
-        return self.field or self.name
-
-
-class Metric(Struct, frozen=True):
-    """One row: what is counted, in which unit, by which labels, and where a request record holds the amount.
-
-    amount   the record field to add; empty adds 1 for each request to which every label applies
-    split    (value, record field) pairs: one series for each value of the last label, fed from its own field
-    when     a record field that must not be empty, although it is no label
-    spans    the amounts are the record's span counts; their kind, verdict and reason follow the protocol
-    bounds   upper bucket bounds of a histogram, in its unit; the record holds nanoseconds
-    derived  worked out from the slots when somebody asks, so nothing feeds it
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    meaning: str
-    labels: tuple[Label, ...] = ()
-    amount: str = ""
-    split: tuple[tuple[str, str], ...] = ()
-    when: str = ""
-    spans: bool = False
-    bounds: tuple[float, ...] = ()
-    derived: bool = False
-
-    @property
-    def cells(self) -> int:
-        """How many integers one series takes: one, or for a histogram its buckets, +Inf and the sum in µs."""
-        return len(self.bounds) + 2 if self.kind == "histogram" else 1
-
-    @property
-    def schema(self) -> str:
-        """Eight hex digits that change when the numbers of a series would change their meaning."""
-        shape = repr((self.name, self.kind, self.unit, [label.name for label in self.labels], self.bounds))
-        return f"{zlib.crc32(shape.encode()):08x}"
-
+__all__ = ["CATALOGUE", "METRICS", "OTHER", "Kind", "Label", "Metric"]
 
 _PROTOCOL = Label("protocol", values_max=12)
 _ROUTE = Label("route", values_max=48)
@@ -74,6 +18,8 @@ _OVERHEAD_BOUNDS = (
     0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0,
 )  # fmt: skip
 _WAIT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_BYTES_BOUNDS = (1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+_TOKENS_BOUNDS = (10, 30, 100, 300, 1000, 3000, 10000, 30000, 100000, 300000, 1000000)
 _CONNECT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 CATALOGUE: tuple[Metric, ...] = (
@@ -193,6 +139,15 @@ CATALOGUE: tuple[Metric, ...] = (
         "Requests by the upstream connection they used.",
         (_PROTOCOL, Label("connection", ("new", "reused"))),
     ),
+    *MONEY_ROWS,
+    Metric(
+        "proxy_store_losses_total",
+        "counter",
+        "calls",
+        "Calls that the store of the workers did not answer; the requests went on without.",
+        (Label("operation", values_max=16), Label("reason", values_max=16)),
+        record="loss",
+    ),
     Metric(
         "proxy_upstream_connect_seconds",
         "histogram",
@@ -230,10 +185,36 @@ CATALOGUE: tuple[Metric, ...] = (
         bounds=_OVERHEAD_BOUNDS,
     ),
     Metric(
+        "proxy_body_size_bytes",
+        "histogram",
+        "bytes",
+        "Sizes of decoded request bodies that were looked at, as they came.",
+        (_PROTOCOL,),
+        amount="bytes_before",
+        bounds=_BYTES_BOUNDS,
+    ),
+    Metric(
+        "proxy_saving_size_tokens",
+        "histogram",
+        "tokens",
+        "Tokens that each rewritten body was made shorter by (estimate, o200k_base).",
+        (_PROTOCOL,),
+        amount="tokens_removed",
+        bounds=_TOKENS_BOUNDS,
+    ),
+    Metric(
         "proxy_requests_in_flight",
         "gauge",
         "requests",
         "Requests that live workers are serving now.",
+        derived=True,
+    ),
+    Metric(
+        "proxy_limit_workers",
+        "gauge",
+        "workers",
+        "Live workers, by whom they share limits with: all servers, those of this machine, nobody.",
+        (Label("scope", ("fleet", "machine", "worker", "none")),),
         derived=True,
     ),
     Metric("proxy_workers", "gauge", "workers", "Workers alive now.", derived=True),
@@ -242,6 +223,14 @@ CATALOGUE: tuple[Metric, ...] = (
         "counter",
         "workers",
         "Workers that started, replacements included.",
+        derived=True,
+    ),
+    Metric(
+        "proxy_lifetime_total",
+        "counter",
+        "as its figure says",
+        "The main figures of this run and of all before it, as far as the state directory was kept.",
+        (Label("figure"),),
         derived=True,
     ),
     Metric(

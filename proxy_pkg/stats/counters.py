@@ -11,7 +11,8 @@ from proxy_pkg.stats import slots
 from proxy_pkg.stats.catalogue import CATALOGUE
 from proxy_pkg.stats.feeds import RecordFeed, SpanFeed
 from proxy_pkg.stats.ledger import Ledger
-from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.record import RequestRecord, StoreLoss
+from proxy_pkg.stats.usage_record import UsageRecord
 
 
 class Counters:
@@ -26,7 +27,10 @@ class Counters:
         self._words = self._ledger.words
         self._enter()
         fed = [metric for metric in CATALOGUE if not metric.derived]
-        self._record_feed = RecordFeed([metric for metric in fed if not metric.spans], self._ledger)
+        of_requests = [metric for metric in fed if metric.record == "request"]
+        self._record_feed = RecordFeed([metric for metric in of_requests if not metric.spans], self._ledger)
+        self._usage_feed = RecordFeed([metric for metric in fed if metric.record == "usage"], self._ledger)
+        self._loss_feed = RecordFeed([metric for metric in fed if metric.record == "loss"], self._ledger)
         self._span_feeds = [SpanFeed(metric, self._ledger) for metric in fed if metric.spans]
 
     @property
@@ -48,6 +52,16 @@ class Counters:
         """This worker takes no new connections any more."""
         if not self.closed:
             self._words[at.WORD_DRAINING] = 1
+
+    def holds(self, scope: str) -> None:
+        """This worker shares limits with so many: one of `ledger.SCOPES`."""
+        if not self.closed:
+            self._words[at.WORD_SCOPE] = at.SCOPES.index(scope)
+
+    def lost(self, operation: str, reason: str) -> None:
+        """The store did not do something."""
+        if not self.closed:
+            self._loss_feed.count(StoreLoss(operation, reason))
 
     def began(self) -> None:
         """A request is being served from now on."""
@@ -73,6 +87,13 @@ class Counters:
                 feed.count(record)
         self._words[at.WORD_FINISHED] += 1
 
+    def settled(self, record: UsageRecord) -> None:
+        """Count what an answer cost, once, after its last byte was sent: no answer waits for it. A worker that is
+        killed in between has counted the request and not its cost.
+        """
+        if not self.closed:
+            self._usage_feed.count(record)
+
     def close(self) -> None:
         """Leave the slot to a successor. The totals stay; what is reported later counts nowhere."""
         self.closed = True
@@ -86,6 +107,7 @@ class Counters:
         words[at.WORD_IN_FLIGHT] = 0
         words[at.WORD_FINISHED] = 0
         words[at.WORD_DRAINING] = 0
+        words[at.WORD_SCOPE] = 0
         words[at.WORD_STARTED_NS] = time.monotonic_ns()
         words[at.WORD_PID] = os.getpid()
         words[at.WORD_STARTS] += 1

@@ -1,25 +1,20 @@
-"""The directory that the counters of one server share: made private, and emptied when a new server starts.
+"""The directory that the counters of one server share: made private, and cleared when a new server starts."""
 
-STATE_DIR/server.lock         held shared by the master and all its workers; holds the time the totals began
-STATE_DIR/slots/<n>.counters  the ledger of worker slot n
-"""
-
+import logging
 import os
 import stat
-import struct
 import time
 from pathlib import Path
-from typing import Final
 
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.stats import locks
+from proxy_pkg.stats.layout import SERVER_LOCK, SLOTS, STARTED, slot_paths, started_ns
+from proxy_pkg.stats.lifetime import fold
 
-SLOTS: Final = "slots"
-SUFFIX: Final = ".counters"
-_SERVER_LOCK: Final = "server.lock"
-_STARTED = struct.Struct("<q")
 _SHARED_LOCK_TRIES = 500
 _SHARED_LOCK_PAUSE_SECONDS = 0.01
+
+logger = logging.getLogger("proxy_pkg")
 
 
 class ServerLock:
@@ -40,14 +35,15 @@ class ServerLock:
 def prepare(state_dir: str) -> ServerLock:
     """Make `state_dir` ready, in the master before its first fork (or when a server without a master starts).
 
-    Totals count since the server started: if no process of a server holds the directory, ledgers of an
-    earlier run are removed. Under a second master (USR2), or when called again, everything stays as it is.
-    Raises SettingsError if the directory cannot be made, or could be another user's.
+    Totals count since the server started: if no process of a server holds the directory, the ledgers of the
+    run before are added to the lifetime totals and removed. Where there is no room for that, its totals go on.
+    Under a second master (USR2), or when called again, everything stays as it is. Raises SettingsError if the
+    directory cannot be made, or could be another user's.
     """
     directory = Path(state_dir).absolute()
     try:
         _make_private(directory)
-        fd = os.open(directory / _SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fd = os.open(directory / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         return _claim(directory, fd)
     except OSError as error:
         raise SettingsError((f"state_dir {directory}: {error.strerror or error}",)) from error
@@ -60,35 +56,26 @@ def _claim(directory: Path, fd: int) -> ServerLock:
     locks.take_server(directory_fd, exclusive=False)
     fresh = locks.take_server(fd, exclusive=True) and not _any_slot_held(directory)
     if fresh:
-        for path in slot_paths(directory):
-            path.unlink(missing_ok=True)
-        os.pwrite(fd, _STARTED.pack(time.time_ns()), 0)
+        _begin_anew(directory, fd)
     for _ in range(_SHARED_LOCK_TRIES):
         if locks.take_server(fd, exclusive=False):
             return ServerLock((fd, directory_fd), fresh=fresh)
         time.sleep(_SHARED_LOCK_PAUSE_SECONDS)  # another process is in the lines above
     ServerLock((fd, directory_fd), fresh=False).close()
-    raise SettingsError((f"state_dir {directory}: {_SERVER_LOCK} is locked by a process that does not let go",))
+    raise SettingsError((f"state_dir {directory}: {SERVER_LOCK} is locked by a process that does not let go",))
 
 
-def slot_paths(directory: Path) -> list[Path]:
-    """The ledgers that exist, by slot number. Files of other names are not ours and are left alone."""
-    found = [path for path in (directory / SLOTS).glob(f"*{SUFFIX}") if path.name[: -len(SUFFIX)].isdecimal()]
-    return sorted(found, key=slot_number)
-
-
-def slot_number(path: Path) -> int:
-    """The n of `<n>.counters`."""
-    return int(path.name[: -len(SUFFIX)])
-
-
-def started_ns(state_dir: str) -> int:
-    """When the totals began, Unix time in nanoseconds; 0 if that cannot be read."""
+def _begin_anew(directory: Path, lock_fd: int) -> None:
+    """Close the books of the run before. Cut off anywhere, the next start goes on from there."""
+    run_ns, ledgers = started_ns(directory), slot_paths(directory)
     try:
-        content = (Path(state_dir) / _SERVER_LOCK).read_bytes()
-    except OSError:
-        return 0
-    return int(_STARTED.unpack_from(content)[0]) if len(content) >= _STARTED.size else 0
+        fold(directory, ledgers, run_ns)
+    except OSError as error:
+        logger.warning("totals go on from the run before, since they cannot be added to the lifetime totals: %s", error)
+        return
+    for path in ledgers:
+        path.unlink(missing_ok=True)
+    os.pwrite(lock_fd, STARTED.pack(max(time.time_ns(), run_ns + 1)), 0)
 
 
 def _any_slot_held(directory: Path) -> bool:

@@ -12,7 +12,8 @@ this file.
 `/metrics` gives these as Prometheus text, `/stats` the same totals as JSON. Both answer for all workers
 together and give the same totals whichever worker answers. Totals count since the server started
 (`proxy_start_time_seconds`): a reload (HUP), an upgrade in place (USR2) and workers that die do not reset
-them, stopping the server does. A series appears when it is first counted. A label value that is not listed,
+them, stopping the server does. `proxy_lifetime_total` and `lifetime` in `/stats` count on over that too, where the
+state directory survives it. A series appears when it is first counted. A label value that is not listed,
 or comes after as many others as are kept, is counted as `other`. Token counts are estimates by o200k_base.
 
 | metric | type | unit | labels | meaning |
@@ -37,11 +38,11 @@ def _label(label: Label) -> str:
 
 def _buckets() -> str:
     rows = [
-        f"- `{metric.name}`: {', '.join(map(str, metric.bounds))}\n"
+        f"- `{metric.name}`: {', '.join(map(str, metric.bounds))} {metric.unit}\n"
         for metric in CATALOGUE
         if metric.kind == "histogram"
     ]
-    return "\n## Histogram buckets, upper bounds in seconds\n\n" + "".join(rows)
+    return "\n## Histogram buckets, upper bounds\n\n" + "".join(rows)
 
 
 if __name__ == "__main__":

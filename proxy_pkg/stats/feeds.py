@@ -1,8 +1,9 @@
 """From a request record to the cells of a ledger: one look-up for all metrics, which makes counting cheap."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
+from typing import Any
 
 from proxy_pkg.stats.catalogue import OTHER, Metric
 from proxy_pkg.stats.ledger import NOWHERE, Ledger
@@ -61,7 +62,8 @@ class SpanFeed:
 
 
 class RecordFeed:
-    """Every metric that takes one amount from a record: `ones` add 1, `sums` an amount, `times` a duration.
+    """Every metric that takes one amount from a record: `ones` add 1, `sums` an amount, and
+    `spreads` an amount and its place in a histogram.
 
     All labels of a record together are one look-up, which gives the cells of every metric at once.
     """
@@ -70,40 +72,45 @@ class RecordFeed:
         self._cells = ledger.cells
         self._known: dict[Values, Places] = {}
         feeds = [_Feed(metric, ledger, part, field) for metric in metrics for part, field in _parts(metric)]
-        self._times = [feed for feed in feeds if feed.bounds_ns]
-        self._sums = [feed for feed in feeds if feed.field and not feed.bounds_ns]
+        self._spreads = [feed for feed in feeds if feed.bounds]
+        self._sums = [feed for feed in feeds if feed.field and not feed.bounds]
         self._ones = [feed for feed in feeds if not feed.field]
         self._values_of = attrgetter(*sorted({field for feed in feeds for field in feed.reads}))
-        self._sums_of = attrgetter(*(feed.field for feed in self._sums))
-        self._times_of = attrgetter(*(feed.field for feed in self._times))
+        self._sums_of = _getter([feed.field for feed in self._sums])
+        self._spreads_of = _getter([feed.field for feed in self._spreads])
 
-    def count(self, record: RequestRecord) -> None:
-        """Add one record. Amounts of zero, and negative ones, which no counter can hold, are left out."""
+    def count(self, record: Any) -> None:
+        """Add one record, which has the fields that the metrics name.
+
+        Amounts of zero, and negative ones, which no counter can hold, are left out.
+        """
         cells = self._cells
-        ones, sums, times = self._known.get(self._values_of(record)) or self._find(record)
+        ones, sums, spreads = self._known.get(self._values_of(record)) or self._find(record)
         for cell in ones:
             cells[cell] += 1
         for cell, amount in zip(sums, self._sums_of(record)):  # noqa: B905 - as long by construction; strict is slow
             if amount > 0:
                 cells[cell] += amount
-        for (cell, bounds_ns), nanoseconds in zip(times, self._times_of(record)):  # noqa: B905
-            if nanoseconds > 0:
-                # In microseconds, because 2**63 nanoseconds are 106 days of a thousand open streams.
-                cells[cell + len(bounds_ns) + 1] += (nanoseconds + 500) // 1000
-                cells[cell + bisect_left(bounds_ns, nanoseconds)] += 1
+        for (cell, bounds, divisor), amount in zip(spreads, self._spreads_of(record)):  # noqa: B905
+            if amount > 0:
+                cells[cell + len(bounds) + 1] += (amount + divisor // 2) // divisor
+                cells[cell + bisect_left(bounds, amount)] += 1
 
-    def _find(self, record: RequestRecord) -> "Places":
+    def _find(self, record: Any) -> "Places":
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         ones = tuple(cell for cell in (feed.find(record) for feed in self._ones) if cell != NOWHERE)
         sums = tuple(feed.find(record) for feed in self._sums)
-        times = tuple((feed.find(record), feed.bounds_ns) for feed in self._times)
-        places = self._known[self._values_of(record)] = (ones, sums, times)
+        spreads = tuple((feed.find(record), feed.bounds, feed.divisor) for feed in self._spreads)
+        places = self._known[self._values_of(record)] = (ones, sums, spreads)
         return places
 
 
-Places = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, list[int]], ...]]
-"""First cells for the ones, the sums, and the times with their bucket bounds."""
+Places = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, list[int], int], ...]]
+"""First cells for the ones, the sums, and the histograms with their bounds and what their sums are divided by."""
+
+_NS_PER_SECOND = 10**9
+_NS_PER_MICROSECOND = 1000
 
 
 class _Feed:
@@ -115,12 +122,22 @@ class _Feed:
         self._labels = [label.source for label in (metric.labels[:-1] if part else metric.labels)]
         self._needed = [metric.when] if metric.when else []
         self.reads = self._labels + self._needed
-        self.bounds_ns = [round(bound * 1e9) for bound in metric.bounds]
+        is_time = metric.unit == "seconds"
+        self.bounds = [round(bound * (_NS_PER_SECOND if is_time else 1)) for bound in metric.bounds]
+        # Times are summed in microseconds, because 2**63 nanoseconds are 106 days of a thousand open streams.
+        self.divisor = _NS_PER_MICROSECOND if is_time else 1
 
-    def find(self, record: RequestRecord) -> int:
+    def find(self, record: Any) -> int:
         if not all(getattr(record, field) for field in self._needed):
             return NOWHERE
         return self._family.find(tuple(getattr(record, field) for field in self._labels))
+
+
+def _getter(fields: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Reads fields of a record, in order; always as a tuple."""
+    if len(fields) > 1:
+        return attrgetter(*fields)
+    return lambda record: tuple(getattr(record, field) for field in fields)
 
 
 def _parts(metric: Metric) -> tuple[tuple[str, str], ...]:

@@ -30,6 +30,9 @@ WORD_STARTS: Final = 4
 WORD_IN_FLIGHT: Final = 5
 WORD_FINISHED: Final = 6
 WORD_DRAINING: Final = 7
+WORD_SCOPE: Final = 8
+"""Whom the worker shares limits with: an index of SCOPES."""
+SCOPES: Final = ("none", "worker", "machine", "fleet")
 
 NOWHERE: Final = CELLS - SERIES_CELLS_MAX
 """First of the cells that no key names: what cannot be counted is added here and read by nobody."""

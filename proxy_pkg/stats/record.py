@@ -28,6 +28,10 @@ class RequestRecord(Struct):
     decision: str = ""
     """What became of the body: rewritten, passthrough, observed, bypassed; empty where none was looked at."""
     decision_reason: str = ""
+    opening: bytes = b""
+    """Tells the conversation from others (planning/opening.py). Shown to nobody."""
+    arm: str = ""
+    """The arm of a hold-out that the conversation is in: compressed, held_out; empty without one."""
     connection: str = ""
     """The upstream connection: new, reused."""
 
@@ -55,8 +59,20 @@ class RequestRecord(Struct):
     retries: int = 0
     """How often the upstream was asked again because it was too busy."""
 
+    @property
+    def tokens_removed(self) -> int:
+        """By how much the body that was sent is shorter than the one that came."""
+        return self.tokens_before - self.tokens_after if self.decision == "rewritten" else 0
+
     counted: bool = False
     """Set by `Counters.finished`; a record is counted once however often it is handed over."""
+
+
+class StoreLoss(Struct):
+    """Something that the store did not do: the operation of its contract, and why."""
+
+    operation: str
+    reason: str
 
 
 _STATUS_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")

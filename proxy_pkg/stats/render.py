@@ -11,28 +11,36 @@ from prometheus_client.registry import Collector
 from proxy_pkg import __version__
 from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import CATALOGUE, OTHER, Metric
+from proxy_pkg.stats.figures import main_figures
+from proxy_pkg.stats.ledger import SCOPES
 from proxy_pkg.stats.reading import Reading, Series
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
-def metrics_text(reading: Reading) -> bytes:
-    """The exposition of every metric of the catalogue, in its order. Durations in seconds."""
-    return generate_latest(_Exposition(reading))
+def metrics_text(reading: Reading, lifetime: Reading | None = None) -> bytes:
+    """The exposition of every metric of the catalogue, in its order. Durations in seconds.
+
+    `lifetime` are the counts with those of earlier runs; without it there were none.
+    """
+    return generate_latest(_Exposition(reading, lifetime or reading))
 
 
 class _Exposition(Collector):
     """One reading, shaped as prometheus_client wants to be given it."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, lifetime: Reading) -> None:
         self._reading = reading
+        self._lifetime = lifetime
 
     def collect(self) -> Iterator[PrometheusFamily]:
         for metric in CATALOGUE:
-            yield _FAMILIES[metric.kind](metric, _series(metric, self._reading))
+            reading = self._lifetime if metric.name in _LIFELONG else self._reading
+            yield _FAMILIES[metric.kind](metric, series_of(metric, reading))
 
 
-def _series(metric: Metric, reading: Reading) -> Series:
+def series_of(metric: Metric, reading: Reading) -> Series:
+    """The series that are shown of a metric: what its labels overflowed into only if something did."""
     if metric.derived:
         return _DERIVED[metric.name](reading)
     found = reading.of(metric)
@@ -61,7 +69,7 @@ def _histogram(metric: Metric, series: Series) -> PrometheusFamily:
         for bound, count in zip((*map(repr, metric.bounds), "+Inf"), cells, strict=False):
             total += count
             buckets.append((bound, float(total)))
-        family.add_metric(values, buckets, cells[-1] / 1e6)
+        family.add_metric(values, buckets, cells[-1] / metric.sum_parts)
     return family
 
 
@@ -77,9 +85,15 @@ _FAMILIES: dict[str, Callable[[Metric, Series], PrometheusFamily]] = {
 
 _DERIVED: dict[str, Callable[[Reading], Series]] = {
     "proxy_requests_in_flight": lambda reading: {(): [sum(worker.in_flight for worker in reading.workers)]},
+    "proxy_limit_workers": lambda reading: {
+        (scope,): [sum(worker.scope == scope for worker in reading.workers)] for scope in SCOPES
+    },
     "proxy_workers": lambda reading: {(): [len(reading.workers)]},
     "proxy_worker_starts_total": lambda reading: {(): [reading.worker_starts]},
+    "proxy_lifetime_total": lambda reading: {(name,): [sum_] for name, sum_ in main_figures(reading).items()},
     "proxy_clients_unseen": lambda reading: {(): [len(unseen_clients(reading))]},
     "proxy_start_time_seconds": lambda reading: {(): [reading.started_ns // 1_000_000_000]},
     "proxy_build_info": lambda _: {(__version__,): [1]},
 }
+
+_LIFELONG = frozenset(("proxy_lifetime_total",))

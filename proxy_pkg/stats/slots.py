@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy_pkg.errors import ProxyError
 from proxy_pkg.stats import locks
-from proxy_pkg.stats.directory import SLOTS, SUFFIX
+from proxy_pkg.stats.layout import SLOTS, SUFFIX
 from proxy_pkg.stats.ledger import LEDGER_BYTES
 
 

@@ -8,7 +8,9 @@ import msgspec
 
 from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import METRICS, Metric
-from proxy_pkg.stats.reading import Reading
+from proxy_pkg.stats.figures import main_figures, told
+from proxy_pkg.stats.money import money_dict, usage_dict
+from proxy_pkg.stats.reading import Reading, Server
 
 TOKENS_BASIS = "estimate, o200k_base"
 _PERCENTILES = (50, 95, 99)
@@ -23,6 +25,8 @@ def stats_dict(reading: Reading, now_ns: int) -> dict[str, Any]:
         "spans": _spans(reading),
         "tokens": _before_after(reading, "tokens") | {"basis": TOKENS_BASIS},
         "bytes": _before_after(reading, "bytes") | {"basis": "decoded request bodies that were looked at"},
+        "usage": usage_dict(reading),
+        "money": money_dict(reading),
         "traffic": {
             "request_body_bytes": _total(reading, "proxy_request_body_bytes_total"),
             "response_body_bytes": _total(reading, "proxy_response_body_bytes_total"),
@@ -37,6 +41,20 @@ def stats_dict(reading: Reading, now_ns: int) -> dict[str, Any]:
         "clients": _clients(reading),
         "attention": {"clients_unseen": msgspec.to_builtins(unseen_clients(reading))},
         "workers": {"starts": reading.worker_starts, "live": msgspec.to_builtins(reading.workers)},
+    }
+
+
+def lifetime_dict(server: Server, now_ns: int) -> dict[str, Any]:
+    """The main figures of this run and of all before it."""
+    since = iso_time(server.lifetime.started_ns)
+    return {
+        "meaning": f"all {server.runs} runs since {since}, as far as the state directory was kept",
+        "since": since,
+        "seconds": (now_ns - server.lifetime.started_ns) // 10**9,
+        "runs": server.runs,
+        "worker_starts": server.lifetime.worker_starts,
+        **told(main_figures(server.lifetime)),
+        **({"problem": server.problem} if server.problem else {}),
     }
 
 

@@ -64,6 +64,8 @@ def _private() -> mmap.mmap:
 
 
 def _mapped(state_dir: str) -> mmap.mmap:
+    if not state_dir:
+        return _private()
     try:
         fd = os.open(Path(state_dir) / "deciding", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:

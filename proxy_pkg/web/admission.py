@@ -6,6 +6,7 @@ Idle connections count for nothing: only a request that is being served does.
 from proxy_pkg.errors import RefusedError
 
 _RETRY_AFTER_SECONDS = 1
+_CROWDED_PERCENT = 90
 
 
 class Admission:
@@ -16,6 +17,14 @@ class Admission:
         self._body_bytes_max = body_bytes_max
         self.requests = 0
         self.body_bytes = 0
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether nearly all is taken: what is optional gives way now, before a request is refused."""
+        return (
+            self.requests * 100 > self._requests_max * _CROWDED_PERCENT
+            or self.body_bytes * 100 > self._body_bytes_max * _CROWDED_PERCENT
+        )
 
     def enter(self) -> None:
         """Take on one request; `leave` gives it back. Raises RefusedError (503) when there are too many."""

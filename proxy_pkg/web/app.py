@@ -11,14 +11,18 @@ from starlette.applications import Starlette
 
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.planning.offload import Planner
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.tokens.count import Encoder
+from proxy_pkg.web.explaining import Explaining, explaining_route
+from proxy_pkg.web.fleet import Fleet
 from proxy_pkg.web.forward import Forward
 from proxy_pkg.web.middleware.access_log import AccessLog
-from proxy_pkg.web.middleware.auth import TokenAuth
+from proxy_pkg.web.middleware.auth import TokenAuth, tokens_of
 from proxy_pkg.web.operations import operations_routes
-from proxy_pkg.web.services import open_services
+from proxy_pkg.web.publishing import PERIOD_SECONDS, Publish, Publisher
+from proxy_pkg.web.services import Services, open_services, rules_of
 from proxy_pkg.web.state import WorkerState
 from proxy_pkg.web.websocket import SocketForward
 
@@ -36,13 +40,15 @@ class ProxyApp(Starlette):
     def __init__(self, settings: Settings, counters: Counters, encoder: Encoder) -> None:
         self._counters = counters
         self._condition = state = WorkerState(time.monotonic(), counters.slot)
-        routes = operations_routes(settings, counters, state)
+        self.explaining = Explaining(settings, rules_of(settings), encoder)
+        routes = [*operations_routes(settings, counters, state), explaining_route(settings, self.explaining)]
         super().__init__(routes=routes, lifespan=partial(_lifespan, settings, counters, encoder, state))
         self.relay: Forward | None = None
+        self.planner: Planner | None = None
         self.sockets: SocketForward | None = None
         self._own_paths = frozenset(route.path for route in routes)
-        token = settings.proxy_token
-        self._door = TokenAuth(self._choose, token, self._refuse) if token else self._choose
+        tokens = tokens_of(settings.proxy_token, settings.proxy_keys)
+        self._door = TokenAuth(self._choose, tokens, self._refuse) if tokens else self._choose
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._door(scope, receive, send)
@@ -57,9 +63,15 @@ class ProxyApp(Starlette):
         if self.relay is not None:
             self.relay.abandon(RefusedError(_ENDED, "shutting_down", 503, _RETRY_AFTER_SECONDS))
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether this process should be replaced."""
+        return self.planner is not None and self.planner.is_spent
+
     async def _refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
-        assert self.relay is not None, "a request before the lifespan began"
-        await self.relay.refuse(scope, receive, send, error)
+        door = self.sockets if scope["type"] == "websocket" else self.relay
+        assert door is not None, "a request before the lifespan began"
+        await door.refuse(scope, receive, send, error)
 
     async def _choose(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._own_paths:
@@ -83,12 +95,31 @@ async def _lifespan(
 ) -> AsyncIterator[None]:
     access_log = AccessLog(settings.log_format, partial(os.write, _STANDARD_ERROR)) if settings.access_log else None
     services = open_services(settings, counters, encoder, access_log)
+    await services.begin()
+    state.board = services.board
+    state.sections |= {"live": services.board.live_section, "store": services.board.store_section}
     app.relay = Forward(services)
+    app.planner = services.planner
     app.sockets = SocketForward(services)
+    publisher = _publisher(settings, counters, services, state)
     state.warm = True
     try:
         yield
     finally:
         state.draining = True  # where another server than ours runs the app
+        app.explaining.close()
+        await publisher.close()
         await services.close()
         counters.close()
+
+
+def _publisher(settings: Settings, counters: Counters, services: Services, state: WorkerState) -> Publisher:
+    """Tells others what this server counts, as far as the settings name others."""
+    publishers: list[Publish] = []
+    if settings.redis_url:
+        fleet = Fleet(services.store)
+        state.sections["fleet"] = fleet.section
+        publishers.append(fleet.publish)
+    if services.tracing is not None:
+        publishers.append(services.tracing.publish)
+    return Publisher(counters, publishers, PERIOD_SECONDS)

@@ -11,9 +11,10 @@ from proxy_pkg.errors import RefusedError, ScanError
 from proxy_pkg.model import Level
 from proxy_pkg.planning.draft import NO_CALLS, Calls
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import Plan
+from proxy_pkg.planning.plan import Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.web.holdout import HELD_OUT, NOBODY, HoldOut
 from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, encode
 from proxy_pkg.wire.splice import splice
 
@@ -31,6 +32,7 @@ _CHECKSUMS = frozenset((b"content-digest", b"repr-digest", b"digest", b"content-
 _SIGNED = b"AWS4-"
 _TELLING = _CHECKSUMS | {BYPASS_HEADER, b"content-encoding", b"authorization"}
 
+_GAVE_WAY = frozenset(("busy", "deadline"))
 _WEIGHTS = {"": 0, "passthrough": 1, "bypassed": 1, "observed": 2, "rewritten": 3}
 
 _NOTHING_FOUND = [
@@ -58,6 +60,7 @@ async def compressed(
     body: bytes,
     record: RequestRecord,
     decoding: Decoding,
+    hold_out: HoldOut = NOBODY,
 ) -> tuple[bytes, Headers]:
     """The body to send, and response headers that say what was done to it.
 
@@ -73,7 +76,7 @@ async def compressed(
     coding = _coding(headers)
     try:
         plain = await _plain(planner, coding, body, decoding) if coding else body
-        shortened, plan = await replanned(planner, level, conversation, plain, record)
+        shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out)
         if shortened is not plain:
             sent = await _coded(planner, coding, shortened)
     except EncodingError as error:
@@ -91,6 +94,7 @@ async def replanned(
     body: bytes,
     record: RequestRecord,
     known: Calls = NO_CALLS,
+    hold_out: HoldOut = NOBODY,
 ) -> tuple[bytes, Plan | None]:
     """The body as planned, the same object if it stays, and the plan, None if there is none.
 
@@ -98,7 +102,7 @@ async def replanned(
     """
     record.bytes_before += len(body)
     try:
-        plan = await planner.plan(body, conversation, known)
+        plan = _in_its_arm(await planner.plan(body, conversation, known), record, hold_out)
         shortened = splice(body, plan.replacements)
     except ScanError:
         _decide(record, "passthrough", "body_not_read")
@@ -108,7 +112,7 @@ async def replanned(
     else:
         record.bytes_after += len(shortened)
         _count(plan, record)
-        _decide(record, *_outcome(plan, level))
+        _decide(record, *_outcome(plan, level, record.arm))
         return (shortened if record.decision == "rewritten" and plan.replacements else body), plan
     record.bytes_after += len(body)
     return body, None
@@ -161,14 +165,28 @@ async def _plain(planner: Planner, coding: str, body: bytes, decoding: Decoding)
 
 
 async def _coded(planner: Planner, coding: str, plain: bytes) -> bytes:
+    if not codings(coding):
+        return plain
     if len(plain) <= _INLINE_CODED_BYTES:
         return encode(plain, coding)
     return await planner.elsewhere(lambda: encode(plain, coding))
 
 
-def _outcome(plan: Plan, level: Level) -> tuple[str, str]:
+def _in_its_arm(plan: Plan, record: RequestRecord, hold_out: HoldOut) -> Plan:
+    """The plan, or if the conversation is held out, one that leaves all as it is. It was planned all the same, so
+    that both arms of the comparison wait as long.
+    """
+    record.opening = record.opening or plan.opening
+    record.arm = hold_out.arm(record.opening)
+    return left_alone(plan, HELD_OUT) if record.arm == HELD_OUT else plan
+
+
+def _outcome(plan: Plan, level: Level, arm: str) -> tuple[str, str]:
+    if arm == HELD_OUT:
+        return "passthrough", HELD_OUT
     if not plan.replacements:
-        return "passthrough", "nothing_to_change"
+        late = (verdict.reason for verdict in plan.verdicts if verdict.reason in _GAVE_WAY)
+        return "passthrough", next(late, "nothing_to_change")
     return ("observed" if level is Level.OBSERVE else "rewritten"), "smaller"
 
 

@@ -16,15 +16,21 @@ from proxy_pkg.relay.retry import insist
 from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.web.accounts import Answer, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded
+from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
+from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.web.services import Services
+from proxy_pkg.web.tracing import Outcome
+from proxy_pkg.web.usage import Copy, Usage
 from proxy_pkg.wire.encoding import EncodingError
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
 _client_label = lru_cache(maxsize=256)(client_label)
+_OK = 200
 _EVENT_END_BYTES_MAX = 4
 _FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
 
@@ -52,6 +58,8 @@ class Exchange:
         self.started = False
         self.upload_error: RefusedError | ClientGoneError | None = None
         self.problem = ""
+        self.granted: Granted | None = None
+        self.trace = None if services.tracing is None else services.tracing.begin(self.headers)
         self.asked_ns = 0
         self._status = 0
         self._announced: int | None = None
@@ -59,10 +67,58 @@ class Exchange:
         self._tail = b""
         self._departure: Departure | None = None
         self._abandoned: RefusedError | None = None
+        self._copy: Copy | None = None
+        self._sent = b""
+        self._is_complete = False
 
     def hold(self, part_bytes: int) -> None:
         self.services.admission.hold(part_bytes)
         self.held_bytes += part_bytes
+
+    @property
+    def phase(self) -> str:
+        """What it waits for: the client's body, the upstream, or the end of the answer."""
+        if self.started:
+            return "answering"
+        return "waiting" if self.record.read_ns or self.asked_ns else "reading"
+
+    async def enter(self) -> None:
+        """Ask the limits, where there are some. Raises LimitedError."""
+        services = self.services
+        if services.limits is not None:
+            caller = services.callers.name(self.scope, self.matched.protocol.api)
+            self.granted = await services.limits.enter(caller, self.id)
+
+    def leave(self) -> None:
+        """Give back what the limits granted. What no upstream answered took no tokens."""
+        if self.services.limits is not None and self.granted is not None:
+            if self.record.status_class in ("4xx", "5xx"):
+                self.services.limits.settled(self.granted, 0)
+            self.services.limits.ended(self.granted)
+
+    def settled(self, usage: Usage | None, microdollars: int) -> None:
+        """Charge what the answer cost in truth."""
+        if self.services.limits is not None:
+            tokens = None if usage is None else usage.input_total + usage.output
+            self.services.limits.settled(self.granted, tokens, microdollars)
+        self._end_trace(usage)
+
+    def _end_trace(self, usage: Usage | None) -> None:
+        if self.trace is not None:
+            model = self.matched.model or asked_in(self._sent)
+            self.trace.end(
+                Outcome(
+                    id=self.id,
+                    method=self.scope["method"],
+                    path=self.scope["path"],
+                    matched=self.matched,
+                    origin=self.origin,
+                    model="" if not model else label(model),
+                    status=self._status,
+                    record=self.record,
+                    usage=usage,
+                )
+            )
 
     async def run(self) -> None:
         """Relay the request. Raises RefusedError, ClientGoneError or RelayError."""
@@ -74,7 +130,9 @@ class Exchange:
                 await self._answer(answer)
                 departure.stop()
                 self.finish(answer.status)
-                await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+                if not self._is_complete:
+                    await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+                    self._is_complete = True
             except BaseException:
                 answer.close()
                 raise
@@ -89,10 +147,10 @@ class Exchange:
             self._departure.leave()
 
     async def _body(self, departure: Departure) -> Body:
-        """The body to send: whole where it holds a conversation, else in parts as it comes."""
+        """The body to send: whole where it holds a conversation or chooses the upstream, else in parts as it comes."""
         settings = self.services.settings
-        conversation = self.matched.protocol.conversation
-        if conversation is None:
+        conversation, asked_of_body = self.matched.protocol.conversation, self._chooses_by_body()
+        if conversation is None and not asked_of_body:
             return self._stream(
                 BodyReader(self.receive, None, settings.body_timeout_seconds, self.services.loop), departure
             )
@@ -104,12 +162,42 @@ class Exchange:
         self.record.request_bytes = len(body)
         self.record.read_ns = monotonic_ns() - self.began_ns
         decoding = Decoding(settings.body_bytes_max, self.hold)
-        if self.services.places.chosen_by_model(self.matched):
+        if asked_of_body:
             self.origin = await self._origin_for(body, decoding)
+        if conversation is None:
+            return body
         body, self.told = await compressed(
-            self.services.planner, settings.compression, conversation, self.headers, body, self.record, decoding
+            self.services.planner,
+            settings.compression,
+            conversation,
+            self.headers,
+            body,
+            self.record,
+            decoding,
+            self.services.hold_out,
         )
+        await self._charge(len(body))
+        self._sent = body
         return body
+
+    async def _charge(self, body_bytes: int) -> None:
+        """Charge the tokens of the body as it will be sent, before it is. Raises LimitedError."""
+        record, limits = self.record, self.services.limits
+        if limits is not None and self.granted is not None and tells_usage(self.matched, self.scope["path"], _OK):
+            plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
+            await limits.charge(self.granted, plain_bytes or body_bytes)
+
+    def _chooses_by_body(self) -> bool:
+        """Whether the body has to be read for the model that chooses the upstream. The path alone may do."""
+        protocol, places = self.matched.protocol, self.services.places
+        if not places.chosen_by_model(self.matched):
+            return False
+        if protocol.conversation is not None:
+            return True
+        if self.matched.model:
+            self.origin = places.origin_for_model(self.matched, self.matched.model)
+        is_form = _header(self.headers, b"content-type").lower().startswith("multipart/")
+        return protocol.names_model and self.scope["method"] == "POST" and not is_form
 
     async def _origin_for(self, body: bytes, decoding: Decoding) -> str:
         """Where the model that the body names goes. Without room to decode the body, the request is refused: sent
@@ -146,6 +234,8 @@ class Exchange:
     async def _ask(self, body: Body) -> Any:
         services, scope = self.services, self.scope
         headers = request_headers(self.headers, OUR_HEADERS)
+        if self.trace is not None:
+            self.trace.pass_on(headers)
         if body is not None and not isinstance(body, bytes):
             length = announced_bytes(self.headers)
             if length is not None:
@@ -191,17 +281,26 @@ class Exchange:
         self._announced = 0 if _is_bodiless(self.scope["method"], answer.status) else answer.content_length
         if self._announced == 0:
             self.finish(answer.status)
+        elif tells_usage(self.matched, self.scope["path"], answer.status):
+            self._copy = Copy(answer.headers.get("content-encoding", ""))
         self.record.send_ns = monotonic_ns() - self.asked_ns - self.record.first_byte_ns
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await pump(answer, self._send_chunk, self._on_chunk)
 
     def _on_chunk(self, chunk: bytes) -> None:
         self.record.response_bytes += len(chunk)
+        if self._copy is not None:
+            self._copy.take(chunk)
         if self.record.response_bytes == self._announced:
             self.finish(self._status)
 
     async def _send_chunk(self, message: Message) -> None:
+        is_last = self.record.response_bytes == self._announced
+        if is_last and self._departure is not None:
+            self._departure.stop()
+            message["more_body"] = False  # the length is reached: spares the server a call
         await self.send(message)
+        self._is_complete = is_last
         chunk = message["body"]
         self._tail = chunk if len(chunk) >= _EVENT_END_BYTES_MAX else (self._tail + chunk)[-_EVENT_END_BYTES_MAX:]
         if self._abandoned is not None:
@@ -220,12 +319,36 @@ class Exchange:
         """
         if self.record.counted:
             return
+        self._status = status
         self.record.status_class = status_class(status)
         if self.asked_ns:
             self.record.upstream_ns = monotonic_ns() - self.asked_ns
         self.services.counters.finished(self.record)
+        self.services.board.recent.add(self.id, status, self.record, self.began_ns)
         if self.services.access_log is not None:
             self.services.access_log.add(self.id, self.scope, status, self.record, self.problem, self.began_ns)
+
+    def account(self) -> None:
+        """Account for what the answer cost, when nobody waits for anything any more."""
+        if self._copy is None:
+            self._end_trace(None)
+            return
+        record = self.record
+        is_json = not _header(self.headers, b"content-encoding")
+        self.services.accounts.settle(
+            Answer(
+                protocol=self.matched.protocol,
+                copy=self._copy,
+                sent=self._sent if is_json else b"",
+                headers=self.headers,
+                model=self.matched.model,
+                opening=record.opening,
+                arm=record.arm,
+                saved=record.tokens_removed,
+                complete=self._is_complete,
+                told=self.settled,
+            )
+        )
 
 
 def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:

@@ -20,6 +20,7 @@ from proxy_pkg.planning.explain import PROTOCOLS, Explanation, explain_body, exp
 from proxy_pkg.planning.policy import Rules, Tokens
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.web.body import BodyReader, announced_bytes
+from proxy_pkg.web.loopback import host_names
 from proxy_pkg.web.operations import Endpoint, answer_json, guarded
 
 PATH = "/v1/compress"
@@ -96,7 +97,7 @@ class Explaining:
 def explaining_route(settings: Settings, explaining: Explaining) -> Route:
     """The route. With a proxy token whoever has it may ask, else only callers on this machine."""
     is_open = settings.operations_remote or bool(settings.proxy_token or settings.proxy_keys)
-    endpoint: Endpoint = guarded(explaining.__call__, is_open=is_open)
+    endpoint: Endpoint = guarded(explaining.__call__, is_open=is_open, names=host_names(settings.allowed_hosts))
     return Route(PATH, endpoint, methods=["POST"])
 
 

@@ -1,17 +1,23 @@
 """The request function: one request in, its answer out, and whatever happens counted, logged and given back."""
 
 import logging
+from time import monotonic_ns
 from typing import Any
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError, UpstreamTimeoutError
 from proxy_pkg.protocols import openai
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.pump import Receive, Send
+from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.exchange import Exchange
 from proxy_pkg.web.failures import failure_of, send_failure, stream_event
 from proxy_pkg.web.services import Services
 
+REFUSED = "proxy_pkg.refused"
+"""The key of a scope at which our server leaves what it has answered already: a code, a status and a sentence."""
+
 _NOWHERE = Match(openai.OTHER, "unknown")
+_UNREAD = {"method": "-", "path": "-"}
 
 logger = logging.getLogger("proxy_pkg")
 
@@ -35,12 +41,24 @@ class Forward:
         """Answer with `error` in the shape of the API that was called, counted and logged as every request is."""
         await self._serve(scope, receive, send, error)
 
+    def refused_unread(self, code: str, status: int, problem: str) -> str:
+        """Count and log what the server refused before anybody could read it as a request. Gives it an id."""
+        services, request_id, now_ns = self._services, self._services.next_request_id(), monotonic_ns()
+        record = RequestRecord(route="unknown", outcome="refused", refusal=code, status_class=status_class(status))
+        services.counters.finished(record)
+        services.board.recent.add(request_id, status, record, now_ns)
+        if services.access_log is not None:
+            services.access_log.add(request_id, _UNREAD, status, record, problem, now_ns)
+        return request_id
+
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
         matched = self._services.places.match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
         exchange = Exchange(self._services, matched or _NOWHERE, scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
         self._open.add(exchange)
+        live = self._services.board.live
+        live.enter(exchange)
         try:
             if refusal is not None:
                 raise refusal
@@ -49,11 +67,12 @@ class Forward:
             exchange.origin = self._services.places.origin(matched)
             admission.enter()
             try:
+                await exchange.enter()
                 await exchange.run()
             finally:
                 admission.leave(exchange.held_bytes)
         except ClientGoneError:
-            exchange.record.outcome = "client_gone"
+            _leave(exchange)
         except (RefusedError, RelayError) as error:
             await _fail(exchange, error)
         except Exception as error:  # a fault of ours still answers in the API's shape
@@ -61,8 +80,21 @@ class Forward:
             await _fail(exchange, RefusedError(f"the proxy failed: {type(error).__name__}", "internal_error", 500))
         finally:
             self._open.discard(exchange)
+            live.leave(exchange)
             exchange.finish(0)
+            exchange.leave()
             counters.ended()
+            exchange.account()
+
+
+def _leave(exchange: Exchange) -> None:
+    """Nobody is left to answer; where our server was the one that ended the connection, it says why."""
+    if REFUSED not in exchange.scope:
+        exchange.record.outcome = "client_gone"
+        return
+    code, status, exchange.problem = exchange.scope[REFUSED]
+    exchange.record.outcome, exchange.record.refusal = "refused", code
+    exchange.finish(status)
 
 
 async def _fail(exchange: Exchange, error: RefusedError | RelayError) -> None:

@@ -1,7 +1,9 @@
 """The text frames of one WebSocket, seen as a conversation: requests shrink on their way, answers are only read."""
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic_ns
+from typing import Protocol
 
 import msgspec
 
@@ -12,6 +14,7 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.protocols.grammar import FrameMap
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.compression import replanned
+from proxy_pkg.web.holdout import NOBODY, HoldOut
 from proxy_pkg.wire.scan import locate
 
 _INLINE_FRAME_BYTES = 1 << 20
@@ -19,7 +22,19 @@ _CALL_BYTES_MAX = 256 << 10
 _CALLS_BYTES_MAX = 4 << 20
 
 _Members = dict[str, msgspec.Raw]
+_NOTHING = (0, 0)
+_GOING_ON = ('"previous_response_id":"', '"previous_response_id": "')
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ScanError)
+
+
+class Gate(Protocol):
+    """Lets requests over a socket pass, or not."""
+
+    async def admit(self, frame_bytes: int) -> bool:
+        """Whether a request of so many bytes may go to the upstream. Whoever may not has been told."""
+
+    def answered(self) -> None:
+        """The answer to the oldest request that was admitted has ended."""
 
 
 class Frames:
@@ -29,11 +44,27 @@ class Frames:
     they make a result come out as it would in a request that has the whole conversation.
     """
 
-    def __init__(self, frames: FrameMap | None, planner: Planner, level: Level, record: RequestRecord) -> None:
+    def __init__(
+        self,
+        frames: FrameMap | None,
+        planner: Planner,
+        level: Level,
+        record: RequestRecord,
+        gate: Gate | None = None,
+        hold_out: HoldOut = NOBODY,
+        bill: Callable[[str, int], None] | None = None,
+    ) -> None:
+        """`bill` is shown each frame that ends an answer and tells usage, with the tokens that compression took from
+        what it answers (estimate); it must not take long.
+        """
         self._map = frames
         self._planner = planner
         self._level = level
         self._record = record
+        self._gate = gate
+        self._hold_out = hold_out
+        self._bill = bill
+        self._saved = 0
         self._calls: dict[str, Producer] = {}
         self._call_bytes: dict[str, int] = {}
         self._requests_signs = _quoted(frames.requests) if frames else ()
@@ -43,24 +74,36 @@ class Frames:
         """Set while no answer is due."""
         self.idle.set()
 
-    async def outgoing(self, text: str) -> str:
-        """The frame to send for a client's frame; the same object unless a tool result in it shrank. Never raises."""
+    async def outgoing(self, text: str) -> str | None:
+        """The frame to send for a client's frame; the same object unless a tool result in it shrank. Never raises.
+
+        None for a request that the gate refused.
+        """
         frames = self._map
-        if frames is None or not any(sign in text for sign in self._requests_signs):
+        if frames is None or not self._may_ask(text):
             return text
         began = monotonic_ns()
         data = text.encode()
         try:
             place = await self._place(data, frames)
         except _UNREADABLE:
-            place = None
+            place = _NOTHING if self._gate is not None else None
         if place is None:
             return text
+        if self._gate is not None and not await self._gate.admit(len(data)):
+            return None
+        self._expect(1)
         start, end = place
-        body = data[start:end]
+        if start == end or self._level is Level.OFF:
+            return text
+        body, saved_before = data[start:end], self._record.tokens_removed
         sent, _ = await replanned(
-            self._planner, self._level, frames.conversation, body, self._record, known=self._calls
+            self._planner, self._level, frames.conversation, body, self._record, self._calls, self._hold_out
         )
+        # A request that goes on from an earlier answer has the upstream read all that was sent before again.
+        goes_on = any(sign in text for sign in _GOING_ON)
+        saved = self._record.tokens_removed - saved_before if sent is not body else 0
+        self._saved = saved + (self._saved if goes_on else 0)
         self._record.plan_ns += monotonic_ns() - began
         return text if sent is body else (data[:start] + sent + data[end:]).decode()
 
@@ -72,6 +115,10 @@ class Frames:
             members = msgspec.json.decode(text, type=_Members)
             kind = _kind(members)
             if kind in self._map.ends:
+                if self._bill is not None and '"usage"' in text:
+                    self._bill(text, self._saved)
+                if self._gate is not None and self._answers_due:
+                    self._gate.answered()
                 self._expect(-1)
             elif kind in self._map.brings:
                 self._remember(bytes(members[self._map.item]), self._map)
@@ -79,16 +126,16 @@ class Frames:
             return
 
     async def _place(self, data: bytes, frames: FrameMap) -> tuple[int, int] | None:
-        """Where the object lies that holds the items of a request; None if the frame has none, or shall stay."""
+        """Where the object lies that holds the items of a request; None if the frame is no request."""
         if len(data) <= _INLINE_FRAME_BYTES:
-            found = _holder(data, frames)
-        else:
-            found = await self._planner.elsewhere(lambda: _holder(data, frames))
-        if found is None:
-            return None
-        self._expect(1)
-        start, end = found
-        return found if end > start and self._level is not Level.OFF else None
+            return _holder(data, frames)
+        return await self._planner.elsewhere(lambda: _holder(data, frames))
+
+    def _may_ask(self, text: str) -> bool:
+        """Whether the frame may be a request. Behind a gate, however its type is spelled."""
+        if self._gate is not None and "\\u" in text:
+            return True
+        return any(sign in text for sign in self._requests_signs)
 
     def _expect(self, answers: int) -> None:
         self._answers_due = max(0, self._answers_due + answers)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -20,20 +20,25 @@ from starlette.routing import Route
 
 from proxy_pkg import __version__
 from proxy_pkg.stats.counters import Counters
-from proxy_pkg.stats.reading import Reading, read_server
+from proxy_pkg.stats.reading import Server, read_lifetimes
 from proxy_pkg.stats.render import METRICS_CONTENT_TYPE, metrics_text
-from proxy_pkg.stats.summary import stats_dict
-from proxy_pkg.web.loopback import is_loopback_host
-from proxy_pkg.web.state import WorkerState
+from proxy_pkg.stats.summary import lifetime_dict, stats_dict
+from proxy_pkg.web.loopback import host_names, is_loopback_host, names_this_machine
+from proxy_pkg.web.state import Section, WorkerState
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 logger = logging.getLogger("proxy_pkg")
 
 _FRESH = {"cache-control": "no-store"}
+_SECTION_SECONDS_MAX = 1.0
 
 
 class OperationsSettings(Protocol):
     """The part of Settings that these routes read."""
+
+    @property
+    def allowed_hosts(self) -> str:
+        """Names by which callers on this machine may call it, beside `localhost`, separated by commas."""
 
     @property
     def operations_remote(self) -> bool:
@@ -59,63 +64,99 @@ class Operations:
     async def health(self, _: Request) -> Response:
         """Status, version, and which worker says so."""
         status = self._state.hindrance or "ok"
-        return _json({"status": status, "version": __version__, "worker": self._worker()})
+        return answer_json({"status": status, "version": __version__, "worker": self._worker()})
 
     async def stats(self, _: Request) -> Response:
         """The totals of all workers as JSON; only `answered_by` tells of this one."""
-        return await self._answer(lambda reading: _json(self._stats(reading)))
+        return await self._answer(self._stats)
 
     async def metrics(self, _: Request) -> Response:
         """The totals of all workers as Prometheus text."""
-        return await self._answer(
-            lambda reading: Response(metrics_text(reading), media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
-        )
+        return await self._answer(self._metrics)
 
-    async def _answer(self, render: Callable[[Reading], Response]) -> Response:
+    async def _answer(self, render: Callable[[Server], Awaitable[Response]]) -> Response:
         try:
-            return await asyncio.to_thread(lambda: render(self._read()))
+            return await render(await asyncio.to_thread(self._read))
         except OSError as error:
             logger.error("the counters cannot be read: %s", error)
-            return _json({"error": f"the counters cannot be read: {error.strerror or error}"}, 503)
+            return answer_json({"error": f"the counters cannot be read: {error.strerror or error}"}, 503)
 
-    def _read(self) -> Reading:
+    def _read(self) -> Server:
         if self._counters.shared:
-            return read_server(self._counters.state_dir)
+            return read_lifetimes(self._counters.state_dir)
         with self._counters.buffer as own:
-            return read_server(self._counters.state_dir, own)
+            return read_lifetimes(self._counters.state_dir, own)
 
-    def _stats(self, reading: Reading) -> dict[str, Any]:
-        return stats_dict(reading, time.time_ns()) | {
-            "answered_by": self._worker() | {"counts_shared": self._counters.shared}
+    async def _stats(self, server: Server) -> Response:
+        sections = self._state.sections
+        told = await asyncio.gather(*(_bounded(section, server) for section in sections.values()))
+        content = await asyncio.to_thread(self._totals, server) | dict(zip(sections, told, strict=True))
+        return answer_json(content)
+
+    async def _metrics(self, server: Server) -> Response:
+        text = await asyncio.to_thread(metrics_text, server.now, server.lifetime)
+        return Response(text, media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
+
+    def _totals(self, server: Server) -> dict[str, Any]:
+        now_ns = time.time_ns()
+        answered_by = self._worker() | {"counts_shared": self._counters.shared}
+        return stats_dict(server.now, now_ns) | {
+            "lifetime": lifetime_dict(server, now_ns),
+            "answered_by": answered_by,
         }
 
     def _worker(self) -> dict[str, Any]:
         return {"slot": self._state.slot, "pid": os.getpid(), "age_seconds": self._state.age_seconds}
 
 
+async def _bounded(section: Section, server: Server) -> object:
+    """What a section tells, or that it did not in time: no store may hold up the counts."""
+    try:
+        return await asyncio.wait_for(section(server), _SECTION_SECONDS_MAX)
+    except TimeoutError:
+        return {"problem": f"no answer within {_SECTION_SECONDS_MAX} s"}
+
+
+def recent_endpoint(state: WorkerState) -> Endpoint:
+    """The last requests of all workers, newest first. Without bodies, paths and callers."""
+
+    async def recent(_: Request) -> Response:
+        if state.board is None:
+            return answer_json({"error": "this worker is starting"}, 503)
+        return answer_json({"recent": await state.board.shown_recent()})
+
+    return recent
+
+
 def operations_routes(settings: OperationsSettings, counters: Counters, state: WorkerState) -> list[Route]:
     """The routes, for GET and HEAD. All other paths are somebody else's."""
-    operations = Operations(counters, state)
-    guarded = _open if settings.operations_remote else _local_only
+    operations, names = Operations(counters, state), host_names(settings.allowed_hosts)
     return [
         Route("/livez", operations.livez),
         Route("/readyz", operations.readyz),
         Route("/health", operations.health),
-        Route("/stats", guarded(operations.stats)),
-        Route("/metrics", guarded(operations.metrics)),
+        Route("/stats", guarded(operations.stats, is_open=settings.operations_remote, names=names)),
+        Route("/stats/recent", guarded(recent_endpoint(state), is_open=settings.operations_remote, names=names)),
+        Route("/metrics", guarded(operations.metrics, is_open=settings.operations_remote, names=names)),
     ]
 
 
-def _open(endpoint: Endpoint) -> Endpoint:
-    return endpoint
+def guarded(endpoint: Endpoint, *, is_open: bool, names: frozenset[str] = frozenset()) -> Endpoint:
+    """The endpoint, for callers on this machine alone unless it is open to others.
 
+    A web page in a browser on this machine is no such caller, although its name may lead here: requests have to name
+    this server by an address, as `localhost`, or by one of `names`.
+    """
+    if is_open:
+        return endpoint
 
-def _local_only(endpoint: Endpoint) -> Endpoint:
     async def local_only(request: Request) -> Response:
         client = request.scope.get("client")
         if is_loopback_host(client[0] if client else None):
-            return await endpoint(request)
-        return _json(
+            if names_this_machine(request.headers.get("host", ""), names):
+                return await endpoint(request)
+            return answer_json({"error": "the Host is not known here; HEADROOM_ALLOWED_HOSTS lists names"}, 421)
+        return answer_json(
             {
                 "error": f"{request.url.path} answers callers on this machine alone; "
                 "set HEADROOM_OPERATIONS_REMOTE=true to answer others"
@@ -126,5 +167,6 @@ def _local_only(endpoint: Endpoint) -> Endpoint:
     return local_only
 
 
-def _json(content: dict[str, Any], status: int = 200) -> Response:
-    return Response(msgspec.json.encode(content) + b"\n", status, _FRESH, "application/json")
+def answer_json(content: dict[str, Any], status: int = 200, headers: Mapping[str, str] = _FRESH) -> Response:
+    """An answer that nobody keeps."""
+    return Response(msgspec.json.encode(content) + b"\n", status, {**_FRESH, **headers}, "application/json")

@@ -1,6 +1,6 @@
 """Where a request goes. Every address comes from the settings; a request only picks one of them.
 
-The path says which API it is, or names an upstream of the settings; the model of a conversation may choose among
+The path says which API it is, or names an upstream of the settings; the model that a request names may choose among
 upstreams of the same API. No header takes part, so whoever can send requests cannot send them, or the credentials
 in them, anywhere else.
 """
@@ -56,22 +56,22 @@ class Places:
         return origin
 
     def chosen_by_model(self, matched: Match) -> bool:
-        """Whether the model of a conversation may say that it goes elsewhere."""
-        return (
-            matched.prefix not in self._named
-            and matched.protocol.conversation is not None
-            and matched.protocol.api.name in self._by_model
-        )
+        """Whether the model that a request names may say that it goes elsewhere."""
+        return matched.protocol.api.name in self._by_model and matched.prefix not in self._named
+
+    def origin_for_model(self, matched: Match, model: str) -> str:
+        """The address for a request that names `model` outside its body."""
+        return self._fitting(matched, model) or self.origin(matched)
 
     async def origin_for_body(
         self, matched: Match, plain: bytes, elsewhere: Callable[[Callable[[], str]], Awaitable[str]]
     ) -> str:
-        """The address for a conversation whose decoded body is `plain`. `elsewhere` does work off the loop."""
+        """The address for a request whose decoded body is `plain`. `elsewhere` does work off the loop."""
         if len(plain) <= _INLINE_BYTES:
             model = text_at(plain, "model")
         else:
             model = await elsewhere(lambda: text_at(plain, "model"))
-        return self._fitting(matched, model or matched.model) or self.origin(matched)
+        return self.origin_for_model(matched, model or matched.model)
 
     def _fitting(self, matched: Match, model: str) -> str:
         rows = self._by_model[matched.protocol.api.name]

@@ -9,20 +9,42 @@ from itertools import count
 import aiohttp
 from msgspec import Struct
 
+from proxy_pkg.compressors.producers import tools
 from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import SettingsError
+from proxy_pkg.model import Level
 from proxy_pkg.planning.offload import Planner
+from proxy_pkg.planning.plan import LEFT_ALONE
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.prices.table import Prices
+from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.retry import Retries
 from proxy_pkg.relay.trust import trusting
 from proxy_pkg.relay.websocket import open_socket_session
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.store.fallback import Fallback
+from proxy_pkg.store.journal import Journal
 from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.opening import StoreOptions, open_store
+from proxy_pkg.store.turns import Turns
 from proxy_pkg.tokens.count import Encoder
+from proxy_pkg.web.accounts import Accounts
 from proxy_pkg.web.admission import Admission
+from proxy_pkg.web.board import Board
+from proxy_pkg.web.callers import Callers
+from proxy_pkg.web.holdout import HoldOut
+from proxy_pkg.web.limits import Limits
 from proxy_pkg.web.middleware.access_log import AccessLog
 from proxy_pkg.web.places import Places
+from proxy_pkg.web.rules import rules_set
+from proxy_pkg.web.tracing import Tracing, open_tracing
+
+ORIGINALS_ARE_KEPT = False
+"""Whether a client can have again what a reducer left out. Until it can, `balanced` goes as far as `lossless`."""
+
+_SHORTENING = (Level.LOSSLESS, Level.BALANCED)
 
 logger = logging.getLogger("proxy_pkg")
 
@@ -41,9 +63,19 @@ class Services(Struct):
     retries: Retries | None
     """None where the settings allow none."""
     planner: Planner
+    accounts: Accounts
+    """What answers cost."""
+    hold_out: HoldOut
     counters: Counters
     admission: Admission
+    store: Fallback
+    callers: Callers
+    limits: Limits | None
+    """None where the settings set none."""
+    board: Board
     access_log: AccessLog | None
+    tracing: Tracing | None
+    """None where the settings do not ask for it."""
     request_prefix: str
     request_numbers: "count[int]"
 
@@ -51,10 +83,21 @@ class Services(Struct):
         """Unique over workers and restarts: a random word of this worker, and a number."""
         return f"{self.request_prefix}{next(self.request_numbers):x}"
 
+    async def begin(self) -> None:
+        """What needs to wait before the first request: for the store, within the time limit of one call."""
+        await self.board.begin()
+
     async def close(self) -> None:
         self.planner.close()
+        self.accounts.close()
         await self.socket_session.close()
         await self.session.close()
+        await self.board.close()
+        if self.limits is not None:
+            await self.limits.close()
+        await self.store.close()
+        if self.tracing is not None:
+            await self.tracing.close()
         if self.access_log is not None:
             self.access_log.flush()
 
@@ -78,10 +121,16 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         proxies,
         _trust(settings.ca_bundle),
     )
-    marks = Marks(settings.state_dir if counters.shared else "")
-    rules = Rules(
-        settings.compression_margin_percent, settings.compression_block_bytes_max, settings.compression_references
+    state_dir = settings.state_dir if counters.shared else ""
+    accounts = Accounts(
+        counters, _prices(settings.prices), Turns(state_dir), encoder, settings.net_cost_cache_ttl_seconds
     )
+    marks = Marks(state_dir)
+    journal = _journal(settings, counters, marks)
+    admission = Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max)
+    store = _store(settings, counters)
+    callers = Callers()
+    rules = rules_set(settings)
     return Services(
         settings=settings,
         loop=asyncio.get_running_loop(),
@@ -92,12 +141,64 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
             connector, proxies, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
         ),
         retries=_retries(settings),
-        planner=Planner(rules, encoder, settings.memo_bytes_max, settings.compression_deadline_ms, marks),
+        planner=Planner(
+            rules_of(settings),
+            encoder,
+            settings.memo_bytes_max,
+            settings.compression_deadline_ms,
+            marks,
+            journal,
+            is_crowded=lambda: admission.is_crowded,
+        ),
         counters=counters,
-        admission=Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max),
+        accounts=accounts,
+        hold_out=HoldOut(settings.holdout if settings.compression in _SHORTENING else 0),
+        admission=admission,
+        store=store,
+        callers=callers,
+        limits=Limits(rules, store) if rules else None,
+        board=Board(store, callers, counters.lost, counters.holds),
         access_log=access_log,
+        tracing=open_tracing(settings),
         request_prefix=f"hr_{secrets.token_hex(6)}_",
         request_numbers=count(1),
+    )
+
+
+def _journal(settings: Settings, counters: Counters, marks: Marks) -> Journal:
+    """This worker's journal. Texts that a worker before it did not survive are left alone from now on."""
+    journal = Journal(settings.state_dir if counters.shared else "", counters.slot)
+    for key in journal.unfinished():
+        logger.warning("a worker ended while it decided about a text: the text is left alone from now on")
+        marks.first(key, LEFT_ALONE)
+    journal.sit()
+    return journal
+
+
+def _store(settings: Settings, counters: Counters) -> Fallback:
+    """The store. One that cannot be had, wholly or in part, stops no worker."""
+    options = StoreOptions(
+        settings.state_dir if counters.shared else "",
+        settings.store_bytes_max,
+        settings.redis_url,
+        settings.redis_key_prefix,
+        settings.redis_timeout_ms,
+        settings.redis_servers,
+    )
+    store, problem = open_store(options, counters.lost)
+    if problem:
+        logger.warning("%s", problem)
+    return store
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What the settings say about verdicts."""
+    return Rules(
+        settings.compression_margin_percent,
+        settings.compression_block_bytes_max,
+        settings.compression_references,
+        reduces=settings.compression is Level.BALANCED and ORIGINALS_ARE_KEPT,
+        tools=tools(settings.compression_file_tools, settings.compression_shell_tools),
     )
 
 
@@ -105,6 +206,15 @@ def _retries(settings: Settings) -> Retries | None:
     if settings.retry_attempts_max == 0:
         return None
     return Retries(settings.retry_attempts_max, settings.retry_delay_seconds_max)
+
+
+def _prices(own_path: str) -> Prices:
+    """The shipped prices alone, where the file of others cannot be used."""
+    try:
+        return load_prices(own_path)
+    except SettingsError as error:
+        logger.error("%s: the shipped prices are used alone", error)
+        return load_prices()
 
 
 def _trust(ca_bundle: str) -> ssl.SSLContext | None:

@@ -1,8 +1,15 @@
 """What a worker knows of its own condition, for the routes that tell others."""
 
 import time
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
+
+from proxy_pkg.stats.reading import Server
+from proxy_pkg.web.board import Board
+
+Section = Callable[[Server], Awaitable[object]]
+"""Tells one part of `/stats` that is more than counts: what JSON can hold. It raises nothing."""
 
 
 class WorkerState(Struct):
@@ -14,6 +21,10 @@ class WorkerState(Struct):
     """Everything that the first request needs is loaded."""
     draining: bool = False
     """Open requests are being finished; new ones should go elsewhere."""
+    board: Board | None = None
+    """What the workers tell each other, once the loop runs."""
+    sections: dict[str, Section] = {}
+    """By their names in `/stats`; there are some only while the worker's loop runs."""
 
     @property
     def age_seconds(self) -> float:

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections import deque
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from time import monotonic_ns
 from typing import Any
+from urllib.parse import parse_qs
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
 from proxy_pkg.model import Level
@@ -16,11 +18,15 @@ from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.web.accounts import Answer
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
-from proxy_pkg.web.failures import failure_of, refusing, send_failure
+from proxy_pkg.web.failures import LimitedError, failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
+from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.services import Services
+from proxy_pkg.web.tracing import Outcome
+from proxy_pkg.web.usage import Copy, Usage
 
 DRAIN = "proxy_pkg.drain"
 """The ASGI extension in which our server hands over an event: set once open sockets should end."""
@@ -50,16 +56,28 @@ class SocketForward:
         self._services = services
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send, None)
+
+    async def refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
+        """Refuse the handshake with `error` in the shape of the API that was called, counted and logged."""
+        await self._serve(scope, receive, send, error)
+
+    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
         # A handshake is a GET, but the frames that follow are what a POST to the same path has in its body.
         matched = self._services.places.match("POST", scope["path"], (name for name, _ in scope["headers"]))
         exchange = SocketExchange(self._services, matched or _NOWHERE, scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
+        live = self._services.board.live
+        live.enter(exchange)
         try:
+            if refusal is not None:
+                raise refusal
             if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
                 raise RefusedError(f"no API known here has the path {scope['path']}", "unknown_path", 404)
             admission.enter()
             try:
+                await exchange.enter()
                 await exchange.run()
             finally:
                 admission.leave(exchange.held_bytes)
@@ -71,7 +89,9 @@ class SocketForward:
             logger.exception("request %s failed", exchange.id)
             await exchange.fail(RefusedError(f"the proxy failed: {type(error).__name__}", "internal_error", 500))
         finally:
+            live.leave(exchange)
             exchange.finish(0)
+            exchange.leave()
             counters.ended()
 
 
@@ -90,10 +110,18 @@ class SocketExchange:
         agent = next((value.decode("latin-1") for name, value in self.headers if name == b"user-agent"), "")
         self.record = RequestRecord(protocol=matched.protocol.name, route="websocket", client=_client_label(agent))
         self.began_ns = monotonic_ns()
+        self.trace = None if services.tracing is None else services.tracing.begin(self.headers)
+        self.origin = ""
         self.held_bytes = 0
         self.accepted = False
         self.problem = ""
-        self.frames = Frames(matched.protocol.frames, services.planner, self._level(), self.record)
+        self.granted: deque[Granted] = deque()
+        """What the limits granted: for the socket, or for each request on it whose answer has not ended."""
+        gate = self if services.limits is not None else None
+        bill = self._bill if matched.protocol.usage is not None else None
+        self.frames = Frames(
+            matched.protocol.frames, services.planner, self._level(), self.record, gate, services.hold_out, bill
+        )
 
     def _level(self) -> Level:
         """How far frames may shrink; what says that none may is written down."""
@@ -112,6 +140,73 @@ class SocketExchange:
         self.held_bytes += part_bytes
         self.record.request_bytes += max(0, part_bytes)
 
+    @property
+    def phase(self) -> str:
+        """What it waits for: the upstream, the end of an answer, or the client."""
+        if not self.accepted:
+            return "connecting"
+        return "idle" if self.frames.idle.is_set() else "answering"
+
+    async def enter(self) -> None:
+        """A socket whose frames mean nothing to us counts as one request. Raises LimitedError."""
+        if self.services.limits is not None and self.matched.protocol.frames is None:
+            self.granted.append(await self.services.limits.enter(self._caller(), self.id))
+
+    def leave(self) -> None:
+        """Give back what the limits granted."""
+        while self.granted:
+            self.answered()
+
+    async def admit(self, frame_bytes: int) -> bool:
+        """Ask the limits for one request on the open socket. A refusal goes to the client as an event of the API."""
+        limits, frames = self.services.limits, self.matched.protocol.frames
+        assert limits is not None, "a gate without limits"
+        assert frames is not None, "a request in frames that nobody reads"
+        name = self.services.next_request_id()
+        granted = None
+        try:
+            granted = await limits.enter(self._caller(), name)
+            self.granted.append(granted)
+            await limits.charge(granted, frame_bytes)
+        except LimitedError as error:
+            if granted is not None:
+                self.granted.remove(granted)
+                limits.ended(granted)
+            failure = failure_of(error)
+            self._count_refused(name, failure.status, error.code)
+            text = refusal_frame(frames.refusal, self.matched.protocol.api.errors, failure, name)
+            with suppress(OSError):  # the client may be gone
+                await self.send({"type": "websocket.send", "text": text})
+            return False
+        return True
+
+    def answered(self) -> None:
+        """The oldest request that was let in is over."""
+        if self.granted and self.services.limits is not None:
+            self.services.limits.ended(self.granted.popleft())
+
+    def settled(self, granted: Granted | None, usage: Usage | None, microdollars: int) -> None:
+        """Charge what an answer cost in truth to the request that it answers."""
+        if self.services.limits is not None:
+            tokens = None if usage is None else usage.input_total + usage.output
+            self.services.limits.settled(granted, tokens, microdollars)
+
+    def _caller(self) -> str:
+        return self.services.callers.name(self.scope, self.matched.protocol.api)
+
+    def _count_refused(self, name: str, status: int, code: str) -> None:
+        """A request on an open socket that is refused counts by itself."""
+        record = RequestRecord(
+            protocol=self.record.protocol,
+            route="websocket_frame",
+            client=self.record.client,
+            status_class=status_class(status),
+            outcome="refused",
+            refusal=code,
+        )
+        self.services.counters.finished(record)
+        self.services.board.recent.add(name, status, record, monotonic_ns())
+
     async def run(self) -> None:
         """Relay the socket. Raises RefusedError, ClientGoneError or RelayError."""
         await self.receive()  # the handshake, of which the scope has everything
@@ -129,11 +224,14 @@ class SocketExchange:
     async def _connect(self) -> UpstreamSocket:
         """A socket to the upstream, unless the client leaves before it is open."""
         headers = request_headers(self.headers, _OURS)
+        if self.trace is not None:
+            self.trace.pass_on(headers)
         deflate = any(name == b"sec-websocket-extensions" and b"deflate" in value for name, value in self.headers)
         target = self.scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
         if self.scope["query_string"]:
             target += "?" + self.scope["query_string"].decode("latin-1")
-        url = self.services.places.origin(self.matched) + target
+        self.origin = self._origin()
+        url = self.origin + target
         asked_ns = monotonic_ns()
         connecting = self.services.loop.create_task(connect(self.services.socket_session, url, headers, deflate))
         leaving = asyncio.ensure_future(self.receive())
@@ -145,6 +243,14 @@ class SocketExchange:
             return connecting.result()
         finally:
             await self._give_up(connecting, leaving)
+
+    def _origin(self) -> str:
+        """Where it goes. A socket is open before its first message, so only its address can name a model."""
+        places = self.services.places
+        named = parse_qs(self.scope["query_string"].decode("latin-1")).get("model", [""])[0]
+        if named and places.chosen_by_model(self.matched):
+            return places.origin_for_model(self.matched, named)
+        return places.origin(self.matched)
 
     @staticmethod
     async def _give_up(connecting: "asyncio.Task[UpstreamSocket]", leaving: "asyncio.Future[Message]") -> None:
@@ -169,6 +275,26 @@ class SocketExchange:
         self.record.response_bytes += len(message)
         if isinstance(message, str):
             self.frames.incoming(message)
+
+    def _bill(self, text: str, saved: int) -> None:
+        """Account for an answer when its last frame, `text`, has gone out."""
+        self.services.loop.call_soon(self._account, text, saved, self.granted[0] if self.granted else None)
+
+    def _account(self, text: str, saved: int, granted: Granted | None) -> None:
+        copy = Copy()
+        copy.take(text.encode())
+        self.services.accounts.settle(
+            Answer(
+                protocol=self.matched.protocol,
+                copy=copy,
+                sent=b"",
+                headers=self.headers,
+                opening=self.record.opening,
+                arm=self.record.arm,
+                saved=saved,
+                told=partial(self.settled, granted),
+            )
+        )
 
     async def _leave(self) -> Ending:
         """Ends when this worker should: between two answers, or shortly before the server would cut them."""
@@ -228,8 +354,12 @@ class SocketExchange:
         self.record.status_class = status_class(status)
         self.record.upstream_ns = monotonic_ns() - self.began_ns
         self.services.counters.finished(self.record)
+        self.services.board.recent.add(self.id, status, self.record, self.began_ns)
         if self.services.access_log is not None:
             self.services.access_log.add(self.id, self.scope, status, self.record, self.problem, self.began_ns)
+        if self.trace is not None:
+            path, method = self.scope["path"], self.scope["method"]
+            self.trace.end(Outcome(self.id, method, path, self.matched, self.origin, "", status, self.record))
 
 
 def _cut(reason: str) -> str:

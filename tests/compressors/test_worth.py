@@ -130,3 +130,13 @@ def test_any_cells_are_chosen_from(rows: list[tuple[str, str]], times: int, free
         assert len(choice) == len(rows) * times
         assert set(choice) == {0, 1}
         assert choice == choose(columns, ("error",), free)
+
+
+def test_a_word_of_failure_in_prose_keeps_its_row_where_few_have_one() -> None:
+    prose = "the nightly job went through all of the tables that it was given and wrote a summary of row {} at the end"
+    texts = [prose.format(n) for n in range(200)]
+    texts[77] = texts[77].replace("went through", "failed to read")
+    kept = choose([Column("id", [f"{n:05}" for n in range(200)]), Column("text", texts)], ())
+    assert kept is not None
+    assert kept[77]
+    assert sum(kept) < 120

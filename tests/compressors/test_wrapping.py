@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.compressors.detect import Kind, detect
-from proxy_pkg.compressors.table import run_chain
+from proxy_pkg.compressors.table import reduce_and_run_chain, run_chain
 from proxy_pkg.compressors.wrapping import HEAD_CHARS_MAX, TAIL_CHARS_MAX, unwrap
 from proxy_pkg.model import Producer
 
@@ -23,6 +23,12 @@ AROUND = {
         "Command: npm test\nDirectory: (root)\nOutput: ",
         "\nError: (none)\nExit Code: 0\nSignal: (none)\nBackground PIDs: (none)\nProcess Group PGID: 77",
     ),
+    "what is not to be trusted": ("<untrusted_context>\n", "\n</untrusted_context>"),
+    "words inside of that": (
+        "<untrusted_context>\nOutput: ",
+        "\nExit Code: 1\nProcess Group PGID: 77\n</untrusted_context>",
+    ),
+    "time alone": ("Wall time: 0.5 seconds\nOutput:\n", ""),
     "output on the same line": ("Output: ", "\nProcess Group PGID: 77"),
     "a failed command": ("Exit code 1\n", ""),
     "marks below": (
@@ -52,6 +58,19 @@ def test_an_output_is_recognised_and_shortened_inside(head: str, tail: str) -> N
     assert whole is not None
     assert whole[0] == head + inside[0] + tail
     assert unwrap(whole[0]).body == inside[0]
+
+
+LOG = "\n".join(f"2024-05-01 10:00:{n % 60:02} INFO app: request {n} took {n % 7} ms" for n in range(1200))
+
+
+@EACH
+def test_an_output_is_reduced_inside(head: str, tail: str) -> None:
+    text = head + LOG + tail
+    assert detect(text, SHELL).kind == Kind.LOG
+    inside, whole = reduce_and_run_chain(Kind.LOG, LOG, ()), reduce_and_run_chain(Kind.LOG, text, ())
+    assert inside is not None
+    assert whole is not None
+    assert whole == (head + inside[0] + tail, inside[1])
 
 
 @pytest.mark.parametrize(

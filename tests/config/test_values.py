@@ -12,6 +12,7 @@ GOOD = [
     ("port", 80, 80),
     ("port", "+80", 80),
     ("workers", "auto", "auto"),
+    ("compression_shell_tools", " mcp__box__* , run ,", "mcp__box__*,run"),
     ("workers", "AUTO", "auto"),
     ("workers", 4, 4),
     ("connect_timeout_seconds", "2.5", 2.5),
@@ -36,6 +37,16 @@ GOOD = [
     ("state_dir", "/var/lib/x/", "/var/lib/x"),
     ("state_dir", "/", "/"),
     ("proxy_token", "a!b~", "a!b~"),
+    ("redis_url", "redis://cache", "redis://cache"),
+    (
+        "redis_url",
+        "rediss://u:p%40@[::1]:6380/2?ssl_ca_certs=/ca.pem",
+        "rediss://u:p%40@[::1]:6380/2?ssl_ca_certs=/ca.pem",
+    ),
+    ("redis_url", "valkey+sentinel://a:1,b/main", "valkey+sentinel://a:1,b/main"),
+    ("redis_url", "redis+cluster://a,b:7000", "redis+cluster://a,b:7000"),
+    ("redis_url", "unix:///run/redis.sock", "unix:///run/redis.sock"),
+    ("redis_key_prefix", "team-1:", "team-1:"),
 ]
 BAD = [
     ("port", ["", "0", "65536", "80.0", "8 0", "0x50", "1e3", "1_000", "８０", "9" * 5000, True, 80.0, None, [80]]),
@@ -74,6 +85,12 @@ BAD = [
         ],
     ),
     ("state_dir", ["relative", "~/x", "/a\nb", "/a\x00b", "/a\udcff", "/" + "a" * 5000, 7]),
+    (
+        "redis_url",
+        ["cache:6379", "http://cache", "redis://", "redis://a:0", "redis://a,:1", "redis://a b", "unix://", 6379],
+    ),
+    ("compression_file_tools", ["two words", "a," * 65, "a\nb", 5]),
+    ("redis_key_prefix", ["a b", "{a}", "ä", "x" * 65, 5]),
     ("proxy_token", ["a b", "ä", "a\r\nX: y", "\t", 12345]),
 ]
 

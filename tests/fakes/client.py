@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 
 TIMEOUT_SECONDS = 20.0
-HOST = (b"host", b"proxy.test")
+HOST = (b"host", b"proxy.localhost")
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -60,6 +60,6 @@ async def stats(port: int) -> Any:
 
 def _stats(port: int) -> Any:
     with socket.create_connection(("127.0.0.1", port), LIMIT_SECONDS) as peer:
-        peer.sendall(b"GET /stats HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        peer.sendall(b"GET /stats HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         data = b"".join(iter(lambda: peer.recv(65536), b""))
     return msgspec.json.decode(data.partition(b"\r\n\r\n")[2])

@@ -96,6 +96,18 @@ def test_a_duration_lands_in_the_bucket_whose_bound_it_does_not_exceed(state_dir
     assert sum(cells[:-1]) == 4
 
 
+def test_a_size_lands_in_its_bucket_and_sums_are_exact(state_dir: str, start_worker: Start) -> None:
+    worker = start_worker()
+    for size, saved in ((1024, 10), (1025, 11), (10**9, 0)):
+        made = RequestRecord(protocol="p", decision="rewritten", bytes_before=size)
+        made.tokens_before, made.tokens_after = 50, 50 - saved
+        worker.finished(made)
+    worker.finished(RequestRecord(protocol="p", decision="observed", tokens_before=50, tokens_after=1))
+    sizes = series(state_dir, "proxy_body_size_bytes")[("p",)]
+    assert sizes == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 10**9 + 2049]
+    assert series(state_dir, "proxy_saving_size_tokens")[("p",)] == [1, 1, *[0] * 10, 21]
+
+
 def test_requests_in_flight_are_those_of_the_living(state_dir: str, start_worker: Start) -> None:
     first, second = start_worker(), start_worker()
     for worker in (first, first, second):

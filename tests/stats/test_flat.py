@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from proxy_pkg.stats.counters import open_counters
-from proxy_pkg.stats.directory import slot_paths
+from proxy_pkg.stats.layout import slot_paths
 from proxy_pkg.stats.ledger import LEDGER_BYTES
 from proxy_pkg.stats.reading import read_server
 from proxy_pkg.stats.record import RequestRecord

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.directory import slot_paths
+from proxy_pkg.stats.layout import slot_paths
 from proxy_pkg.stats.reading import read_server
 from tests.stats.reader import total
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.store import turns
@@ -15,6 +15,7 @@ from proxy_pkg.store.turns import UINT_MAX, Turn, Turns
 numbers = st.integers(0, UINT_MAX)
 
 
+@settings(deadline=None)
 @given(st.builds(Turn, numbers, numbers, numbers, numbers, numbers, numbers))
 def test_what_is_kept_comes_back(turn: Turn) -> None:
     table = Turns()

@@ -105,3 +105,29 @@ def test_idle_upstream_connections_are_held_to_their_number(
             assert caller.ask("POST", "/v1/messages", (), b"{}").status == 200
         upstream.wait_until(lambda it: it.open_connections == kept)
     assert len(upstream.connections) == (12 if kept else 17)
+
+
+def test_compression_gives_way_before_anything_is_refused(server: Callable[..., Server], upstream: Upstream) -> None:
+    small = server(HEADROOM_WORKERS="1", HEADROOM_LIMIT_CONCURRENCY="10")
+    upstream.play(HELD, times=9, body=b"hold")
+
+    def asked(caller: Caller, name: str) -> Answer:
+        lines = "\\n".join(f"{line:6}→    {name}_{line} = compute_{line}(mode='fast')" for line in range(1, 80))
+        result = f'{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t","content":"{lines}"}}]}}'
+        return caller.ask("POST", "/v1/messages", (), f'{{"messages":[{result}]}}'.encode())
+
+    with ExitStack() as open_callers:
+        callers = [open_callers.enter_context(Caller(small.port)) for _ in range(9)]
+        asker = open_callers.enter_context(Caller(small.port))
+        assert asked(asker, "idle").header("x-headroom-decision") == "rewritten; reason=smaller"
+        for caller in callers:
+            caller.write(request_bytes("POST", "/v1/messages", (), b'"hold"'))
+        begun = [caller.begin() for caller in callers]
+        crowded = asked(asker, "crowded")
+        assert (crowded.status, crowded.header("x-headroom-decision")) == (200, "passthrough; reason=busy")
+        assert asked(asker, "idle").header("x-headroom-decision") == "rewritten; reason=smaller", "as it was before"
+        upstream.release("all")
+        assert all(caller.finish(answer).complete for caller, answer in zip(callers, begun, strict=True))
+        eventually(lambda: stats(small)["requests"]["in_flight"] == 0)
+        assert asked(asker, "crowded").header("x-headroom-decision") == "passthrough; reason=busy", "and stays so"
+    assert stats(small)["requests"]["refused"] == {}

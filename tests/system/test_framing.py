@@ -8,6 +8,7 @@ from bench.processes import Server
 from tests.fakes.client import Caller, ask, request_bytes
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import starting
+from tests.system.patience import eventually, stats
 
 LIMIT = 8192
 BODY = b'{"model": "m", "messages": []}'
@@ -128,6 +129,44 @@ def test_framing_that_could_be_read_in_two_ways_is_refused(
     behind = request_bytes("GET", "/v1/files/smuggled")
     assert refused(place.port, wire + behind) == status
     assert not any(request.complete or "smuggled" in request.target for request in upstream.requests)
+
+
+UNREADABLE = {
+    "bad_request": POST + b"content-length: +3\r\n\r\nabc",
+    "head_too_large": request_bytes("GET", "/v1/models", [(b"x", b"a" * LIMIT)]),
+    "unknown_transfer_coding": POST + b"transfer-encoding: gzip, chunked\r\n\r\n" + CHUNKS,
+}
+
+
+@pytest.mark.parametrize("code", UNREADABLE)
+def test_what_cannot_be_read_is_counted_and_logged_by_its_reason(code: str, place: Server) -> None:
+    before = stats(place)["requests"]
+    with Caller(place.port) as caller:
+        caller.write(UNREADABLE[code])
+        answer = caller.answer()
+    assert answer.header("x-headroom-error") == code
+    after = stats(place)["requests"]
+    assert after["refused"][code] == before["refused"].get(code, 0) + 1
+    assert after["by_outcome"]["refused"] == before["by_outcome"].get("refused", 0) + 1
+    assert after["in_flight"] == before["in_flight"]
+    eventually(lambda: answer.header("x-headroom-request-id") in place.log.read_text())
+
+
+@pytest.mark.parametrize("target", ["/v1/messages", "/v1/files"])
+def test_a_body_that_cannot_be_read_is_counted_once_and_as_refused(
+    target: str, place: Server, upstream: Upstream
+) -> None:
+    before = stats(place)["requests"]
+    with Caller(place.port) as caller:
+        caller.write(b"POST %b HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n" % target.encode())
+        if target == "/v1/files":
+            upstream.wait_until(lambda self: len(self.requests) == 1)
+        caller.write(b"zz\r\n")
+        assert caller.answer("POST").status == 400
+    eventually(lambda: stats(place)["requests"]["in_flight"] == 0)
+    after = stats(place)["requests"]
+    assert after["refused"]["bad_request"] == before["refused"].get("bad_request", 0) + 1
+    assert after["by_outcome"].get("client_gone", 0) == before["by_outcome"].get("client_gone", 0)
 
 
 @pytest.mark.parametrize("target", ["/v1/messages", "/v1/files"])

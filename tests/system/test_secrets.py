@@ -60,7 +60,7 @@ def test_no_key_shows_anywhere(form: str, server: Callable[..., Server], upstrea
     with Caller(running.port) as caller:
         caller.write(b"BROKEN /" + QUERY.encode() + b"\r\nauthorization: " + KEYS[0] + b"\r\n\r\n")
         said.append(caller.answer().body)
-    for path in ("/stats", "/metrics", "/health", "/readyz"):
+    for path in ("/stats", "/stats/recent", "/metrics", "/health", "/readyz"):
         answer = ask(running.port, "GET", path + QUERY, (*HEADERS, entry))
         assert answer.status == 200
         said += [answer.head, answer.body]

@@ -5,16 +5,20 @@ import random
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.processes import Server
+from proxy_pkg.stats.layout import stats_bytes_max
 from tests.fakes.client import Caller, ask
 from tests.fakes.scripts import reply
 from tests.fakes.upstream import Upstream
 from tests.system.patience import eventually, quiet, stats
 
-REQUESTS = 3_000
+REQUESTS = int(os.environ.get("TOTALS_REQUESTS", "3000"))
+"""`make totals` asks for more."""
 DRIVERS = 6
-KILLS = 5
+KILLS = max(5, REQUESTS // 1000)
+WORKERS = 4
 
 
 class Drive:
@@ -64,31 +68,59 @@ def kill_one(server: Server) -> None:
     before = server.worker_pids
     victim = random.choice(before)
     os.kill(victim, signal.SIGKILL)
-    eventually(lambda: len(server.worker_pids) == 2 and victim not in server.worker_pids)
+    eventually(lambda: len(server.worker_pids) >= WORKERS and victim not in server.worker_pids)
 
 
-def test_totals_survive_kills_and_never_fall(server: Callable[..., Server], upstream: Upstream) -> None:
+def reload(server: Server) -> None:
+    """New workers for all old ones, some of which may still drain when this returns."""
+    before = set(server.worker_pids)
+    os.kill(server.master_pid, signal.SIGHUP)
+    eventually(lambda: len(set(server.worker_pids) - before) >= WORKERS, 60.0)
+
+
+def test_totals_survive_kills_and_reloads_and_never_fall(
+    server: Callable[..., Server], upstream: Upstream, tmp_path: Path
+) -> None:
     upstream.answer = lambda _: reply()
-    running = server()
+    running = server(HEADROOM_WORKERS=str(WORKERS), HEADROOM_STATE_DIR=str(tmp_path / "state"))
     drive = Drive(running.port)
     seen = [0]
     try:
         for kill in range(KILLS):
             eventually(lambda goal=(kill + 1) * REQUESTS // (KILLS + 2): drive.answered >= goal, 60.0)
             kill_one(running)
+            if kill % 3 == 1:
+                reload(running)
             seen += [asked_total(running) for _ in range(20)]
     finally:
         drive.wait()
     told = [total for total in seen if total >= 0]
     assert told == sorted(told), "totals fell"
-    eventually(lambda: quiet(running))
+    eventually(lambda: quiet(running) and len(running.worker_pids) == WORKERS, 30.0)
     totals: dict[int, int] = {}
-    eventually(lambda: told_by_each(running, totals) == 2)
+    eventually(lambda: told_by_each(running, totals) == WORKERS, 60.0)
     assert len(set(totals.values())) == 1
     total = totals.popitem()[1]
     assert drive.answered <= total <= drive.answered + drive.lost
     assert drive.lost <= KILLS * DRIVERS
-    assert stats(running)["workers"]["starts"] >= 2 + KILLS
+    assert stats(running)["workers"]["starts"] >= WORKERS + KILLS
+    ledgers = list((tmp_path / "state").rglob("*.counters"))
+    assert sum(path.stat().st_size for path in ledgers) <= stats_bytes_max(3 * WORKERS)
+
+
+def test_a_killed_server_goes_on_in_its_lifetime_totals(
+    server: Callable[..., Server], upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.answer = lambda _: reply()
+    for run in range(1, 4):
+        running = server(HEADROOM_STATE_DIR=str(tmp_path / "state"))
+        for _ in range(5):
+            assert ask(running.port, "POST", "/v1/messages", (), b"{}").status == 200
+        told = stats(running)
+        assert (told["requests"]["total"], told["lifetime"]["requests"], told["lifetime"]["runs"]) == (5, 5 * run, run)
+        for pid in (running.master_pid, *running.worker_pids):
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda ended=running: ended.process.poll() is not None)
 
 
 def told_by_each(server: Server, totals: dict[int, int]) -> int:

@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from bench.processes import Server
-from tests.fakes.bodies import ANTHROPIC, CHAT, GEMINI, NUMBERED, RESPONSES, literal
+from tests.fakes.bodies import ANTHROPIC, CHAT, CONVERSE, GEMINI, NUMBERED, RESPONSES, literal
 from tests.fakes.client import Headers, ask
 from tests.fakes.scripts import CLOSE_AFTER_BODY, JSON, reply
 from tests.fakes.sockets import NUMBERED as SOCKET_NUMBERED
@@ -69,6 +69,8 @@ CONVERSATIONS = {
     f"{VERTEX}/endpoints/openapi/chat/completions": CHAT,
     "/model/anthropic.claude-opus-v1%3A0/invoke": ANTHROPIC,
     "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/invoke-with-response-stream": ANTHROPIC,
+    "/model/amazon.nova-pro-v1%3A0/converse": CONVERSE,
+    "/model/amazon.nova-pro-v1%3A0/converse-stream": CONVERSE,
     "/backend-api/codex/responses": RESPONSES,
 }
 
@@ -262,9 +264,62 @@ def test_a_model_chooses_among_upstreams_of_its_own_api_only(
     place: Server, upstream: Upstream, second: Upstream
 ) -> None:
     ask(place.port, "POST", "/v1/messages", TYPE, b'{"model":"qwen3","messages":[]}')
-    ask(place.port, "POST", "/v1/embeddings", TYPE, b'{"model":"qwen3"}')
+    ask(place.port, "POST", "/v1beta/models/qwen3:embedContent", TYPE, b'{"model":"qwen3"}')
     assert len(upstream.requests) == 2
     assert not second.requests
+
+
+BESIDE_CONVERSATIONS = [
+    ("/v1/embeddings", b'{"input":"x","model":"%b"}'),
+    ("/openai/v1/embeddings", b'{"input":"x","model":"%b"}'),
+    ("/v1/completions", b'{"model":"%b","prompt":"x"}'),
+    ("/v1/moderations", b'{"model":"%b"}'),
+    ("/v1/images/generations", b'{"model":"%b"}'),
+    ("/v1/audio/speech", b'{"model":"%b"}'),
+    ("/v1/responses/compact", b'{"model":"%b","input":[]}'),
+    ("/openai/deployments/%b/embeddings?api-version=1", b'{"input":"x"}'),
+    ("/v1beta/models/%b:embedContent", b"{}"),
+    ("/v1/models/%b:predict", b"{}"),
+]
+
+
+@pytest.mark.parametrize(("target", "body"), BESIDE_CONVERSATIONS, ids=[target for target, _ in BESIDE_CONVERSATIONS])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_model_of_other_requests_chooses_too(
+    target: str, body: bytes, chunked: bool, place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    upstream.answer = second.answer = lambda _: reply()
+    theirs, local = ("gemini-3", "gemma-3") if ":" in target else ("gpt-5", "qwen3")
+    for model, there, elsewhere in ((local, second, upstream), (theirs, upstream, second)):
+        filled = body.replace(b"%b", model.encode())
+        assert ask(place.port, "POST", target.replace("%b", model), TYPE, filled, chunked).status == 200
+        assert [request.body for request in there.requests] == [filled]
+        assert not elsewhere.requests
+        there.requests.clear()
+
+
+def test_a_form_and_a_list_are_not_read_for_a_model(place: Server, upstream: Upstream, second: Upstream) -> None:
+    upstream.answer = lambda _: reply()
+    form = b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nqwen3\r\n--b--\r\n'
+    kind = (b"content-type", b"multipart/form-data; boundary=b")
+    assert ask(place.port, "POST", "/v1/audio/transcriptions", [kind], form).status == 200
+    assert ask(place.port, "GET", "/v1/models").status == 200
+    assert upstream.requests[0].body == form
+    assert len(upstream.requests) == 2
+    assert not second.requests
+
+
+async def test_the_model_in_the_address_of_a_socket_chooses(
+    place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    Sockets(second, echo)
+    Sockets(upstream, echo)
+    for model, there in (("qwen-voice", second), ("gpt-realtime", upstream)):
+        async with connect(f"ws://127.0.0.1:{place.port}/v1/realtime?a=b&model={model}", proxy=None) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+        assert [request.target for request in there.requests] == [f"/v1/realtime?a=b&model={model}"]
+    assert len(second.requests) == 1
 
 
 def test_a_service_without_an_address_gets_nothing(shared_server: Server, upstream: Upstream) -> None:

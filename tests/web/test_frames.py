@@ -14,6 +14,7 @@ from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.openai_responses import FRAMES
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.frames import Frames
+from proxy_pkg.web.holdout import HoldOut
 from tests.fakes.tokens import FourCharacters
 
 NUMBERED = "\n".join(f"{n:6}→    total_{n % 7} = read_part({n}) + total_{n % 5}" for n in range(1, 90))
@@ -116,3 +117,26 @@ async def test_what_is_remembered_of_calls_is_bounded(planner: Planner) -> None:
     kept = list(seen._calls)
     assert kept == [f"c{number}" for number in range(200 - len(kept), 200)]
     assert 30 < len(kept) < 50
+
+
+async def test_an_answers_usage_is_billed_with_what_was_saved_up_to_it(planner: Planner) -> None:
+    billed: list[int] = []
+    seen = Frames(FRAMES, planner, Level.LOSSLESS, RequestRecord(), bill=lambda _, saved: billed.append(saved))
+    seen.incoming(text("response.output_item.done", item=call("c")))
+    usage = {"usage": {"input_tokens": 5, "output_tokens": 1}}
+    await seen.outgoing(text("response.create", input=result()))
+    seen.incoming(text("response.completed", response=usage))
+    await seen.outgoing(text("response.create", input=result(), previous_response_id="r1"))
+    seen.incoming(text("response.completed", response=usage))
+    await seen.outgoing(text("response.create", input=result()))
+    seen.incoming(text("response.completed", response=usage))
+    seen.incoming(text("error", error="none"))
+    assert billed[0] > 0
+    assert billed == [billed[0], 2 * billed[0], billed[0]]
+
+
+async def test_a_conversation_over_a_socket_is_held_out_whole(planner: Planner) -> None:
+    seen = Frames(FRAMES, planner, Level.LOSSLESS, RequestRecord(), hold_out=HoldOut(1.0))
+    seen.incoming(text("response.output_item.done", item=call("c")))
+    frame = text("response.create", input=result())
+    assert await seen.outgoing(frame) is frame

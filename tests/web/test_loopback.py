@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy_pkg.web.loopback import is_loopback_host
+from proxy_pkg.web.loopback import host_names, is_loopback_host, names_this_machine
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,18 @@ def test_addresses_of_this_machine(host: str) -> None:
 )
 def test_everything_else(host: str | None) -> None:
     assert not is_loopback_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "127.0.0.1:8787", "10.1.2.3", "[::1]:8787", "[::1]", "localhost", "LOCALHOST.:80", "me.localhost", "a.lan:1"],
+)
+def test_a_host_that_is_an_address_or_a_known_name_means_this_machine(host: str) -> None:
+    assert names_this_machine(host, host_names("b.lan, A.lan"))
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.test", "evil.test:8787", "localhost.evil.test", "127.0.0.1.evil.test", "a.lan.x"]
+)
+def test_any_other_name_may_be_a_web_pages(host: str) -> None:
+    assert not names_this_machine(host, host_names("a.lan"))

@@ -28,7 +28,9 @@ class Answer(SimpleNamespace):
     body: bytes
 
 
-async def ask(app: Any, path: str, client: Any = LOCAL, method: str = "GET", headers: Any = ()) -> Answer:
+async def ask(
+    app: Any, path: str, client: Any = LOCAL, method: str = "GET", headers: Any = (), host: bytes = b"localhost:8787"
+) -> Answer:
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -40,7 +42,7 @@ async def ask(app: Any, path: str, client: Any = LOCAL, method: str = "GET", hea
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
         "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": client,
-        "headers": [(b"host", b"proxy"), *headers], "server": ("127.0.0.1", 8787),
+        "headers": [(b"host", host), *headers], "server": ("127.0.0.1", 8787),
     }  # fmt: skip
     await app(scope, receive, send)
     head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
@@ -49,7 +51,11 @@ async def ask(app: Any, path: str, client: Any = LOCAL, method: str = "GET", hea
 
 def worker_app(counters: Counters, *, remote: bool = False, **state: Any) -> Starlette:
     condition = WorkerState(time.monotonic(), counters.slot, **({"warm": True} | state))
-    return Starlette(routes=operations_routes(SimpleNamespace(operations_remote=remote), counters, condition))
+    return Starlette(
+        routes=operations_routes(
+            SimpleNamespace(operations_remote=remote, allowed_hosts="proxy.lan"), counters, condition
+        )
+    )
 
 
 @pytest.fixture
@@ -152,3 +158,11 @@ async def test_a_worker_without_shared_counters_says_so_and_counts_its_own() -> 
     assert answer["answered_by"]["counts_shared"] is False
     assert answer["requests"]["total"] == 1
     counters.close()
+
+
+async def test_a_web_page_whose_name_leads_here_reads_nothing(workers: list[Counters]) -> None:
+    app = worker_app(workers[0])
+    for path in ("/stats", "/metrics"):
+        assert (await ask(app, path, host=b"evil.test:8787")).status == 421
+        assert (await ask(app, path, host=b"proxy.lan")).status == 200
+        assert (await ask(worker_app(workers[0], remote=True), path, host=b"evil.test")).status == 200

@@ -1,44 +1,66 @@
-"""The proxy's own token, asked of every caller where one is configured. Plain ASGI, HTTP and WebSocket alike.
+"""The proxy's own tokens, asked of every caller where some are configured. Plain ASGI, HTTP and WebSocket alike.
 
 The token travels in a header of its own and never goes upstream: `authorization` and `x-api-key` belong to the
 client and its provider.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.relay.pump import Receive, Send
 
 TOKEN_HEADER = b"x-headroom-token"
+KEY_NAME = "proxy_pkg.key_name"
+"""The entry of a scope that says which of the named tokens a caller has."""
 
 Refuse = Callable[[dict[str, Any], Receive, Send, RefusedError], Awaitable[None]]
-"""Answers an HTTP request with an error."""
+"""Answers a request or a handshake with an error."""
 
 _OPEN_PATHS = frozenset(("/livez",))
 
 
 class TokenAuth:
-    """Passes requests with the right token on to `app` and the others to `refuse`. An empty token asks for none."""
+    """Passes requests with a right token on to `app` and the others to `refuse`.
 
-    def __init__(self, app: Any, token: str, refuse: Refuse) -> None:
+    `tokens` has the name of each one, empty for a token without a name.
+    """
+
+    def __init__(self, app: Any, tokens: Mapping[str, str], refuse: Refuse) -> None:
         self._app = app
         self._refuse = refuse
-        self._token = token.encode()
+        self._tokens = [(token.encode(), name) for token, name in tokens.items()]
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if not self._token or scope["type"] == "lifespan" or scope["path"] in _OPEN_PATHS or self._is_right(scope):
+        if scope["type"] == "lifespan" or scope["path"] in _OPEN_PATHS:
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "the proxy's token is missing or wrong"})
-        else:
+            return
+        name = self._name(scope)
+        if name is None:
             error = RefusedError(
                 "this proxy asks for its own token in the header x-headroom-token", "token_required", 401
             )
             await self._refuse(scope, receive, send, error)
+            return
+        if name:
+            scope[KEY_NAME] = name
+        await self._app(scope, receive, send)
 
-    def _is_right(self, scope: dict[str, Any]) -> bool:
+    def _name(self, scope: dict[str, Any]) -> str | None:
+        """The name of the token that the caller has; None if it is none of ours."""
         given = [value for name, value in scope["headers"] if name == TOKEN_HEADER]
-        return len(given) == 1 and hmac.compare_digest(given[0], self._token)
+        if len(given) != 1:
+            return None
+        # All are compared, so that the time tells nothing of which one was nearly right.
+        right = [name for token, name in self._tokens if hmac.compare_digest(given[0], token)]
+        return right[0] if right else None
+
+
+def tokens_of(proxy_token: str, proxy_keys: str) -> dict[str, str]:
+    """Every token of the settings, with its name."""
+    tokens = {proxy_token: ""} if proxy_token else {}
+    for part in filter(None, proxy_keys.split(",")):
+        name, _, token = part.partition(":")
+        tokens[token] = name
+    return tokens

@@ -1,0 +1,265 @@
+"""What answers cost and what compression changed about it: worked out when the last byte has been sent, and counted."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, TypeVar
+
+from msgspec import Struct
+
+from proxy_pkg.planning.policy import Tokens
+from proxy_pkg.prices.table import Price, Prices
+from proxy_pkg.protocols.grammar import Protocol
+from proxy_pkg.protocols.table import Match
+from proxy_pkg.stats.counters import Counters
+from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.store.turns import Turn, Turns
+from proxy_pkg.web.calibration import Calibration, estimate_of
+from proxy_pkg.web.models import asked_in, label, told_in
+from proxy_pkg.web.savings import Saving, Terms, saving_of
+from proxy_pkg.web.usage import Copy, Usage, usage_in
+
+_OK: Final = 200
+_COUNTING_ROUTES: Final = frozenset(("count_tokens", "input_tokens"))
+_COUNTING_PATH: Final = ":countTokens"
+_WAITING_MAX: Final = 16
+"""Long work that waits for the thread; what comes beyond is not done."""
+_GATHER_SECONDS: Final = 0.05
+_GATHERED_MAX: Final = 32
+_GATHERED_BODY_BYTES: Final = 64 << 10
+"""What was sent with a longer body is not kept for that."""
+_CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key")
+_UNITS_PER_CENT: Final = 100
+_MICRODOLLARS_PER_UNIT: Final = 1_000_000 // 100 // _UNITS_PER_CENT
+_TOKENS_PER_UNIT: Final = 1000
+
+Result = TypeVar("Result")
+Told = Callable[[Usage | None, int], None]
+"""Is told the usage of an answer, None if there is none, and what it cost in millionths of a dollar."""
+
+logger = logging.getLogger("proxy_pkg")
+
+
+class Answer(Struct):
+    """An answer that has ended, and what of its request bears on its cost."""
+
+    protocol: Protocol
+    copy: Copy
+    sent: bytes
+    """The request's body as it was sent; empty where it is not at hand as JSON."""
+    headers: list[tuple[bytes, bytes]]
+    model: str = ""
+    """As the path names it."""
+    opening: bytes = b""
+    arm: str = ""
+    saved: int = 0
+    """Tokens that compression took from it (estimate)."""
+    complete: bool = True
+    told: Told | None = None
+
+
+class Accounts:
+    """The accounts of one worker. All methods belong to its loop; close them when that ends."""
+
+    def __init__(
+        self,
+        counters: Counters,
+        prices: Prices,
+        turns: Turns,
+        tokens: Tokens,
+        kept_s: int,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._counters = counters
+        self._prices = prices
+        self._turns = turns
+        self._tokens = tokens
+        self._kept_s = kept_s
+        self._clock = clock
+        self._calibration = Calibration()
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="accounts")
+        self._waiting = 0
+        self._gathered: list[Answer] = []
+        self._due = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is still to be accounted for, or something waits for the thread."""
+        return bool(self._gathered or self._due or self._waiting)
+
+    def settle(self, answer: Answer) -> None:
+        """Account for `answer`, in a moment: one after the other they cost half of what each costs by itself.
+
+        A worker that is killed loses those of the last moment.
+        """
+        self._gathered.append(answer)
+        if len(self._gathered) >= _GATHERED_MAX or len(answer.sent) > _GATHERED_BODY_BYTES:
+            self._settle_gathered()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_GATHER_SECONDS, self._settle_gathered)
+
+    def _settle_gathered(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for answer in self._gathered:
+            self._loop.call_soon(self._settle_due, answer)  # each by itself, should one fail
+        self._due += len(self._gathered)
+        self._gathered.clear()
+
+    def _settle_due(self, answer: Answer) -> None:
+        self._due -= 1
+        self._settle_one(answer)
+
+    def _settle_one(self, answer: Answer) -> None:
+        if answer.copy.is_quick:
+            self._settle(answer, answer.copy.text())
+        elif not self._elsewhere(answer.copy.text, partial(self._settle, answer)):
+            self._settle(answer, b"")
+
+    def close(self) -> None:
+        """Account for what was gathered, and let the thread end after what it is doing; what waits for that is not
+        counted.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        for answer in self._gathered:
+            self._settle_one(answer)
+        self._gathered.clear()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _settle(self, answer: Answer, text: bytes) -> None:
+        places = answer.protocol.usage
+        assert places is not None, "an answer that is known to tell no usage"
+        usage = usage_in(text, places)
+        record = UsageRecord(protocol=answer.protocol.name)
+        if usage is None:
+            record.missing = _why_missing(answer, text)
+        else:
+            self._count_usage(answer, text, usage, record)
+        self._counters.settled(record)
+        if answer.told is not None:
+            answer.told(usage, record.cost_microdollars)
+
+    def _count_usage(self, answer: Answer, text: bytes, usage: Usage, record: UsageRecord) -> None:
+        model, price = self._model(answer, text)
+        record.model = label(model)
+        record.told, record.incomplete = 1, int(not answer.complete)
+        record.input, record.output = usage.input, usage.output
+        record.cache_read, record.cache_write = usage.cache_read, usage.cache_write
+        if price is None:
+            record.unpriced = record.model
+        else:
+            self._count_money(answer, usage, model, price, record)
+        if answer.sent and self._calibration.wants(record.model, len(answer.sent)):
+            learn = partial(self._learn, record.model, usage.input_total)
+            self._elsewhere(partial(estimate_of, answer.sent, self._tokens), learn)
+
+    def _model(self, answer: Answer, text: bytes) -> tuple[str, Price | None]:
+        """The model, by the first of its names that has a price, else by the first that there is."""
+        named = ""
+        for model in _names(answer, text):
+            if model and (price := self._prices.of(model)) is not None:
+                return model, price
+            named = named or model
+        return named, None
+
+    def _count_money(self, answer: Answer, usage: Usage, model: str, price: Price, record: UsageRecord) -> None:
+        places = answer.protocol.usage
+        assert places is not None
+        key, last = 0, None
+        if answer.opening:
+            key = self._turns.key(_credential(answer.headers), model.encode(), answer.opening)
+            last = self._turns.get(key)
+        terms = Terms(price, self._calibration.factor(record.model), self._kept_s, bool(places.cache_write))
+        saving = saving_of(usage, answer.saved, last, int(self._clock()), terms)
+        record.cost_microdollars = round(saving.cost_microdollars)
+        record.gross_microdollars = round(saving.gross_microdollars)
+        net = round(saving.net_microdollars)
+        record.gain_microdollars, record.loss_microdollars = max(0, net), max(0, -net)
+        if key:
+            self._turns.put(key, saving.turn)
+            if answer.arm:
+                _count_arm(answer.arm, last, saving, record)
+
+    def _learn(self, model: str, reported: int, estimated: int) -> None:
+        ratio = self._calibration.learn(model, estimated, reported)
+        if ratio:
+            self._counters.settled(
+                UsageRecord(
+                    model=model,
+                    samples=1,
+                    estimated=estimated,
+                    reported=reported,
+                    ratio_ppm=round(ratio * 1e6),
+                    ratio_square_ppm=round(ratio * ratio * 1e6),
+                )
+            )
+
+    def _elsewhere(self, work: Callable[[], Result], then: Callable[[Result], None]) -> bool:
+        """Do `work` on the thread, and `then` what follows on the loop; False if it cannot be done."""
+        if self._waiting >= _WAITING_MAX:
+            return False
+        try:
+            future = self._loop.run_in_executor(self._thread, work)
+        except RuntimeError:  # no thread can be had, or this worker ends
+            return False
+        self._waiting += 1
+        future.add_done_callback(partial(self._done, then))
+        return True
+
+    def _done(self, then: Callable[[Result], None], future: "asyncio.Future[Result]") -> None:
+        self._waiting -= 1
+        if future.cancelled():
+            return
+        if (error := future.exception()) is not None:
+            logger.error("an answer could not be accounted for", exc_info=error)
+            return
+        then(future.result())
+
+
+def _names(answer: Answer, text: bytes) -> Iterator[str]:
+    """What the model is called: by the path, the request and the answer, each looked at when it is its turn."""
+    yield answer.model
+    yield asked_in(answer.sent)
+    yield told_in(text)
+
+
+def tells_usage(matched: Match, path: str, status: int) -> bool:
+    """Whether the answer to a request should tell what it cost: not where tokens are only counted, nor in an error."""
+    if matched.protocol.usage is None or not _OK <= status < _OK + 100:
+        return False
+    return matched.route not in _COUNTING_ROUTES and not path.endswith(_COUNTING_PATH)
+
+
+def _why_missing(answer: Answer, text: bytes) -> str:
+    if not answer.complete:
+        return "cut"
+    return "untold" if text else "unread"
+
+
+def _credential(headers: list[tuple[bytes, bytes]]) -> bytes:
+    for name, value in headers:
+        if name in _CREDENTIALS:
+            return value
+    return b""
+
+
+def _count_arm(arm: str, last: Turn | None, saving: Saving, record: UsageRecord) -> None:
+    """What this request adds to the sums over conversations, and to those of their squares and products."""
+    cost = saving.turn.cost_microdollars // _MICRODOLLARS_PER_UNIT
+    tokens = saving.turn.input_total // _TOKENS_PER_UNIT
+    cost_before = last.cost_microdollars // _MICRODOLLARS_PER_UNIT if last else 0
+    tokens_before = last.input_total // _TOKENS_PER_UNIT if last else 0
+    record.arm = arm
+    record.arm_requests, record.arm_conversations = 1, int(last is None)
+    record.arm_cost, record.arm_input = cost - cost_before, tokens - tokens_before
+    record.arm_cost_square = cost**2 - cost_before**2
+    record.arm_input_square = tokens**2 - tokens_before**2
+    record.arm_cost_input = cost * tokens - cost_before * tokens_before

@@ -1,0 +1,119 @@
+"""The totals of all servers that share a store, each of which says its own.
+
+A server puts what it counted in all its life under its own name, again and again, and whoever asks adds them up: so
+nothing counts twice, however often it is said, whoever dies, and whether the store forgets. Names are remembered as
+fields of one total, since a store lists no keys.
+"""
+
+import asyncio
+import time
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from proxy_pkg.stats.figures import Figures, added, main_figures, told
+from proxy_pkg.stats.reading import Server
+from proxy_pkg.store.contract import Store
+
+KEPT_SECONDS: Final = 400 * 86_400
+"""How long the totals of a server that is gone still count."""
+SERVERS_MAX: Final = 1000
+"""More servers, in KEPT_SECONDS, are not added up; the section says how many."""
+LIVE_SECONDS: Final = 30
+"""A server that said nothing for so long is taken for gone."""
+READ_SECONDS: Final = 2.0
+"""What others said is read at most so often."""
+
+_NAMES: Final = "fleet/servers"
+_GETS_AT_ONCE: Final = 16
+
+
+class FleetStore(Store, Protocol):
+    """A store that says whether the last call reached all servers."""
+
+    reached: bool
+
+
+class Said(Struct, frozen=True):
+    """What one server said last, and when, as its own clock showed it."""
+
+    at_ms: int
+    figures: dict[str, int]
+
+
+class Fleet:
+    """The part of one worker in this. What others counted comes from the store, its own from ledgers."""
+
+    def __init__(self, store: FleetStore) -> None:
+        self._store = store
+        self._heard: dict[str, Said] = {}
+        self._heard_monotonic = -READ_SECONDS
+        self._left_out = 0
+
+    async def publish(self, server: Server) -> None:
+        """Put this server's totals where the others find them."""
+        figures = main_figures(server.lifetime)
+        if not server.identity or not any(figures.values()):
+            return
+        name = _name(server)
+        said = msgspec.json.encode(Said(time.time_ns() // 1_000_000, figures))
+        await self._store.put(_key(name), said, KEPT_SECONDS)
+        await self._store.add(_NAMES, {name: 1}, KEPT_SECONDS)
+
+    async def section(self, server: Server) -> dict[str, Any]:
+        """The part of `/stats` about all servers: sums, each server's share, and how fresh that is."""
+        now = time.monotonic()
+        if now - self._heard_monotonic >= READ_SECONDS:
+            await self._listen(now)
+        all_said: dict[str, Said] = dict(self._heard)
+        own = _name(server)
+        if server.identity:
+            all_said[own] = Said(time.time_ns() // 1_000_000, main_figures(server.lifetime))
+        ages = {name: max(0.0, time.time() - said.at_ms / 1000) for name, said in all_said.items()}
+        return {
+            "meaning": "all servers that share this Redis, each over its lifetime",
+            "scope": "fleet" if self._store.reached else "last known",
+            "read_seconds_ago": round(time.monotonic() - self._heard_monotonic, 1),
+            **told(added(said.figures for said in all_said.values())),
+            "servers": [_share(name, said.figures, ages[name], own) for name, said in sorted(all_said.items())],
+            "servers_live": sum(age <= LIVE_SECONDS for age in ages.values()),
+            "servers_left_out": self._left_out,
+        }
+
+    async def _listen(self, now: float) -> None:
+        """Hear what all servers said; where the store is out of reach, what was heard before stays."""
+        names = sorted(await self._store.totals(_NAMES))
+        heard: dict[str, Said] = {}
+        for start in range(0, min(len(names), SERVERS_MAX), _GETS_AT_ONCE):
+            some = names[start : min(start + _GETS_AT_ONCE, SERVERS_MAX)]
+            values = await asyncio.gather(*(self._store.get(_key(name)) for name in some))
+            heard |= {name: said for name, value in zip(some, values, strict=True) if (said := _said(value))}
+        if self._store.reached:
+            self._heard, self._left_out = heard, max(0, len(names) - SERVERS_MAX)
+            self._heard_monotonic = now
+
+
+def _said(value: bytes | None) -> Said | None:
+    """None for nothing, and for what another version may have put there."""
+    try:
+        return None if value is None else msgspec.json.decode(value, type=Said)
+    except msgspec.DecodeError:
+        return None
+
+
+def _share(name: str, figures: Figures, age_seconds: float, own: str) -> dict[str, Any]:
+    return {
+        "server": name,
+        "this": name == own,
+        "age_seconds": round(age_seconds, 1),
+        "requests": figures.get("requests", 0),
+    }
+
+
+def _name(server: Server) -> str:
+    return f"{server.identity:016x}"
+
+
+def _key(name: str) -> str:
+    return f"fleet/server/{name}"

@@ -1,0 +1,163 @@
+"""Limits of requests, tokens, concurrency and money: asked before a request is read, settled after its answer.
+
+Refused is only what the store refuses: while it cannot be reached, requests go on (see `store/fallback.py`). What is
+given back and what is settled goes to the store from a task of its own, so that no answer waits for it.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final
+
+from msgspec import Struct, structs
+
+from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Rate, Standing, Stay, Store, Taken
+from proxy_pkg.web.failures import Allowance, LimitedError
+from proxy_pkg.web.rules import MINUTE_SECONDS, Rule
+
+SLOT_WAIT_SECONDS: Final = 0.1
+"""How long a request waits for one in progress to end: a client that has its answer may be ahead of us."""
+_SLOT_LOOKS: Final = 5
+_CLOSE_SECONDS: Final = 1.0
+BYTES_PER_TOKEN: Final = 4
+"""For the estimate that holds until the provider tells the tokens. It takes images for text, and so too many."""
+
+
+class Granted(Struct):
+    """What one request was let in with. `tokens` is what it has been charged for so far, by key."""
+
+    caller: str
+    stays: list[Stay] = []
+    tokens: dict[str, int] = {}
+
+
+class Limits:
+    """The limits of one worker, which are those of all through the store. Close it before the store."""
+
+    def __init__(self, rules: Sequence[Rule], store: Store) -> None:
+        self._store = store
+        self._rules = rules
+        self._of_tokens = [rule for rule in rules if rule.kind == "tokens"]
+        self._of_money = [rule for rule in rules if rule.kind == "budget"]
+        self._of_requests = [rule for rule in rules if rule.kind == "requests"]
+        self._owed: dict[str, Rate | Budget] = {}
+        self._leaving: list[Stay] = []
+        self._paying: asyncio.Task[None] | None = None
+
+    async def enter(self, caller: str, name: str) -> Granted:
+        """Let in a request whose `name` no other has, or raise LimitedError. Its tokens are charged later."""
+        now = time.time()
+        claims = [rule.claim(caller, int(rule.kind == "requests"), now, name) for rule in self._rules]
+        granted = Granted(caller, [claim for claim in claims if isinstance(claim, Stay)])
+        try:
+            for _ in range(_SLOT_LOOKS):
+                taken = await self._store.take(claims)
+                if taken.granted:
+                    return granted
+                if self._rules[taken.refused].kind != "concurrency":
+                    break
+                await asyncio.sleep(SLOT_WAIT_SECONDS / _SLOT_LOOKS)
+        except BaseException:
+            self.ended(granted)
+            raise
+        raise _refusal(self._rules, taken, now)
+
+    async def charge(self, granted: Granted, body_bytes: int) -> None:
+        """Charge a request for its tokens, as estimated from its decoded body. Raises LimitedError.
+
+        One that is longer than the whole limit needs all of it: it goes when nothing else has gone for a minute.
+        """
+        if not self._of_tokens:
+            return
+        now, estimate = time.time(), body_bytes // BYTES_PER_TOKEN + 1
+        claims = [rule.claim(granted.caller, min(estimate, rule.limit), now) for rule in self._of_tokens]
+        taken = await self._store.take(claims)
+        if taken.granted:
+            granted.tokens = {claim.key: claim.cost for claim in claims if isinstance(claim, Rate)}
+            return
+        for rule in self._of_requests:  # what is refused counts for nothing
+            self._owe(rule.claim(granted.caller, -1, now))
+        self._pay()
+        raise _refusal(self._of_tokens, taken, now)
+
+    def settled(self, granted: Granted | None, tokens: int | None, microdollars: int = 0) -> None:
+        """Set what a request is charged for to the tokens that it took, None leaves the estimate; add its cost."""
+        if granted is None:
+            return
+        now = time.time()
+        if tokens is not None:
+            for rule in self._of_tokens:
+                claim = rule.claim(granted.caller, tokens, now)
+                self._owe(structs.replace(claim, cost=tokens - granted.tokens.get(claim.key, 0)))
+                granted.tokens[claim.key] = tokens
+        if microdollars:
+            for rule in self._of_money:
+                self._owe(rule.claim(granted.caller, microdollars, now))
+        self._pay()
+
+    def ended(self, granted: Granted | None) -> None:
+        """The request is over. Call it whatever happened; a second call does no harm."""
+        if granted is not None and granted.stays:
+            self._leaving += granted.stays
+            granted.stays = []
+            self._pay()
+
+    async def close(self) -> None:
+        """Bring what is owed to the store, for at most a second."""
+        if self._paying is not None:
+            await asyncio.wait((self._paying,), timeout=_CLOSE_SECONDS)
+            self._paying.cancel()
+
+    def _owe(self, claim: Rate | Budget | Stay) -> None:
+        assert not isinstance(claim, Stay), "a stay is left, not owed"
+        before = self._owed.get(claim.key)
+        self._owed[claim.key] = structs.replace(claim, cost=claim.cost + (before.cost if before else 0))
+
+    def _pay(self) -> None:
+        if (self._owed or self._leaving) and (self._paying is None or self._paying.done()):
+            self._paying = asyncio.get_running_loop().create_task(self._bring())
+
+    async def _bring(self) -> None:
+        while self._owed or self._leaving:
+            leaving, self._leaving = self._leaving, []
+            if leaving:
+                await self._store.leave(leaving)
+            batch = [self._owed.pop(key) for key in list(islice(self._owed, CLAIMS_MAX))]
+            if batch:
+                await self._store.take(batch, force=True)
+
+
+def _refusal(rules: Sequence[Rule], taken: Taken, now: float) -> LimitedError:
+    rule = rules[taken.refused]
+    standings = sorted(
+        ((place, standing) for place, standing in zip(rules, taken.standings, strict=True)),
+        key=lambda pair: (pair[0] is not rule, pair[1].remaining),
+    )
+    allowances = tuple(
+        Allowance(place.kind, place.limit, standing.remaining, standing.reset_ms / 1000)
+        for place, standing in standings
+        if place.kind in ("requests", "tokens")
+    )
+    wait = _seconds_to_wait(rule, taken.standings[taken.refused], now)
+    message = f"{rule.text()}: try again in {wait} seconds"
+    return LimitedError(message, _CODES[rule.kind], wait, allowances, soon=rule.kind != "budget")
+
+
+def _seconds_to_wait(rule: Rule, standing: Standing, now: float) -> int:
+    if rule.kind == "budget":
+        seconds = rule.seconds_left(now)
+    elif rule.kind == "concurrency":
+        seconds = 1.0
+    else:
+        seconds = standing.retry_after_ms / 1000 if standing.retry_after_ms >= 0 else MINUTE_SECONDS
+    return max(1, math.ceil(seconds))
+
+
+_CODES: Final = {
+    "budget": "budget_spent",
+    "requests": "rate_limited",
+    "tokens": "rate_limited",
+    "concurrency": "concurrency_limited",
+}

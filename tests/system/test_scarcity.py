@@ -1,0 +1,79 @@
+"""What a server does when the machine gives out: no disk, no descriptors, nowhere to write. It serves, and says so."""
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bench.processes import Server, free_port, started
+from bench.stacks import ours_environment
+from tests.fakes.client import Caller, ask
+from tests.fakes.upstream import Upstream
+from tests.system.conftest import ARGUMENTS, Start
+from tests.system.patience import eventually
+
+LIMITED = """
+import os, resource, signal, sys
+kind, value = sys.argv[1].split("=")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(getattr(resource, kind), (int(value), int(value)))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+READ = "\\n".join(f"{line:6}→    value_{line} = compute_{line}(mode='fast')" for line in range(1, 80))
+RESULT = '{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"%s"}]}'
+BODY = ('{"messages":[' + RESULT.replace("%s", READ) + "]}").encode()
+REWRITTEN = "rewritten; reason=smaller"
+
+
+def serves(server: Server) -> None:
+    for _ in range(3):
+        answer = ask(server.port, "POST", "/v1/messages", (), BODY)
+        assert (answer.status, answer.header("x-headroom-decision")) == (200, REWRITTEN)
+
+
+def test_without_room_for_files_workers_count_alone_and_serve(upstream: Upstream, tmp_path: Path) -> None:
+    port = free_port()
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "2"}
+    limited = [sys.executable, "-c", LIMITED, "RLIMIT_FSIZE=20000", *ARGUMENTS]
+    with started(limited, port, tmp_path / "log", "/readyz", settings) as server:
+        before = set(server.worker_pids)
+        serves(server)
+        os.kill(server.master_pid, signal.SIGHUP)
+        eventually(lambda: len(server.worker_pids) == 2 and not before & set(server.worker_pids))
+        serves(server)
+        assert server.process.poll() is None
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not Path("/proc/self/attr/current").exists(), reason="root writes anywhere")
+def test_a_state_directory_that_is_lost_while_it_serves_costs_no_request(server: Start, upstream: Upstream) -> None:
+    running = server()
+    (state,) = running.log.parent.glob("state")
+    for path in sorted(state.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    state.rmdir()
+    state.write_text("now a file: nothing can be made in it")
+    before = set(running.worker_pids)
+    serves(running)
+    os.kill(running.worker_pids[0], signal.SIGKILL)
+    eventually(lambda: len(running.worker_pids) == 2 and set(running.worker_pids) != before)
+    for _ in range(4):
+        serves(running)
+    assert running.process.poll() is None
+
+
+def test_without_descriptors_connections_wait_and_are_served(upstream: Upstream, tmp_path: Path) -> None:
+    port = free_port()
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "1"}
+    limited = [sys.executable, "-c", LIMITED, "RLIMIT_NOFILE=64", *ARGUMENTS]
+    with started(limited, port, tmp_path / "log", "/readyz", settings) as server, ExitStack() as held:
+        (worker,) = server.worker_pids
+        idle = [held.enter_context(Caller(port)) for _ in range(100)]
+        eventually(lambda: "no connection can be taken for now" in server.log.read_text())
+        assert server.log.read_text().count("no connection can be taken for now") < 5
+        for caller in idle:
+            caller.socket.close()
+        serves(server)
+        assert server.worker_pids == [worker]

@@ -1,0 +1,139 @@
+"""What workers show of their requests: those that last, and the last ones."""
+
+from time import monotonic_ns
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from proxy_pkg.protocols import anthropic
+from proxy_pkg.protocols.table import Match
+from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here
+from proxy_pkg.web.callers import Callers
+from proxy_pkg.web.live import LIVE_MS, SHOWN, SHOWN_PER_WORKER, Live
+from proxy_pkg.web.recent import GATHERED_MAX, Recent
+from tests.store.memory import Memory
+
+OLD_NS = 2 * LIVE_MS * 1_000_000
+
+
+def opened(name: str, age_ns: int = OLD_NS, **fields: Any) -> Any:
+    return SimpleNamespace(
+        id=name,
+        matched=Match(anthropic.MESSAGES, "messages", "", "m" * 500),
+        record=RequestRecord(protocol="anthropic_messages", route="messages"),
+        scope={"headers": [(b"x-api-key", b"canary-secret")], "query_string": b"key=canary-secret", "path": "/canary"},
+        began_ns=monotonic_ns() - age_ns,
+        **{"phase": "waiting"} | fields,
+    )
+
+
+def lasting() -> tuple[Memory, Live]:
+    store = Memory(lambda: 1.0)
+    return store, Live(store, Callers())
+
+
+async def test_what_lasts_is_shown_until_it_ends() -> None:
+    store, live = lasting()
+    long, short = opened("long"), opened("short", 0)
+    live.enter(long)
+    live.enter(short)
+    await live.publish()
+    assert [note["id"] for note in await live.newest()] == ["long"]
+    live.leave(long)
+    await live.publish()
+    assert await store.stays("live") == []
+
+
+async def test_a_note_changes_with_the_phase_and_only_then() -> None:
+    store, live = lasting()
+    one = opened("one")
+    live.enter(one)
+    await live.publish()
+    calls = store.calls
+    await live.publish()
+    assert store.calls == calls
+    one.phase = "answering"
+    await live.publish()
+    assert [note["phase"] for note in await live.newest()] == ["answering"]
+
+
+async def test_notes_hold_no_credential() -> None:
+    store, live = lasting()
+    live.enter(opened("one"))
+    await live.publish()
+    assert b"canary" not in (await store.stays("live"))[0].note
+
+
+async def test_a_worker_shows_a_bounded_number() -> None:
+    store, live = lasting()
+    for number in range(SHOWN_PER_WORKER * 3):
+        live.enter(opened(str(number)))
+    await live.publish()
+    await live.publish()
+    assert len(await store.stays("live")) == SHOWN_PER_WORKER
+    assert len(await live.newest()) <= SHOWN
+
+
+async def test_one_that_ends_while_others_are_published_does_no_harm() -> None:
+    store, live = lasting()
+    one, two = opened("one"), opened("two")
+    live.enter(one)
+    live.enter(two)
+    await live.publish()
+    live.leave(one)
+    leave = store.leave
+
+    async def slowly(stays: Any) -> None:
+        live.leave(two)
+        await leave(stays)
+
+    store.leave = slowly  # type: ignore[method-assign]
+    await live.publish()
+    await live.publish()
+    assert await store.stays("live") == []
+
+
+async def test_a_note_that_makes_no_sense_is_left_out() -> None:
+    store, live = lasting()
+
+    async def stays(_: str) -> list[Here]:
+        return [Here("a", b'{"id":'), Here("b", b'{"id":"b"}')]
+
+    store.stays = stays  # type: ignore[method-assign]
+    assert await live.newest() == [{"id": "b"}]
+
+
+def noting() -> tuple[Memory, Recent, list[tuple[str, str]]]:
+    store, lost = Memory(lambda: 1.0), list[tuple[str, str]]()
+    return store, Recent(store, lambda *why: lost.append(why)), lost
+
+
+async def test_the_last_requests_are_noted_newest_first_in_one_call() -> None:
+    store, recent, lost = noting()
+    record = RequestRecord(protocol="p", route="r", decision="rewritten", decision_reason="smaller", plan_ns=2_500_000)
+    for number in range(3):
+        recent.add(f"r{number}", 200, record, monotonic_ns())
+    await recent.publish()
+    assert store.calls == 1
+    notes = [msgspec.json.decode(note) for note in await recent.newest()]
+    assert [note["id"] for note in notes] == ["r2", "r1", "r0"]
+    assert (notes[0]["reason"], notes[0]["ms"]["plan"], notes[0]["status"]) == ("smaller", 2.5, 200)
+    assert not lost
+
+
+async def test_what_does_not_fit_is_left_out_and_counted() -> None:
+    _, recent, lost = noting()
+    for number in range(GATHERED_MAX + 5):
+        recent.add(f"r{number}", 200, RequestRecord(), monotonic_ns())
+    recent.add("long", 200, RequestRecord(client="c" * NOTE_BYTES_MAX), monotonic_ns())
+    await recent.publish()
+    assert len(await recent.newest()) == GATHERED_MAX - 1
+    assert lost == [("recent", "queue_full")]
+
+
+async def test_without_requests_the_store_is_left_alone() -> None:
+    store, recent, _ = noting()
+    await recent.publish()
+    assert store.calls == 0

@@ -1,0 +1,260 @@
+"""Limits: who is let in, what is charged, and how a refusal reads in each API."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy_pkg.config.load import load
+from proxy_pkg.protocols import anthropic, gemini, openai
+from proxy_pkg.protocols.grammar import Api
+from proxy_pkg.store.contract import Rate, StoreError
+from proxy_pkg.store.fallback import Fallback
+from proxy_pkg.web import rules
+from proxy_pkg.web.failures import LimitedError, failure_of, send_failure
+from proxy_pkg.web.limits import Granted, Limits
+from proxy_pkg.web.rules import rules_set
+from tests.store.memory import Memory
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> Memory:
+    return Memory(clock)
+
+
+Limited = Callable[..., Limits]
+
+
+@pytest.fixture
+def limited(store: Memory) -> Limited:
+    """`limited(HEADROOM_RPM=3)`"""
+
+    def made(**environment: Any) -> Limits:
+        settings = load({name: str(value) for name, value in environment.items()}).settings
+        return Limits(rules_set(settings), store)
+
+    return made
+
+
+async def granted(limits: Limits, caller: str = "key:a", name: str = "r", tokens: int = 0) -> Granted:
+    given = await limits.enter(caller, name)
+    if tokens:
+        await limits.charge(given, tokens * 4 - 4)
+    return given
+
+
+async def paid() -> None:
+    """Let the task that brings what is owed to the store do so: the store of these tests never waits."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def refused(limits: Limits, caller: str = "key:a", tokens: int = 0) -> LimitedError:
+    with pytest.raises(LimitedError) as caught:
+        await granted(limits, caller, "another", tokens)
+    return caught.value
+
+
+def test_without_a_setting_there_is_no_rule() -> None:
+    assert rules_set(load({}).settings) == []
+
+
+async def test_each_caller_has_its_own_requests(limited: Limited) -> None:
+    limits = limited(HEADROOM_RPM=2)
+    for number in range(2):
+        await granted(limits, "key:a", str(number))
+        await granted(limits, "key:b", str(number))
+    error = await refused(limits)
+    assert (error.status, error.code, error.soon) == (429, "rate_limited", True)
+    assert "HEADROOM_RPM" in str(error)
+
+
+async def test_all_callers_share_the_total(limited: Limited) -> None:
+    limits = limited(HEADROOM_TOTAL_RPM=2)
+    await granted(limits, "key:a")
+    await granted(limits, "key:b")
+    assert "all callers" in str(await refused(limits, "key:c"))
+
+
+async def test_the_time_to_wait_is_when_the_next_one_fits(limited: Limited, clock: Clock) -> None:
+    limits = limited(HEADROOM_RPM=1)
+    await granted(limits)
+    clock.now += 20.0
+    wait = (await refused(limits)).retry_after_seconds
+    assert 40 <= wait <= 41
+    clock.now += wait
+    await granted(limits)
+
+
+async def test_what_is_refused_by_one_limit_counts_for_none(limited: Limited) -> None:
+    limits = limited(HEADROOM_RPM=1, HEADROOM_TOTAL_RPM=2)
+    await granted(limits, "key:a")
+    for _ in range(5):
+        await refused(limits, "key:a")
+    await granted(limits, "key:b")
+
+
+async def test_tokens_are_charged_by_estimate_and_settled_by_what_was_told(limited: Limited, store: Memory) -> None:
+    limits = limited(HEADROOM_TPM=100)
+    given = await granted(limits, tokens=90)
+    await refused(limits, tokens=20)
+    limits.settled(given, 30)
+    await paid()
+    await granted(limits, tokens=70)
+    limits.settled(given, 31)  # told again: the difference counts
+    await paid()
+    taken = await store.take([Rate("tokens:key:a", 0, 0, 60)], force=True)
+    assert taken.standings[0].used == 101
+
+
+async def test_a_request_longer_than_the_whole_limit_goes_when_nothing_else_did(limited: Limited, clock: Clock) -> None:
+    limits = limited(HEADROOM_TPM=100)
+    await granted(limits, tokens=1)
+    await refused(limits, tokens=5000)
+    clock.now += 61
+    await granted(limits, tokens=5000)
+
+
+async def test_a_request_refused_for_its_tokens_gives_its_place_back(limited: Limited) -> None:
+    limits = limited(HEADROOM_RPM=2, HEADROOM_TPM=100)
+    await granted(limits, tokens=90)
+    for _ in range(3):
+        assert "tokens" in str(await refused(limits, tokens=50))
+        await paid()
+    await granted(limits, tokens=5)
+
+
+async def test_spent_tokens_refuse_before_a_body_is_read(limited: Limited) -> None:
+    limits = limited(HEADROOM_TPM=100)
+    limits.settled(await limits.enter("key:a", "r"), 100)
+    await paid()
+    with pytest.raises(LimitedError):
+        await limits.enter("key:a", "s")
+
+
+async def test_a_place_is_free_again_when_its_request_ends(limited: Limited) -> None:
+    limits = limited(HEADROOM_CALLER_CONCURRENCY=1)
+    first = await granted(limits)
+    error = await refused(limits)
+    assert (error.code, error.retry_after_seconds) == ("concurrency_limited", 1)
+    limits.ended(first)
+    limits.ended(first)
+    await paid()
+    await granted(limits)
+
+
+async def test_a_request_waits_a_moment_for_a_place(limited: Limited) -> None:
+    limits = limited(HEADROOM_TOTAL_CONCURRENCY=1)
+    first = await granted(limits)
+    second = asyncio.ensure_future(limits.enter("key:b", "s"))
+    await asyncio.sleep(0)
+    limits.ended(first)
+    assert (await second).stays
+
+
+async def test_a_cancelled_request_leaves_no_place_taken(limited: Limited, store: Memory) -> None:
+    limits = limited(HEADROOM_TOTAL_CONCURRENCY=1)
+    first = await granted(limits)
+    second = asyncio.ensure_future(limits.enter("key:b", "s"))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    limits.ended(first)
+    await paid()
+    assert await store.stays("concurrency:all") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({"HEADROOM_BUDGET_DAY_USD": "1.5"}, 3600),
+        ({"HEADROOM_CALLER_BUDGET_DAY_USD": "1.5"}, 3600),
+        ({"HEADROOM_BUDGET_MONTH_USD": "1.5"}, 3600),
+        ({"HEADROOM_BUDGET": "1.5"}, 3600),
+        ({"HEADROOM_BUDGET": "1.5", "HEADROOM_BUDGET_PERIOD": "hourly"}, 3600),
+    ],
+)
+async def test_money_is_spent_until_none_is_left(
+    limited: Limited, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], left: int
+) -> None:
+    monkeypatch.setattr(rules.time, "time", lambda: 1_798_758_000.0)  # 2026-12-31T23:00:00Z
+    limits = limited(**settings)
+    limits.settled(await granted(limits), None, 1_499_999)
+    await paid()
+    limits.settled(await granted(limits), None, 1)
+    await paid()
+    error = await refused(limits)
+    assert (error.code, error.soon, error.retry_after_seconds) == ("budget_spent", False, left)
+    assert "$1.5" in str(error)
+
+
+async def test_a_store_that_answers_nothing_refuses_nobody(store: Memory) -> None:
+    lost: list[tuple[str, str]] = []
+    store.failing = StoreError("no", "busy")
+    settings = load({"HEADROOM_RPM": "1", "HEADROOM_TPM": "1", "HEADROOM_CALLER_CONCURRENCY": "1"}).settings
+    limits = Limits(rules_set(settings), Fallback(store, None, 1, lambda *why: lost.append(why)))
+    for number in range(3):
+        given = await granted(limits, name=str(number), tokens=9)
+        limits.settled(given, 5)
+        limits.ended(given)
+    await limits.close()
+    assert ("take", "busy") in lost
+    assert ("leave", "busy") in lost
+
+
+async def answer(api: Api, error: LimitedError) -> tuple[dict[bytes, bytes], Any]:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await send_failure(send, api.errors, failure_of(error), "hr_1")
+    return dict(sent[0]["headers"]), msgspec.json.decode(sent[1]["body"])
+
+
+async def test_a_refusal_reads_as_the_api_words_it(limited: Limited) -> None:
+    limits = limited(HEADROOM_RPM=1, HEADROOM_TOTAL_RPM=5, HEADROOM_TPM=1000)
+    await granted(limits, tokens=10)
+    error = await refused(limits)
+
+    headers, body = await answer(anthropic.API, error)
+    assert body["error"]["type"] == "rate_limit_error"
+    assert headers[b"anthropic-ratelimit-requests-limit"] == b"1"
+    assert headers[b"anthropic-ratelimit-requests-remaining"] == b"0"
+    assert headers[b"anthropic-ratelimit-requests-reset"].endswith(b"Z")
+    assert headers[b"anthropic-ratelimit-tokens-remaining"] == b"990"
+    assert headers[b"retry-after"] in (b"60", b"61")
+    assert headers[b"x-headroom-error"] == b"rate_limited"
+
+    headers, body = await answer(openai.API, error)
+    assert body["error"]["code"] == "headroom_rate_limited"
+    assert headers[b"x-ratelimit-limit-requests"] == b"1"
+    assert headers[b"x-ratelimit-reset-requests"] in (b"1m0s", b"1m1s")
+    assert headers[b"x-ratelimit-limit-tokens"] == b"1000"
+
+    headers, body = await answer(gemini.API, error)
+    assert body["error"]["status"] == "RESOURCE_EXHAUSTED"
+    assert body["error"]["details"][0]["retryDelay"] == headers[b"retry-after"].decode() + "s"
+    assert headers[b"ratelimit-limit"] == b"1"
+
+
+async def test_a_spent_budget_asks_clients_not_to_try_again(limited: Limited) -> None:
+    limits = limited(HEADROOM_BUDGET="0.000001")
+    limits.settled(await granted(limits), None, 1)
+    await paid()
+    headers, _ = await answer(anthropic.API, await refused(limits))
+    assert headers[b"x-should-retry"] == b"false"

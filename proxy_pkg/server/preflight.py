@@ -13,15 +13,14 @@ from typing import Final
 
 from msgspec import Struct
 
+from proxy_pkg.config import extras
 from proxy_pkg.config.load import socket_passed
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError, VocabularyError
 from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.trust import trusting
 from proxy_pkg.store.address import parse
-from proxy_pkg.store.opening import redis_missing
 from proxy_pkg.tokens.vocabulary import verify
-from proxy_pkg.web.tracing import extra_missing
 
 DESCRIPTORS_SPARE: Final = 100
 """Descriptors per worker for everything but connections: logs, listening sockets, the event loop, shared
@@ -145,14 +144,14 @@ def redis_usable(settings: Settings) -> Findings:
         parse(settings.redis_url)
     except (ValueError, OSError) as error:
         return Findings((f"HEADROOM_REDIS_URL: {error}",))
-    if redis_missing():
+    if extras.is_missing("redis"):
         return Findings(("HEADROOM_REDIS_URL is set, but the extra is missing: pip install 'proxy_pkg[redis]'",))
     return Findings()
 
 
 def otel_usable(settings: Settings) -> Findings:
     """Whether the extra for OpenTelemetry is there if it is asked for. The collector is not asked."""
-    if settings.otel and extra_missing():
+    if settings.otel and extras.is_missing("otel"):
         return Findings(("HEADROOM_OTEL is set, but the extra is missing: pip install 'proxy_pkg[otel]'",))
     return Findings()
 

@@ -50,8 +50,7 @@ class Embedded:
         self.scope: Scope = "machine" if self._region.fd >= 0 else "worker"
 
     def _opened(self, state_dir: str, values_bytes_max: int) -> tuple[Region, Filing | None]:
-        if not state_dir:
-            self.problem = "limits are kept in this worker alone: there is no state directory"
+        if not state_dir:  # asked for, so no problem
             return private_region(), None
         try:
             region, warning = open_region(Path(state_dir))

@@ -1,7 +1,6 @@
 """The store of one worker, from what the settings say."""
 
 import importlib
-import importlib.util
 import logging
 from typing import Any, Final
 
@@ -52,8 +51,3 @@ def _open_shared(options: StoreOptions) -> Store:
     client: Any = clients.connect(parse(options.redis_url), options.redis_timeout_ms / 1000)
     store: Store = engine.Redis(client, options.redis_key_prefix, options.redis_timeout_ms)
     return store
-
-
-def redis_missing() -> bool:
-    """True if the `redis` extra is not installed."""
-    return importlib.util.find_spec("redis") is None

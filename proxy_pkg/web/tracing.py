@@ -4,7 +4,6 @@ Nothing of OpenTelemetry is imported here: `otel.py`, which needs the extra, is 
 """
 
 import importlib
-import importlib.util
 import logging
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -19,7 +18,6 @@ from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.usage import Usage
 
 _ENGINE: Final = "proxy_pkg.web.otel"
-_NEEDED: Final = "opentelemetry.exporter.otlp.proto.http"
 
 logger = logging.getLogger("proxy_pkg")
 
@@ -79,14 +77,6 @@ def open_tracing(settings: Settings) -> Tracing | None:
         return None
     tracing: Tracing = engine.OpenTelemetry(settings.otel_endpoint, settings.otel_sample_share)
     return tracing
-
-
-def extra_missing() -> bool:
-    """True if the `otel` extra is not installed."""
-    try:
-        return importlib.util.find_spec(_NEEDED) is None
-    except ModuleNotFoundError:
-        return True
 
 
 def name_of(outcome: Outcome) -> str:

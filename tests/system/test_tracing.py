@@ -139,7 +139,7 @@ def test_no_secret_is_told(running: Server, upstream: Upstream, collector: Colle
         upstream.play(CLOSE_AFTER_BODY)
         ask(running.port, "POST", path, secrets, BODY)
         upstream.clear()
-    eventually(lambda: len(collector.spans) == 4, 30.0)
+    eventually(lambda: len(collector.spans) >= 4, 30.0)  # those of an earlier test may come late
     assert b"canary" not in b"".join(metric.SerializeToString() for metric in collector.metrics.values())
     assert [body for body in collector.raw if b"canary" in body] == []
 

@@ -96,8 +96,10 @@ async def _lifespan(
     access_log = AccessLog(settings.log_format, partial(os.write, _STANDARD_ERROR)) if settings.access_log else None
     services = open_services(settings, counters, encoder, access_log)
     await services.begin()
-    state.board = services.board
+    state.board, state.prices = services.board, services.prices.sources
     state.sections |= {"live": services.board.live_section, "store": services.board.store_section}
+    if services.limits is not None:
+        state.sections["limits"] = services.limits.section
     app.relay = Forward(services)
     app.planner = services.planner
     app.sockets = SocketForward(services)

@@ -9,10 +9,11 @@ import math
 import time
 from collections.abc import Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from proxy_pkg.stats.reading import Server
 from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Rate, Standing, Stay, Store, Taken
 from proxy_pkg.web.failures import Allowance, LimitedError
 from proxy_pkg.web.rules import MINUTE_SECONDS, Rule
@@ -103,6 +104,21 @@ class Limits:
             self._leaving += granted.stays
             granted.stays = []
             self._pay()
+
+    async def section(self, _: Server) -> list[dict[str, Any]]:
+        """Every limit, and of those that hold for all callers together how much is taken."""
+        now, told = time.time(), []
+        for rule in self._rules:
+            limit: dict[str, Any] = {"setting": rule.setting, "limit": rule.amount(rule.limit), "of": rule.words}
+            if not rule.each:
+                claim = rule.claim("", 0, now)
+                if isinstance(claim, Stay):
+                    limit["used"] = len(await self._store.stays(claim.key))
+                else:
+                    looked = await self._store.take([claim], force=True)
+                    limit["used"] = rule.amount(looked.standings[0].used)
+            told.append(limit)
+        return told
 
     async def close(self) -> None:
         """Bring what is owed to the store, for at most a second."""

@@ -46,10 +46,20 @@ class Rule(Struct, frozen=True):
         }
         return max(0.0, calendar.timegm((*ends[self.period], 0, 0, 0)) - now)
 
+    def amount(self, units: int) -> float:
+        """Units of the store as people count them: dollars for a budget."""
+        return units / MICRODOLLARS if self.kind == "budget" else units
+
+    @property
+    def words(self) -> str:
+        """What it limits, and for whom."""
+        whose = "each caller" if self.each else "all callers"
+        return f"{_WORDS[self.kind]}{_ENDS.get(self.period, '')}, {whose}"
+
     def text(self) -> str:
         """The limit as a person would say it."""
         whose = "each caller" if self.each else "all callers together"
-        amount = f"${self.limit / MICRODOLLARS:g}" if self.kind == "budget" else f"{self.limit}"
+        amount = f"{'$' * (self.kind == 'budget')}{self.amount(self.limit):.15g}"
         return f"{whose} may have {amount} {_WORDS[self.kind]}{_ENDS.get(self.period, '')} ({self.setting})"
 
 

@@ -10,6 +10,7 @@ import pytest
 from proxy_pkg.config.load import load
 from proxy_pkg.protocols import anthropic, gemini, openai
 from proxy_pkg.protocols.grammar import Api
+from proxy_pkg.stats.reading import Reading, Server
 from proxy_pkg.store.contract import Rate, StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import rules
@@ -17,6 +18,8 @@ from proxy_pkg.web.failures import LimitedError, failure_of, send_failure
 from proxy_pkg.web.limits import Granted, Limits
 from proxy_pkg.web.rules import rules_set
 from tests.store.memory import Memory
+
+UNREAD = Server(Reading(0, [], 0, {}), Reading(0, [], 0, {}), 1, 0)
 
 
 class Clock:
@@ -88,6 +91,20 @@ async def test_all_callers_share_the_total(limited: Limited) -> None:
     await granted(limits, "key:a")
     await granted(limits, "key:b")
     assert "all callers" in str(await refused(limits, "key:c"))
+
+
+async def test_stats_show_how_full_the_limits_for_all_callers_are(limited: Limited) -> None:
+    limits = limited(HEADROOM_RPM=9, HEADROOM_TOTAL_RPM=5, HEADROOM_TOTAL_CONCURRENCY=4, HEADROOM_BUDGET_DAY_USD=2)
+    for name in ("one", "two"):
+        limits.settled(await granted(limits, name=name), None, 250_000)
+    await paid()
+    told = {limit["setting"]: limit for limit in await limits.section(UNREAD)}
+    assert "used" not in told["HEADROOM_RPM"]
+    assert {name: (limit["used"], limit["limit"]) for name, limit in told.items() if "used" in limit} == {
+        "HEADROOM_TOTAL_RPM": (2, 5),
+        "HEADROOM_TOTAL_CONCURRENCY": (2, 4),
+        "HEADROOM_BUDGET_DAY_USD": (0.5, 2.0),
+    }
 
 
 async def test_the_time_to_wait_is_when_the_next_one_fits(limited: Limited, clock: Clock) -> None:

@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup extras dev run check lint types test bench lock clean
+.PHONY: help setup extras dev run check lint types test check-image bench lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ types: dev ## Static types
 
 test: dev ## All tests
 	$(BIN)/pytest
+
+check-image: dev ## Build the container image without an engine, and run it (as root; most of a minute)
+	$(BIN)/pytest tests/deploy/built_image.py
 
 lock: dev ## Resolve the dependencies again, with hashes
 	$(PIP) install 'uv>=0.13,<0.14'

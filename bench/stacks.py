@@ -74,8 +74,7 @@ def ours(upstream: Place, folder: Path, **settings: str) -> Iterator[Server]:
     port = free_port()
     environment = ours_environment(upstream.url, port, folder) | settings
     arguments = [sys.executable, "-m", "gunicorn", "-c", "gunicorn_conf.py"]
-    ready_path = "/livez" if "HEADROOM_PROXY_TOKEN" in settings else "/readyz"  # the only one that asks for no token
-    with started(arguments, port, folder / "ours.log", ready_path, environment) as server:
+    with started(arguments, port, folder / "ours.log", "/readyz", environment) as server:
         yield server
 
 

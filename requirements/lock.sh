@@ -8,3 +8,4 @@ compile ../pyproject.toml --output-file runtime.lock
 printf 'hatchling>=1.27,<2\neditables>=0.5,<1\n' | compile - --output-file build.lock
 compile ../pyproject.toml --all-extras --output-file extras.lock
 compile ../pyproject.toml --all-extras --group ../pyproject.toml:dev --output-file dev.lock
+printf 'check-jsonschema>=0.39,<0.40\nhadolint-bin>=2.15,<2.16\nkubernetes-validate>=1.37,<1.38\n' | compile - --output-file linters.lock

@@ -10,14 +10,27 @@ import pytest
 from bench.processes import ROOT
 from proxy_pkg.config.load import load
 from proxy_pkg.config.settings import BY_ENVIRONMENT, SOURCES
+from proxy_pkg.server.extent import state_bytes_max
 from proxy_pkg.stats.catalogue import METRICS
 
 DEPLOY = ROOT / "deploy"
 TEXTS = [path for path in DEPLOY.rglob("*") if path.is_file()]
+IDLE_BYTES = 3 * 40 << 20
+STREAM_BYTES = 34 << 10
+BYTES_FOR_A_BYTE = 2
+"""Master and two workers at rest, an open stream, a body in flight: `make bench MEASURE="idle memory"`."""
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
-@pytest.mark.parametrize("name", ["grafana/dashboard.json", "prometheus/alerts.yaml", "kubernetes/proxy_pkg.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grafana/dashboard.json",
+        "prometheus/alerts.yaml",
+        "kubernetes/autoscaling.yaml",
+        "kubernetes/prometheus-adapter.yaml",
+    ],
+)
 def test_every_metric_that_is_asked_for_exists(name: str) -> None:
     text = (DEPLOY / name).read_text()
     asked = {SUFFIX.sub("", found) for found in re.findall(r"\bproxy_[a-z_]+\b", text)} - {"proxy_pkg"}
@@ -50,6 +63,24 @@ def test_whoever_stops_it_waits_longer_than_it_drains(name: str, pattern: str) -
     found = [int(seconds) for seconds in re.findall(pattern, (DEPLOY / name).read_text())]
     assert found
     assert min(found) > load({}).settings.drain_limit_seconds + 10
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("kubernetes/proxy_pkg.yaml", r"sizeLimit: (\d+)Mi"), ("docker/compose.yaml", r"tmpfs:\n.*size=(\d+)m")],
+)
+def test_the_state_and_the_bodies_of_two_workers_fit_into_what_they_are_given(name: str, pattern: str) -> None:
+    text = (DEPLOY / name).read_text()
+    given = {found[1]: found[2] for found in re.finditer(r"(HEADROOM_\w+_MAX): (\w+)", text)}
+    settings = load(given).settings
+    found = re.search(pattern, text)
+    assert found
+    assert state_bytes_max(2, settings.store_bytes_max) < int(found[1]) << 20
+    held = IDLE_BYTES + 2 * (settings.memo_bytes_max + STREAM_BYTES * settings.limit_concurrency)
+    bodies = 2 * BYTES_FOR_A_BYTE * settings.body_bytes_in_flight_max
+    limit = re.search(r"(?:memory|mem_limit): (\d)gi?\b", text, re.IGNORECASE)
+    assert limit
+    assert held + bodies + (int(found[1]) << 20) < int(limit[1]) << 30
 
 
 def test_the_image_copies_only_what_the_build_reads() -> None:

@@ -39,13 +39,24 @@ def test_without_the_token_nothing_gets_in(headers: Headers, guarded: Server, up
         assert word in answer.json()["error"].values()
     answer = ask(guarded.port, "POST", "/v1/responses", headers, b"{}")
     assert answer.json()["error"]["code"] == "headroom_token_required"
-    for path in ("/stats", "/metrics", "/readyz", "/health", "/nowhere", "/livez/../v1/models", "/livez/"):
+    for path in (
+        "/stats",
+        "/metrics",
+        "/health",
+        "/nowhere",
+        "/livez/../v1/models",
+        "/livez/",
+        "/readyz/",
+        "/readyz/x",
+    ):
         assert ask(guarded.port, "GET", path, headers).status == 401, path
     assert not upstream.requests
 
 
-def test_liveness_is_open(guarded: Server) -> None:
-    assert ask(guarded.port, "GET", "/livez").status == 200
+def test_probes_are_open_since_clusters_and_balancers_send_no_token(guarded: Server) -> None:
+    for path in ("/livez", "/readyz"):
+        answer = ask(guarded.port, "GET", path)
+        assert (answer.status, answer.body) == (200, b"ok")
 
 
 def test_the_right_token_passes_and_stays_here(guarded: Server, upstream: Upstream) -> None:

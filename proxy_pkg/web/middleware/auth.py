@@ -18,7 +18,8 @@ KEY_NAME = "proxy_pkg.key_name"
 Refuse = Callable[[dict[str, Any], Receive, Send, RefusedError], Awaitable[None]]
 """Answers a request or a handshake with an error."""
 
-_OPEN_PATHS = frozenset(("/livez",))
+_OPEN_PATHS = frozenset(("/livez", "/readyz"))
+"""What orchestrators and balancers ask, which have no token to send. Each answers with one word about this worker."""
 
 
 class TokenAuth:

@@ -1,41 +1,30 @@
 """`proxyctl doctor`: everything that can be tried from here, and what to do about what fails."""
 
 import asyncio
-import time
+import importlib
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
-from shutil import disk_usage
-from typing import Any, Final
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
 
-import aiohttp
 import typer
-from msgspec import Struct
-from yarl import URL
 
+from proxy_pkg.cli.checkups import fleet, knowledge, machine, state, upstreams
+from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
+from proxy_pkg.config import extras
 from proxy_pkg.config.load import examine
-from proxy_pkg.config.row import MIB
-from proxy_pkg.config.settings import ROWS, Settings
-from proxy_pkg.relay.proxies import Proxies
-from proxy_pkg.relay.trust import trusting
+from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import SettingsError
+from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.server.preflight import inspect
-from proxy_pkg.server.running import find
+from proxy_pkg.server.running import Running, find
 from proxy_pkg.server.selftest import self_test
 
-CLOCK_SKEW_SECONDS_MAX: Final = 60
-DISK_BYTES_MIN: Final = 16 * MIB
+_PROBE: Final = "proxy_pkg.web.otel_probe"
 
 app = command_app()
-
-
-class Finding(Struct, frozen=True):
-    """`state` is ok, warning or problem; `advice` says what to do, and is empty where nothing is to be done."""
-
-    state: str
-    subject: str
-    text: str
-    advice: str = ""
 
 
 @app.command()
@@ -45,7 +34,8 @@ def doctor(
     offline: bool = typer.Option(False, "--offline", help="Leave out what needs the network."),
     json: bool = typer.Option(False, "--json", help="Print one JSON array."),
 ) -> None:
-    """Check configuration, limits, state, vocabulary, clock and upstreams, and send a request through the real path.
+    """Check configuration, machine, state, store, vocabulary, prices, clocks, upstreams and collector, and send a
+    request through the real path.
 
     Nothing is sent to an upstream but a request for its front page, without credentials. The exit code is 1 if there
     is a problem.
@@ -61,7 +51,12 @@ def doctor(
 
 def _findings(overrides: dict[str, str], offline: bool) -> Iterator[Finding]:
     examined = examine(overrides=overrides)
-    server = None if examined.uncertain & {"state_dir", "port"} else find(examined.settings.state_dir)
+    server, unseen = None, ""
+    if not examined.uncertain & {"state_dir", "port"}:
+        try:
+            server = find(examined.settings.state_dir)
+        except OSError as error:
+            unseen = f"its counters cannot be read: {error.strerror or error}"
     checked = inspect(examined.settings, examined.uncertain, running=server is not None)
     problems = (*examined.problems, *checked.problems)
     yield from (Finding("problem", "configuration", text) for text in problems)
@@ -69,72 +64,64 @@ def _findings(overrides: dict[str, str], offline: bool) -> Iterator[Finding]:
     if examined.problems:
         return
     if not problems:
-        yield Finding("ok", "configuration", "the server would start with it")
+        yield ok("configuration", "the server would start with it")
     settings = examined.settings
-    if server is None:
-        yield Finding("ok", "server", f"none runs with state directory {settings.state_dir}")
+    if unseen:
+        yield problem("server", unseen, "run this as the user that the server runs as")
     else:
-        yield Finding("ok", "server", f"master {server.master_pid}, {len(server.serving)} workers serve")
-    yield from _disk(settings)
-    yield _tested(settings)
+        yield from _running(settings, server)
+    yield from _here(settings, server)
     if not offline:
-        yield from asyncio.run(_reached(settings))
+        yield from asyncio.run(_beyond(settings))
+        yield from _collector(settings)
 
 
-def _disk(settings: Settings) -> Iterator[Finding]:
-    try:
-        free = disk_usage(settings.state_dir).free
-    except OSError:
-        return  # it is made at the start; whether that can be done was checked
-    if free < DISK_BYTES_MIN:
-        advice = "free some space, or name another directory in HEADROOM_STATE_DIR: workers count alone without it"
-        yield Finding("problem", "state", f"{free} bytes are free where {settings.state_dir} lies", advice)
+def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
+    if server is None:
+        yield ok("server", f"none runs with state directory {settings.state_dir}")
+        return
+    yield ok("server", f"master {server.master_pid}, {len(server.serving)} workers serve")
+    wanted = "fleet" if settings.redis_url else "machine"
+    alone = [worker for worker in server.serving if worker.scope != wanted]
+    if alone:
+        text = f"{len(alone)} workers share limits with less than the {wanted} ({alone[0].scope})"
+        advice = "see the findings about Redis" if settings.redis_url else "see the findings about the state directory"
+        yield warning("store", text, f"{advice}, and what the log says since when")
+
+
+def _here(settings: Settings, server: Running | None) -> Iterator[Finding]:
+    """What needs no network."""
+    prices = load_prices()
+    yield from machine.examined(settings, pid=server.master_pid if server else "self")
+    yield machine.time_of_day(machine.now_seconds(), server.started_ns if server else 0, prices.as_of)
+    yield from state.examined(settings)
+    yield knowledge.vocabulary()
+    with suppress(SettingsError):  # told with the configuration
+        prices = load_prices(settings.prices)
+    yield from knowledge.prices(prices.sources, datetime.now(UTC).date())
+    yield _tested(settings)
 
 
 def _tested(settings: Settings) -> Finding:
     outcome = self_test(settings)
     if outcome.problem:
-        return Finding("problem", "self-test", outcome.problem, "install the package again; if it stays, report it")
+        return problem("self-test", outcome.problem, "install the package again; if it stays, report it")
     text = f"{outcome.sent_bytes} bytes went in, {outcome.arrived_bytes} arrived, in {outcome.seconds * 1000:.0f} ms"
-    return Finding("ok", "self-test", text)
+    return ok("self-test", text)
 
 
-async def _reached(settings: Settings) -> list[Finding]:
-    named = {name: str(getattr(settings, name)) for name, row in ROWS.items() if row.kind == "url"}
-    named |= {f"upstreams.{each.name}": each.url for each in settings.upstreams}
-    timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_seconds + 5)
-    proxies = Proxies(
-        settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
-    )
-    try:
-        trust = trusting(settings.ca_bundle) if settings.ca_bundle else True
-    except OSError as error:
-        return [Finding("problem", "certificates", f"{settings.ca_bundle}: {error}", "name a readable PEM file")]
-    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=trust)) as session:
-        asked = (_reach(session, proxies, name, url) for name, url in named.items() if url)
-        found = await asyncio.gather(*asked)
-    return [finding for findings in found for finding in findings]
+async def _beyond(settings: Settings) -> list[Finding]:
+    of_upstreams, of_redis = await asyncio.gather(upstreams.examined(settings), fleet.examined(settings))
+    return of_upstreams + of_redis
 
 
-async def _reach(session: aiohttp.ClientSession, proxies: Proxies, name: str, url: str) -> list[Finding]:
-    """Whether an upstream answers at all, whatever it says, and whether its clock and ours agree."""
-    subject = ROWS[name].environment if name in ROWS else name
-    try:
-        async with session.head(url, allow_redirects=False, proxy=proxies.proxy_for(URL(url))) as answer:
-            skew = _skew_seconds(answer.headers)
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        text = f"{url} cannot be reached: {str(error) or type(error).__name__}"
-        advice = "check the address, the name server, the firewall, and a proxy that requests must go through"
-        return [Finding("problem", subject, text, advice)]
-    findings = [Finding("ok", subject, f"{url} answers")]
-    if abs(skew) > CLOCK_SKEW_SECONDS_MAX:
-        text = f"the clock of {url} is {skew:.0f} seconds ahead of ours"
-        findings.append(Finding("warning", "clock", text, "set this machine's clock: certificates and logs need it"))
-    return findings
-
-
-def _skew_seconds(headers: Any) -> float:
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp() - time.time()
-    except (TypeError, ValueError):
-        return 0.0
+def _collector(settings: Settings) -> Iterator[Finding]:
+    """Loaded by name, so that nothing of OpenTelemetry is imported where it is off."""
+    if settings.otel and not extras.is_missing("otel"):
+        refusal = importlib.import_module(_PROBE).refusal_of(settings.otel_endpoint)
+        place = settings.otel_endpoint or "where OTEL_EXPORTER_OTLP_ENDPOINT says, or port 4318 here,"
+        if refusal:
+            advice = "check that it runs and takes OTLP over HTTP; requests go on without it, spans are dropped"
+            yield problem("OpenTelemetry", f"the collector at {place} takes nothing: {refusal}", advice)
+        else:
+            yield ok("OpenTelemetry", f"the collector at {place} takes metrics")

@@ -1,17 +1,28 @@
-"""`proxyctl status`: the server that runs with this configuration, worker by worker."""
+"""`proxyctl status`: the server that runs with this configuration, worker by worker, and what is open on it.
 
-from typing import Final
+Workers, ages and counts come from shared memory and the kernel, so they are right when nobody answers. What is open is
+asked of the server, over loopback, since with Redis it is kept there and not on this machine.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
 
 import typer
 from msgspec import to_builtins
 
+from proxy_pkg import __version__
+from proxy_pkg.cli.asking import listens, stats_of
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json
 from proxy_pkg.config.load import examine
+from proxy_pkg.config.settings import Settings
 from proxy_pkg.server.running import Running, find
 
 NOT_RUNNING: Final = 3
 """Exit code when no server runs, as systemctl has it."""
+OPEN_SHOWN: Final = 20
 
 app = command_app()
 
@@ -21,46 +32,141 @@ app = command_app()
 def status(
     overrides: dict[str, str], json: bool = typer.Option(False, "--json", help="Print one JSON object.")
 ) -> None:
-    """Show the master and its workers: age, requests served and in flight, and which of them are draining.
+    """Show the master and its workers, their ages, what they have served, which are draining, and what is open.
 
     The exit code is 0 if a worker serves, otherwise 3.
     """
-    server = running(overrides)
+    settings = _settings(overrides)
+    server = _found(settings)
+    told, silence = stats_of(settings) if server else ({}, "")
     if json:
-        print_json({"running": server is not None} | (to_builtins(server) if server else {}))
+        print_json(_document(server, told, silence))
     elif server is None:
-        print("No server runs with this configuration.")
+        _print_none(settings)
     else:
-        _print(server)
+        _print(server, told, silence)
     raise typer.Exit(0 if server and server.serving else NOT_RUNNING)
 
 
 def running(overrides: dict[str, str]) -> Running | None:
     """The server of this configuration. Ends the command where that cannot be known."""
-    examined = examine(overrides=overrides)
-    if examined.uncertain & {"state_dir", "port"}:
-        fail(examined.problems)
-    try:
-        return find(examined.settings.state_dir)
-    except OSError as error:
-        fail((f"the counters in {examined.settings.state_dir} cannot be read: {error.strerror or error}",))
+    return _found(_settings(overrides))
 
 
 def running_or_exit(overrides: dict[str, str]) -> Running:
     """The same; ends the command if there is none."""
-    server = running(overrides)
+    settings = _settings(overrides)
+    server = _found(settings)
     if server is None:
-        print("No server runs with this configuration.")
+        _print_none(settings)
         raise typer.Exit(NOT_RUNNING)
     return server
 
 
-def _print(server: Running) -> None:
+def _settings(overrides: dict[str, str]) -> Settings:
+    examined = examine(overrides=overrides)
+    if examined.uncertain & {"state_dir", "port"}:
+        fail(examined.problems)
+    return examined.settings
+
+
+def _found(settings: Settings) -> Running | None:
+    try:
+        return find(settings.state_dir)
+    except PermissionError:
+        owner = Path(settings.state_dir).stat().st_uid
+        fail(
+            (
+                f"the counters in {settings.state_dir} belong to user {owner}, and this is user {os.geteuid()}: "
+                f"`sudo -u '#{owner}' proxyctl status`, with that user's settings",
+            )
+        )
+    except OSError as error:
+        fail((f"the counters in {settings.state_dir} cannot be read: {error.strerror or error}",))
+
+
+def _document(server: Running | None, told: dict[str, Any], silence: str) -> dict[str, Any]:
+    if server is None:
+        return {"running": False}
+    return {
+        "running": True,
+        **to_builtins(server),
+        "started": _moment(server.started_ns).isoformat(),
+        "in_flight": server.in_flight,
+        "draining": not server.serving,
+        "version": told.get("version", ""),
+        "installed_version": __version__,
+        "live": told.get("live"),
+        "silence": silence,
+    }
+
+
+def _print_none(settings: Settings) -> None:
+    print("No server runs with this configuration.")
+    if listens(settings):
+        print(
+            f"Something listens on {settings.host} port {settings.port}, but its state is not in {settings.state_dir}: "
+            "run this as the user that it runs as, with its HEADROOM_STATE_DIR and HEADROOM_PORT."
+        )
+
+
+def _print(server: Running, told: dict[str, Any], silence: str) -> None:
     print(f"master {server.master_pid}, {len(server.serving)} workers serve, {server.in_flight} requests in flight")
+    version = told.get("version", "")
+    running_version = f"version {version}" if version else "version unknown"
+    if version and version != __version__:
+        running_version += f" (installed is {__version__}: it takes effect with a restart)"
+    print(f"up {_age_text(server.master_age_seconds)}, {running_version}")
+    print(
+        f"{server.worker_starts} workers started since {_moment(server.started_ns):%Y-%m-%d %H:%M} UTC, "
+        f"run {server.runs} with this state directory"
+    )
+    if not server.serving:
+        print("it drains: open requests finish, and no new ones are taken")
     print(f"{'slot':>4}{'pid':>9}{'age':>12}{'served':>10}{'in flight':>11}  state")
     for worker in server.workers:
         age, state = _age_text(worker.age_seconds), "draining" if worker.draining else "serving"
         print(f"{worker.slot:>4}{worker.pid:>9}{age:>12}{worker.requests:>10}{worker.in_flight:>11}  {state}")
+    if silence:
+        print(f"what is open cannot be told: {silence}")
+    else:
+        _print_open(told.get("live", {}).get("newest", []))
+
+
+def _print_open(notes: list[dict[str, str]]) -> None:
+    """What has been open for a moment, the newest first."""
+    if not notes:
+        return
+    kinds = [_kind(note) for note in notes]
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+    print(f"open for a moment or longer: {counts}")
+    print(f"{'age':>12}  {'what':<10} {'route':<18} {'model':<28} {'client':<22} caller")
+    for note, kind in list(zip(notes, kinds, strict=True))[:OPEN_SHOWN]:
+        cells = [str(note.get(name) or "-") for name in ("route", "model", "client", "caller")]
+        route, model, client, caller = (_plain(cell) for cell in cells)
+        print(f"{_open_age(note):>12}  {kind:<10} {route:<18.18} {model:<28.28} {client:<22.22} {caller:.32}")
+
+
+def _kind(note: dict[str, str]) -> str:
+    """A socket, or what a request waits for: its body, the upstream, the end of the answer."""
+    return "WebSocket" if note.get("route") == "websocket" else str(note.get("phase", "open"))
+
+
+def _plain(text: str) -> str:
+    """Names come from clients: whatever could move the cursor of a terminal is shown as a question mark."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _open_age(note: dict[str, str]) -> str:
+    try:
+        began = datetime.fromisoformat(note["started"])
+    except (KeyError, ValueError):
+        return "-"
+    return _age_text(max(0.0, (datetime.now(UTC) - began).total_seconds()))
+
+
+def _moment(unix_ns: int) -> datetime:
+    return datetime.fromtimestamp(unix_ns // 10**9, UTC)
 
 
 def _age_text(seconds: float) -> str:

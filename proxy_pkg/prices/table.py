@@ -13,6 +13,7 @@ from msgspec import Struct
 from proxy_pkg.errors import SettingsError
 
 SHIPPED_PATH = Path(__file__).with_name("prices.toml")
+SHIPPED: Final = "shipped"
 FILE_BYTES_MAX: Final = 1 << 20
 MODELS_KNOWN_MAX: Final = 1024
 
@@ -49,12 +50,20 @@ class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
     models: tuple[Entry, ...]
 
 
+class Source(Struct, frozen=True):
+    """Where prices come from: a file's path or SHIPPED, and the date that it says they are of."""
+
+    source: str
+    as_of: str
+
+
 class Prices:
     """Looks prices up by a model's name. Bounded: names beyond MODELS_KNOWN_MAX are looked up anew each time."""
 
-    def __init__(self, files: tuple[PriceFile, ...]) -> None:
-        """Of `files`, an earlier one goes before a later one."""
+    def __init__(self, files: tuple[PriceFile, ...], sources: tuple[Source, ...] = ()) -> None:
+        """Of `files`, an earlier one goes before a later one. `sources` says where they are from, for people."""
         self.as_of = files[0].as_of
+        self.sources = sources
         self._files = [
             sorted(((pattern, entry.price) for entry in file.models for pattern in entry.match), key=_plainest_last)
             for file in files
@@ -85,7 +94,11 @@ def load(own_path: str = "") -> Prices:
     Raises SettingsError, which says what is wrong with that file and where.
     """
     shipped = _decode(SHIPPED_PATH.read_text(), str(SHIPPED_PATH))
-    return Prices((_read(own_path), shipped) if own_path else (shipped,))
+    shipped_source = Source(SHIPPED, shipped.as_of)
+    if not own_path:
+        return Prices((shipped,), (shipped_source,))
+    own = _read(own_path)
+    return Prices((own, shipped), (Source(own_path, own.as_of), shipped_source))
 
 
 def _read(path: str) -> PriceFile:

@@ -1,5 +1,6 @@
 """The server that runs here, as its shared counters and the kernel show it; nothing has to answer."""
 
+import errno
 import os
 import signal
 import time
@@ -7,10 +8,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.reading import read_lifetimes
 from proxy_pkg.stats.sums import Worker
 
 POLL_SECONDS = 0.1
+_START_TICKS = 19
+"""The field of /proc/PID/stat, counted behind the name, that says when a process began."""
 
 
 class Running(Struct, frozen=True):
@@ -18,6 +21,13 @@ class Running(Struct, frozen=True):
 
     master_pid: int
     workers: list[Worker]
+    master_age_seconds: float = 0.0
+    started_ns: int = 0
+    """When its totals began, Unix time: an upgrade in place goes on with those that there are."""
+    worker_starts: int = 0
+    """How many workers have been started since then, replacements included."""
+    runs: int = 1
+    """Starts of a server with this state directory, this one included, as far as that was kept."""
 
     @property
     def serving(self) -> list[Worker]:
@@ -31,18 +41,38 @@ class Running(Struct, frozen=True):
 
 def find(state_dir: str) -> Running | None:
     """The server that uses `state_dir`; None if none does. Raises OSError where its counters cannot be read."""
-    workers = read_server(state_dir).workers
+    if os.path.lexists(state_dir) and not os.access(state_dir, os.R_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), state_dir)
+    told = read_lifetimes(state_dir)
+    workers = told.now.workers
     masters = [(worker.age_seconds, master) for worker in workers if (master := parent_of(worker.pid)) > 1]
-    return Running(min(masters)[1], workers) if masters else None
+    if not masters:
+        return None
+    pid = min(masters)[1]
+    return Running(pid, workers, age_seconds_of(pid), told.now.started_ns, told.now.worker_starts, told.runs)
 
 
 def parent_of(pid: int) -> int:
     """The parent of a process; 0 if it is gone or hidden."""
+    fields = _status(pid)
+    return int(fields[1]) if fields else 0
+
+
+def age_seconds_of(pid: int) -> float:
+    """For how long a process runs; 0 if it is gone or hidden. No clock that somebody could set takes part."""
+    fields = _status(pid)
+    if not fields:
+        return 0.0
+    began_seconds = int(fields[_START_TICKS]) / os.sysconf("SC_CLK_TCK")
+    return round(max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began_seconds), 1)
+
+
+def _status(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name, which may hold anything, brackets too."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0
-    return int(status.rpartition(")")[2].split()[1])  # the name before it may hold anything, brackets too
+        return []
 
 
 def hang_up(server: Running, state_dir: str, limit_seconds: float) -> Running | None:

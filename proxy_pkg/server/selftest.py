@@ -17,7 +17,18 @@ LIMIT_SECONDS: Final = 10.0
 LINES: Final = 200
 ANSWER: Final = b'{"type":"message","role":"assistant","content":[{"type":"text","text":"ok"}]}'
 _HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(ANSWER)
-_SECRETS: Final = {"proxy_token": "", "upstream_https_proxy_url": "", "upstream_http_proxy_url": ""}
+_ALONE: Final[dict[str, Any]] = {
+    "proxy_token": "",
+    "proxy_keys": "",
+    "upstream_https_proxy_url": "",
+    "upstream_http_proxy_url": "",
+    "redis_url": "",
+    "otel": False,
+    "holdout": 0.0,
+    "upstreams": (),
+    "access_log": False,
+}
+"""Settings under which nobody else hears of the test, and nobody's token is asked for."""
 
 
 class Outcome(Struct):
@@ -67,8 +78,8 @@ async def _test(settings: Settings) -> Outcome:
     origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     targets = {name: origin for name, row in ROWS.items() if row.kind == "url"}
     with TemporaryDirectory(prefix="proxy_pkg-") as folder:
-        here: dict[str, Any] = {**targets, **_SECRETS, "upstreams": (), "state_dir": folder, "access_log": False}
-        app = build_app(structs.replace(settings, **here), private_counters(), load())
+        here = structs.replace(settings, **targets, **_ALONE, state_dir=folder)
+        app = build_app(here, private_counters(), load())
         async with server, app.router.lifespan_context(app):
             began = asyncio.get_running_loop().time()
             status, body = await _ask(app, request_body())

@@ -1,6 +1,7 @@
 """A reading as the dict that `/stats` answers: for people and scripts, each figure with its basis."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,20 +14,34 @@ from proxy_pkg.stats.money import money_dict, usage_dict
 from proxy_pkg.stats.reading import Reading, Server
 
 TOKENS_BASIS = "estimate, o200k_base"
+BYTES_BASIS = "decoded request bodies that were looked at"
+LIFETIME_BASIS = {
+    "tokens": TOKENS_BASIS,
+    "bytes": BYTES_BASIS,
+    "usage": "as the providers' answers tell it",
+    "cost": "usage at the list prices of its time",
+    "net": "estimate, as in `money`",
+}
 _PERCENTILES = (50, 95, 99)
 
 
-def stats_dict(reading: Reading, now_ns: int) -> dict[str, Any]:
-    """All totals, whichever worker answers. `now_ns` is Unix time in nanoseconds. Keys end in their unit."""
+def stats_dict(reading: Reading, now_ns: int, prices: Sequence[object] = ()) -> dict[str, Any]:
+    """All totals, whichever worker answers. `now_ns` is Unix time in nanoseconds. Keys end in their unit.
+
+    `prices` says where the prices are from and their dates. Whatever is an estimate, or of a time that is not the
+    window, says so beside it.
+    """
+    window = _window(reading.started_ns, now_ns)
+    span = {"window": window["meaning"]}
     return {
-        "window": _window(reading.started_ns, now_ns),
+        "window": window,
         "requests": _requests(reading),
         "bodies": _bodies(reading),
         "spans": _spans(reading),
-        "tokens": _before_after(reading, "tokens") | {"basis": TOKENS_BASIS},
-        "bytes": _before_after(reading, "bytes") | {"basis": "decoded request bodies that were looked at"},
-        "usage": usage_dict(reading),
-        "money": money_dict(reading),
+        "tokens": span | {"basis": TOKENS_BASIS} | _before_after(reading, "tokens"),
+        "bytes": span | {"basis": BYTES_BASIS} | _before_after(reading, "bytes"),
+        "usage": span | usage_dict(reading),
+        "money": span | {"prices": msgspec.to_builtins(prices)} | money_dict(reading),
         "traffic": {
             "request_body_bytes": _total(reading, "proxy_request_body_bytes_total"),
             "response_body_bytes": _total(reading, "proxy_response_body_bytes_total"),
@@ -53,6 +68,7 @@ def lifetime_dict(server: Server, now_ns: int) -> dict[str, Any]:
         "seconds": (now_ns - server.lifetime.started_ns) // 10**9,
         "runs": server.runs,
         "worker_starts": server.lifetime.worker_starts,
+        "basis": LIFETIME_BASIS,
         **told(main_figures(server.lifetime)),
         **({"problem": server.problem} if server.problem else {}),
     }

@@ -1,46 +1,42 @@
 """Spans and metrics over OTLP/HTTP. Needs the `otel` extra; `tracing.py` loads this only where the settings ask for it.
 
 Spans wait in the queue of the SDK's batch processor, whose own thread sends them; beyond SPANS_WAITING_MAX they are
-dropped. Metrics are the totals of the whole server, made from its ledgers by the one worker that speaks for it, so
-they agree with `/metrics` and survive the death of any worker. The SDK itself reads the OTEL_ variables for headers,
-certificates, compression, time limits, the service's name and its resource attributes.
+dropped. Of metrics there are two kinds, told apart by `service.instance.id`: the totals of the whole server, which the
+one worker that speaks for it makes from the ledgers, so they agree with `/metrics` and survive the death of any
+worker; and the histograms of the conventions, which each worker tells of itself. The SDK itself reads the OTEL_
+variables for headers, certificates, compression, time limits, the service's name and its resource attributes.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from multidict import CIMultiDict
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
-)
-from opentelemetry.sdk.metrics.export import Metric as OtelMetric
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    get_current_span,
+    set_span_in_context,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from proxy_pkg import __version__
-from proxy_pkg.stats.catalogue import CATALOGUE, Metric
-from proxy_pkg.stats.reading import Reading, Server
-from proxy_pkg.stats.render import series_of
-from proxy_pkg.web.tracing import Outcome, attributes_of, error_of, name_of, provider_of
+from proxy_pkg.stats.reading import Server
+from proxy_pkg.web.conventions import attributes_of, error_of, name_of
+from proxy_pkg.web.measures import Measures
+from proxy_pkg.web.otel_data import SERVICE, measures_data, resource_of, totals_data
+from proxy_pkg.web.tracing import Outcome
 
 SPANS_WAITING_MAX: Final = 2048
 SPANS_AT_ONCE: Final = 512
@@ -48,64 +44,69 @@ SEND_SPANS_SECONDS: Final = 1.0
 SEND_METRICS_SECONDS: Final = 15.0
 CLOSE_SECONDS_MAX: Final = 2.0
 
-_SERVICE: Final = "proxy_pkg"
-_UNNAMED: Final = "unknown_service"
 _PARENT: Final = "traceparent"
 _STATE: Final = "tracestate"
-_OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
-_UNITS: Final = {"seconds": "s", "bytes": "By"}
 
 _propagator = TraceContextTextMapPropagator()
 
 
 class OpenTelemetry:
-    """The tracing of one worker.
+    """The tracing of one worker. Make it inside the worker's loop.
 
     `endpoint` is the collector's base URL; if it is empty, the OTEL_ variables say it. `sample_share` is of the traces
-    that begin here.
+    that begin here. `instance` names this worker.
     """
 
-    def __init__(self, endpoint: str, sample_share: float) -> None:
-        self._resource = _resource()
+    def __init__(self, endpoint: str, sample_share: float, instance: str) -> None:
+        self._resource = resource_of(instance)
         self._provider = TracerProvider(
             sampler=ParentBasedTraceIdRatio(sample_share), resource=self._resource, shutdown_on_exit=False
         )
-        self._processor = BatchSpanProcessor(
-            OTLPSpanExporter(endpoint=endpoint and f"{endpoint}/v1/traces"),
-            max_queue_size=SPANS_WAITING_MAX,
-            max_export_batch_size=SPANS_AT_ONCE,
-            schedule_delay_millis=SEND_SPANS_SECONDS * 1000,
+        self._provider.add_span_processor(
+            BatchSpanProcessor(
+                OTLPSpanExporter(endpoint=endpoint and f"{endpoint}/v1/traces"),
+                max_queue_size=SPANS_WAITING_MAX,
+                max_export_batch_size=SPANS_AT_ONCE,
+                schedule_delay_millis=SEND_SPANS_SECONDS * 1000,
+            )
         )
-        self._provider.add_span_processor(self._processor)
-        self._tracer = self._provider.get_tracer(_SERVICE, __version__)
-        self._metrics = OTLPMetricExporter(endpoint=endpoint and f"{endpoint}/v1/metrics")
-        self._sent_monotonic = 0.0
-        self._sending: threading.Thread | None = None
+        self._tracer = self._provider.get_tracer(SERVICE, __version__)
+        self._metrics = MetricSender(OTLPMetricExporter(endpoint=endpoint and f"{endpoint}/v1/metrics"))
+        self._measures = Measures()
+        self._started_ns = time.time_ns()
+        self._totals_sent_monotonic = 0.0
+        self._totals_unsent: Server | None = None
+        self._task = asyncio.get_running_loop().create_task(self._tell_measures())
 
     def begin(self, headers: list[tuple[bytes, bytes]]) -> "SpanTrace":
         """A span, whose parent is the one that the client's headers name."""
         carrier = {name: _joined(headers, name.encode()) for name in (_PARENT, _STATE)}
         context = _propagator.extract({name: value for name, value in carrier.items() if value})
+        began = Moment()
         # Its name is known at the end; samplers that look at names would need it sooner.
-        return SpanTrace(self._tracer.start_span("request", context, SpanKind.CLIENT))
+        span = self._tracer.start_span("request", context, SpanKind.CLIENT, start_time=began.unix_ns)
+        has_parent = get_current_span(context).get_span_context().is_valid
+        return SpanTrace(span, began, self._measures, has_parent=has_parent)
 
     async def publish(self, server: Server) -> None:
-        """Send the server's totals from a thread of their own; while one still sends, the next wait."""
+        """Send the server's totals, at most every SEND_METRICS_SECONDS, and the last ones when this closes."""
+        self._totals_unsent = server
         now = time.monotonic()
-        is_busy = self._sending is not None and self._sending.is_alive()
-        if is_busy or (self._sent_monotonic and now - self._sent_monotonic < SEND_METRICS_SECONDS):
-            return
-        self._sent_monotonic = now
-        self._sending = _in_thread(lambda: self._metrics.export(self._data(server)))
+        if not self._totals_sent_monotonic or now - self._totals_sent_monotonic >= SEND_METRICS_SECONDS:
+            self._totals_sent_monotonic = now
+            self._send_totals()
 
     async def close(self) -> None:
         """Send what waits, for at most CLOSE_SECONDS_MAX; what cannot be sent then is given up."""
-        loop, sending, done = asyncio.get_running_loop(), self._sending, asyncio.Event()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._send_totals()
+        self._send_measures()
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def close_all() -> None:
             self._provider.shutdown()
-            if sending is not None:
-                sending.join()
+            self._metrics.wait()
             with suppress(RuntimeError):  # the loop did not wait so long
                 loop.call_soon_threadsafe(done.set)
 
@@ -113,20 +114,45 @@ class OpenTelemetry:
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), CLOSE_SECONDS_MAX)
 
-    def _data(self, server: Server) -> MetricsData:
-        resource = self._resource.merge(Resource({"service.instance.id": f"{server.identity:016x}"}))
-        scope = ScopeMetrics(InstrumentationScope(_SERVICE, __version__), _metrics(server.now), "")
-        return MetricsData([ResourceMetrics(resource, [scope], "")])
+    async def _tell_measures(self) -> None:
+        while True:
+            await asyncio.sleep(SEND_METRICS_SECONDS)
+            self._send_measures()
+
+    def _send_measures(self) -> None:
+        if self._measures.has_any:
+            self._metrics.send("worker", measures_data(self._resource, self._measures, self._started_ns))
+
+    def _send_totals(self) -> None:
+        server, self._totals_unsent = self._totals_unsent, None
+        if server is not None:
+            self._metrics.send("server", totals_data(resource_of(f"{server.identity:016x}"), server.now))
+
+
+class Moment:
+    """One moment on both clocks: so that the length of a span is right though somebody sets the time of day."""
+
+    def __init__(self) -> None:
+        self.unix_ns = time.time_ns()
+        self.monotonic_ns = time.monotonic_ns()
 
 
 class SpanTrace:
-    """The span of one request."""
+    """The span of one request, and its part in the measures, which count it whether its trace is kept or not."""
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span, began: Moment, measures: Measures, *, has_parent: bool) -> None:
         self._span = span
+        self._began = began
+        self._measures = measures
+        self._has_parent = has_parent
+        self._ended = False
 
     def pass_on(self, headers: "CIMultiDict[str]") -> None:
-        """Name this span as the parent in the headers that go upstream; a state without a valid parent goes."""
+        """Name this span as the parent in the headers that go upstream; a state without a valid parent goes. Where the
+        client's own trace is not kept, there is no span to name, and its headers go on as they came.
+        """
+        if self._has_parent and not self._span.is_recording():
+            return
         carrier: dict[str, str] = {}
         _propagator.inject(carrier, set_span_in_context(self._span))
         for name in (_PARENT, _STATE):
@@ -136,21 +162,53 @@ class SpanTrace:
 
     def end(self, outcome: Outcome) -> None:
         """End it. Later calls do nothing."""
-        span = self._span
-        if not span.is_recording():
+        if self._ended:
             return
-        span.update_name(name_of(outcome))
-        span.set_attributes(attributes_of(outcome))
-        if error := error_of(outcome):
-            span.set_status(Status(StatusCode.ERROR, error))
-        span.end()
+        self._ended = True
+        lasted_ns = (outcome.ended_ns or time.monotonic_ns()) - self._began.monotonic_ns
+        self._measures.record(outcome, lasted_ns)
+        span = self._span
+        if span.is_recording():
+            span.update_name(name_of(outcome))
+            span.set_attributes(attributes_of(outcome))
+            if error := error_of(outcome):
+                span.set_status(Status(StatusCode.ERROR, error))
+            span.end(self._began.unix_ns + lasted_ns)
 
 
-def _resource() -> Resource:
-    found = Resource.create()
-    if str(found.attributes.get("service.name", _UNNAMED)).startswith(_UNNAMED):
-        found = found.merge(Resource({"service.name": _SERVICE}))
-    return found.merge(Resource({"service.version": __version__}))
+class MetricSender:
+    """Sends metrics from a thread of its own, which lasts as long as there are any. Of each kind only the latest wait:
+    sums are cumulative, so these hold what the earlier ones did.
+    """
+
+    def __init__(self, exporter: OTLPMetricExporter) -> None:
+        self._exporter = exporter
+        self._lock = threading.Lock()
+        self._waiting: dict[str, MetricsData] = {}
+        self._thread: threading.Thread | None = None
+
+    def send(self, kind: str, data: MetricsData) -> None:
+        """Have it sent soon. Returns at once. Where no thread can be had, it waits for the next call."""
+        with self._lock, suppress(RuntimeError):
+            self._waiting[kind] = data
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = _in_thread(self._run)
+
+    def wait(self) -> None:
+        """Until all is sent, or given up by the exporter, which has a time limit."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                _, data = self._waiting.popitem()
+            self._exporter.export(data)
 
 
 def _joined(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
@@ -162,75 +220,3 @@ def _in_thread(work: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=work, name="otel", daemon=True)
     thread.start()
     return thread
-
-
-def _metrics(reading: Reading) -> list[OtelMetric]:
-    now_ns = time.time_ns()
-    made = [_metric(metric, reading, now_ns) for metric in CATALOGUE if metric.name not in _LEFT_OUT]
-    return [metric for metric in (*made, _operations(reading, now_ns)) if metric.data.data_points]
-
-
-def _metric(metric: Metric, reading: Reading, now_ns: int) -> OtelMetric:
-    names = [label.name for label in metric.labels]
-    series = ((dict(zip(names, values, strict=True)), cells) for values, cells in series_of(metric, reading).items())
-    unit = _UNITS.get(metric.unit, f"{{{metric.unit}}}")
-    if metric.kind == "histogram":
-        return _histogram(metric.name, metric.meaning, metric, series, reading.started_ns, now_ns)
-    points = [NumberDataPoint(labels, reading.started_ns, now_ns, cells[0]) for labels, cells in series]
-    data = Gauge(points) if metric.kind == "gauge" else Sum(points, AggregationTemporality.CUMULATIVE, True)
-    return OtelMetric(metric.name.removesuffix("_total"), metric.meaning, unit, data)
-
-
-def _operations(reading: Reading, now_ns: int) -> OtelMetric:
-    """The metric that the conventions ask for, from what the upstreams took."""
-    source = next(metric for metric in CATALOGUE if metric.name == "proxy_upstream_duration_seconds")
-    series = (
-        (_of_operation(operation, protocol), cells)
-        for (protocol,), cells in reading.of(source).items()
-        if (operation := _OPERATIONS.get(protocol))
-    )
-    meaning = "Time from the request being sent to the end of the upstream's answer."
-    return _histogram(_OPERATION_DURATION, meaning, source, series, reading.started_ns, now_ns)
-
-
-def _of_operation(operation: str, protocol: str) -> dict[str, str]:
-    provider = provider_of(protocol, protocol)
-    return {"gen_ai.operation.name": operation, "gen_ai.provider.name": provider, "headroom.protocol": protocol}
-
-
-def _histogram(
-    name: str,
-    meaning: str,
-    metric: Metric,
-    series: Iterable[tuple[dict[str, str], list[int]]],
-    started_ns: int,
-    now_ns: int,
-) -> OtelMetric:
-    points = [
-        HistogramDataPoint(
-            labels,
-            started_ns,
-            now_ns,
-            count=sum(cells[:-1]),
-            sum=cells[-1] / metric.sum_parts,
-            bucket_counts=cells[:-1],
-            explicit_bounds=metric.bounds,
-            min=0.0,
-            max=0.0,
-        )
-        for labels, cells in series
-        if any(cells)
-    ]
-    data = Histogram(points, AggregationTemporality.CUMULATIVE)
-    return OtelMetric(name, meaning, _UNITS.get(metric.unit, f"{{{metric.unit}}}"), data)
-
-
-_LEFT_OUT: Final = frozenset(("proxy_lifetime_total", "proxy_build_info", "proxy_start_time_seconds"))
-"""They are in the resource and in the time stamps, or have another beginning."""
-_OPERATIONS: Final = {
-    "anthropic_messages": "chat",
-    "openai_chat": "chat",
-    "openai_responses": "chat",
-    "gemini_generate": "generate_content",
-}
-"""Protocol -> the operation's name in the conventions."""

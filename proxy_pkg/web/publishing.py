@@ -44,13 +44,15 @@ class Publisher:
         return self._lock_fd >= 0
 
     async def close(self) -> None:
-        """Say the last word, if this worker is the one, and leave the lock to another."""
+        """Say the last word, unless another worker is the one, and leave the lock to whoever goes on: so of workers
+        that end together the last one tells it all, however short the server's life was.
+        """
         if self._task is None:
             return
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        if self.speaks:
+        if self.speaks or self._becomes_speaker():
             await self._tell()
             locks.release(self._lock_fd)
             os.close(self._lock_fd)

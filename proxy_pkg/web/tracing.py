@@ -5,14 +5,17 @@ Nothing of OpenTelemetry is imported here: `otel.py`, which needs the extra, is 
 
 import importlib
 import logging
+import secrets
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from multidict import CIMultiDict
 
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.protocols.table import Match
+from proxy_pkg.stats.lifetime import DamagedError, read_lifetime
 from proxy_pkg.stats.reading import Server
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.usage import Usage
@@ -20,8 +23,6 @@ from proxy_pkg.web.usage import Usage
 _ENGINE: Final = "proxy_pkg.web.otel"
 
 logger = logging.getLogger("proxy_pkg")
-
-Value = str | int | float
 
 
 class Outcome(Struct):
@@ -36,13 +37,19 @@ class Outcome(Struct):
     status: int
     record: RequestRecord
     usage: Usage | None = None
+    is_stream: bool = False
+    """Whether the answer is a stream of events."""
+    ended_ns: int = 0
+    """When its last byte was sent, on the monotonic clock; 0 if that was just now."""
 
 
 class Trace(Protocol):
     """The span of one request."""
 
     def pass_on(self, headers: "CIMultiDict[str]") -> None:
-        """Name this span as the parent in the headers that go upstream."""
+        """Name this span as the parent in the headers that go upstream, if there is one: not where the client's own
+        trace is not kept, whose headers go on as they came.
+        """
         ...
 
     def end(self, outcome: Outcome) -> None:
@@ -66,8 +73,10 @@ class Tracing(Protocol):
         ...
 
 
-def open_tracing(settings: Settings) -> Tracing | None:
-    """None where the settings do not ask for it, or the extra is missing, which check-config tells before a start."""
+def open_tracing(settings: Settings, slot: int = -1) -> Tracing | None:
+    """The tracing of the worker in a slot, inside its loop. None where the settings do not ask for it, or the extra is
+    missing, which check-config tells before a start.
+    """
     if not settings.otel:
         return None
     try:
@@ -75,109 +84,18 @@ def open_tracing(settings: Settings) -> Tracing | None:
     except ImportError as error:
         logger.error("no traces are made: %s; pip install 'proxy_pkg[otel]'", error)
         return None
-    tracing: Tracing = engine.OpenTelemetry(settings.otel_endpoint, settings.otel_sample_share)
+    tracing: Tracing = engine.OpenTelemetry(
+        settings.otel_endpoint, settings.otel_sample_share, instance_of(settings.state_dir, slot)
+    )
     return tracing
 
 
-def name_of(outcome: Outcome) -> str:
-    """As the conventions have it: operation and model, or method and route."""
-    if _is_generation(outcome):
-        return f"{_operation(outcome)} {outcome.model}".rstrip()
-    return f"{_method(outcome)} {outcome.record.route}"
-
-
-def attributes_of(outcome: Outcome) -> dict[str, Value]:
-    """The attributes of a span, named after the semantic conventions for HTTP and for generative AI."""
-    record = outcome.record
-    found: dict[str, Value] = {
-        "http.request.method": _method(outcome),
-        "http.route": record.route,
-        "url.path": outcome.path,
-        "http.request.body.size": record.request_bytes,
-        "http.response.body.size": record.response_bytes,
-        "headroom.request.id": outcome.id,
-        "headroom.outcome": record.outcome,
-        "headroom.client": record.client,
-    }
-    if outcome.status:
-        found["http.response.status_code"] = outcome.status
-    if outcome.origin:
-        found |= _server(outcome.origin)
-    if error := error_of(outcome):
-        found["error.type"] = error
-    if record.decision:
-        found |= {
-            "headroom.decision": record.decision,
-            "headroom.decision.reason": record.decision_reason,
-            "headroom.tokens.before": record.tokens_before,
-            "headroom.tokens.after": record.tokens_after,
-        }
-    return found | (_generation(outcome) if _is_generation(outcome) else {})
-
-
-def error_of(outcome: Outcome) -> str:
-    """Why the request failed, as one word of few; empty if it did not."""
-    record = outcome.record
-    if record.failure_phase:
-        return f"upstream_{record.failure_phase}"
-    if record.refusal:
-        return record.refusal
-    if record.outcome == "client_gone":
-        return "client_gone"
-    return str(outcome.status) if outcome.status >= 400 else ""
-
-
-def provider_of(protocol: str, api: str) -> str:
-    """The provider's name in the conventions, for a protocol's name and its API's."""
-    return next((name for word, name in _PROVIDERS.items() if word in (api, protocol.partition("_")[0])), api)
-
-
-def _is_generation(outcome: Outcome) -> bool:
-    protocol = outcome.matched.protocol
-    return protocol.conversation is not None or protocol.frames is not None or outcome.record.route in _OPERATIONS
-
-
-def _generation(outcome: Outcome) -> dict[str, Value]:
-    protocol, record, usage = outcome.matched.protocol, outcome.record, outcome.usage
-    found: dict[str, Value] = {
-        "gen_ai.operation.name": _operation(outcome),
-        "gen_ai.provider.name": provider_of(protocol.name, protocol.api.name),
-    }
-    if outcome.model:
-        found["gen_ai.request.model"] = outcome.model
-    if record.first_byte_ns:
-        found["gen_ai.response.time_to_first_chunk"] = record.first_byte_ns / 1e9
-    if usage is not None:
-        found |= {
-            "gen_ai.usage.input_tokens": usage.input_total,
-            "gen_ai.usage.cache_read.input_tokens": usage.cache_read,
-            "gen_ai.usage.cache_creation.input_tokens": usage.cache_write,
-            "gen_ai.usage.output_tokens": usage.output,
-        }
-    return found
-
-
-def _operation(outcome: Outcome) -> str:
-    return _OPERATIONS.get(outcome.record.route, "chat")
-
-
-def _method(outcome: Outcome) -> str:
-    return outcome.method if outcome.method in _METHODS else "_OTHER"
-
-
-def _server(origin: str) -> dict[str, Value]:
-    parts = urlsplit(origin)
-    port = parts.port or (80 if parts.scheme in ("http", "ws") else 443)
-    return {"server.address": parts.hostname or "", "server.port": port}
-
-
-_METHODS: Final = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"))
-_OPERATIONS: Final = {"generate_content": "generate_content", "embeddings": "embeddings"}
-"""Route -> the operation's name in the conventions; conversations are "chat"."""
-_PROVIDERS: Final = {
-    "vertex": "gcp.vertex_ai",
-    "bedrock": "aws.bedrock",
-    "gemini": "gcp.gemini",
-    "anthropic": "anthropic",
-    "openai": "openai",
-}
+def instance_of(state_dir: str, slot: int) -> str:
+    """The name of a worker among all others everywhere. One that takes a dead one's slot goes on under its name, so
+    that there are no more names than slots, whoever dies.
+    """
+    with suppress(DamagedError, OSError):
+        identity = read_lifetime(Path(state_dir)).identity if slot >= 0 else 0
+        if identity:
+            return f"{identity:016x}-{slot}"
+    return secrets.token_hex(8)

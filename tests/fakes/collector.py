@@ -19,45 +19,50 @@ class Collector:
         self.silent = False
         self.closing = threading.Event()
         self._traces: list[Any] = []
-        self._metrics: list[Any] = []
-
-    def clear(self) -> None:
-        """Forget what came."""
-        for kept in (self.raw, self._traces, self._metrics):
-            kept.clear()
+        self._metrics: dict[str, Any] = {}
 
     def take(self, path: str, body: bytes) -> None:
         self.raw.append(body)
         if path == "/v1/traces":
             self._traces.append(ExportTraceServiceRequest.FromString(body))
         elif path == "/v1/metrics":
-            self._metrics.append(ExportMetricsServiceRequest.FromString(body))
+            for each in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                instance = attributes(each.resource)["service.instance.id"]
+                if instance not in self._metrics or _told_ns(each) > _told_ns(self._metrics[instance]):
+                    self._metrics[instance] = each
 
-    @property
-    def spans(self) -> list[Any]:
+    def spans(self, trace: str) -> list[Any]:
+        """The spans of a trace, by its id in hex digits."""
         return [
             span
             for request in list(self._traces)
             for resource in request.resource_spans
             for scope in resource.scope_spans
             for span in scope.spans
+            if span.trace_id.hex() == trace
         ]
 
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """The metrics of the latest request that brought any, by name."""
-        latest = self._metrics[-1:]
-        return {
-            metric.name: metric
-            for request in latest
-            for resource in request.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+    def points(self, name: str) -> dict[str, list[Any]]:
+        """The data points of a metric, as each instance that has it told it last."""
+        found: dict[str, list[Any]] = {}
+        for instance, resource in list(self._metrics.items()):
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    if metric.name == name:
+                        found[instance] = list(getattr(metric, metric.WhichOneof("data")).data_points)
+        return found
 
     @property
     def resources(self) -> list[dict[str, Any]]:
-        return [attributes(resource.resource) for request in self._metrics for resource in request.resource_metrics]
+        """What each instance that told metrics says about itself."""
+        return [attributes(each.resource) for each in list(self._metrics.values())]
+
+
+def _told_ns(resource: Any) -> int:
+    """When an instance said this; what workers that end together say may come in another order."""
+    metric = resource.scope_metrics[0].metrics[0]
+    latest: int = getattr(metric, metric.WhichOneof("data")).data_points[0].time_unix_nano
+    return latest
 
 
 def attributes(holder: Any) -> dict[str, Any]:

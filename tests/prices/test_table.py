@@ -64,6 +64,8 @@ def test_a_file_of_ones_own_goes_first(tmp_path: Path) -> None:
         assert (price.input, price.output) == (1.0, 5.0)
     assert prices.of("gpt-5") == load().of("gpt-5")
     assert prices.as_of == "2026-03-01"
+    assert [source.source for source in prices.sources] == [str(path), "shipped"]
+    assert prices.sources[1:] == load().sources
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,19 @@
 """proxyctl on a server that runs: what it shows is true, and what it does is done when it returns."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from bench.processes import Server, free_port
 from bench.stacks import plain_environment
+from proxy_pkg import __version__
 from proxy_pkg.config.settings import ROWS
 from tests.fakes.client import Caller
 from tests.fakes.scripts import Script, begin, last_chunk
@@ -58,8 +62,50 @@ def test_status_shows_each_worker_and_what_it_does(server: Start, held: bytes, u
         assert sum(each["in_flight"] for each in shown["workers"]) == 1
         code, out, _ = done(command(running, "status"))
         assert f"master {running.master_pid}, 2 workers serve, 1 requests in flight" in out
+        assert "2 workers started since" in out
+        assert "run 1 with this state directory" in out
         upstream.release("it")
         assert caller.finish(answer).complete
+
+
+def test_status_shows_what_is_open_on_any_worker(server: Start, held: bytes, upstream: Upstream) -> None:
+    running = server(HEADROOM_PROXY_TOKEN="status-token-0123456789abcdef")
+    token = {"HEADROOM_PROXY_TOKEN": "status-token-0123456789abcdef"}
+    with Caller(running.port) as caller:
+        caller.write(held.replace(b"host:", b"x-headroom-token: status-token-0123456789abcdef\r\nhost:"))
+        answer = caller.begin()
+
+        def shown() -> dict[str, Any]:
+            told: dict[str, Any] = msgspec.json.decode(done(command(running, "status", "--json", **token))[1])
+            return told
+
+        eventually(lambda: shown()["live"]["newest"])
+        (note,) = shown()["live"]["newest"]
+        assert (note["protocol"], note["phase"]) == ("anthropic_messages", "answering")
+        assert (shown()["version"], shown()["silence"], shown()["draining"]) == (__version__, "", False)
+        _, out, _ = done(command(running, "status", **token))
+        assert f"version {__version__}" in out
+        assert "open for a moment or longer: 1 answering" in out
+        upstream.release("it")
+        assert caller.finish(answer).complete
+    _, out, _ = done(command(running, "status"))
+    assert "status 401: set HEADROOM_PROXY_TOKEN" in out
+    assert "2 workers serve" in out, "the rest is known all the same"
+
+
+def test_status_tells_of_workers_that_stand_still(server: Start) -> None:
+    running = server()
+    pids = running.worker_pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        code, out, err = done(command(running, "status"))
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    assert (code, err) == (0, "")
+    assert "2 workers serve" in out
+    assert "what is open cannot be told" in out
 
 
 def test_without_a_server_status_says_so(server: Start) -> None:

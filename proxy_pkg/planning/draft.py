@@ -1,11 +1,12 @@
 """A body as it was read: its texts in order, and what is known of each from earlier turns."""
 
 from collections.abc import Hashable, Mapping
+from hashlib import blake2b
 
 from msgspec import Struct, structs
 
 from proxy_pkg.model import Producer, Verdict
-from proxy_pkg.planning.find import Outline, Text, is_worth_reading, outline, question_in
+from proxy_pkg.planning.find import ITEM_BYTES_MAX, Outline, Text, is_worth_reading, outline, question_in
 from proxy_pkg.planning.memo import Memo
 from proxy_pkg.planning.opening import first_call, opening
 from proxy_pkg.planning.prefix import Prefix, Prefixes
@@ -20,6 +21,7 @@ NO_CALLS: Calls = {}
 _UNKNOWN = Producer()
 _ITEMS_THAT_CHANGE = 3
 _BODY_BYTES_MIN = 4096  # a shorter body is read again as fast as it is looked up
+_DIGEST_BYTES = 16
 
 
 class Decided(Struct, frozen=True):
@@ -33,20 +35,31 @@ class Decided(Struct, frozen=True):
 
 
 class Item:
-    """One item of a conversation as it was read, and what was decided about each of its texts by itself."""
+    """One item of a conversation as it was read, and what was decided about each of its texts by itself.
 
-    __slots__ = ("_lines", "decided", "outline")
+    `decided` also says in which conversation (its opening): elsewhere the same text may have gone another way.
+    """
+
+    __slots__ = ("_digests", "_lines", "decided", "outline")
 
     def __init__(self, found: Outline) -> None:
         self.outline = found
-        self.decided: list[Decided | None] = [None] * len(found.texts)
+        self.decided: list[tuple[Decided, bytes] | None] = [None] * len(found.texts)
         self._lines: dict[tuple[int, Form], Lines] = {}
+        self._digests: dict[int, bytes] = {}
 
     def lines(self, index: int, form: Form) -> Lines:
         """One of its texts as lines, split once."""
         if (lines := self._lines.get((index, form))) is None:
             lines = self._lines[index, form] = Lines(self.outline.texts[index].text, form)
         return lines
+
+    def digest(self, index: int) -> bytes:
+        """What one of its texts is told from others by, made once."""
+        if (digest := self._digests.get(index)) is None:
+            text = self.outline.texts[index].text.encode("utf-8", "surrogatepass")
+            digest = self._digests[index] = blake2b(text, digest_size=_DIGEST_BYTES).digest()
+        return digest
 
 
 class Place(Struct):
@@ -65,16 +78,25 @@ class Place(Struct):
     def text(self) -> Text:
         return self.item.outline.texts[self.index]
 
-    def recall(self) -> bool:
-        """Take over what was decided on an earlier turn; False if that was for another tool call, or never."""
-        decided = self.item.decided[self.index]
-        if decided is None or (decided.producer is not self.producer and decided.producer != self.producer):
+    @property
+    def digest(self) -> bytes:
+        return self.item.digest(self.index)
+
+    def recall(self, opening: bytes) -> bool:
+        """Take over what was decided on an earlier turn; False if that was for another tool call, in another
+        conversation, or never.
+        """
+        decided, where = self.item.decided[self.index] or (None, b"")
+        if decided is None or where != opening:
+            return False
+        if decided.producer is not self.producer and decided.producer != self.producer:
             return False
         self.decided = decided
         return True
 
-    def settle(self, decided: Decided) -> None:
-        self.decided = self.item.decided[self.index] = decided
+    def settle(self, decided: Decided, opening: bytes) -> None:
+        self.decided = decided
+        self.item.decided[self.index] = decided, opening
 
 
 class Draft(Struct):
@@ -94,6 +116,8 @@ class Draft(Struct):
     """What the user said last, None where nobody asks for it."""
     known: int = 0
     """Places before this one were settled on an earlier turn, references included."""
+    newest: int = 0
+    """Places from this one on are in the newest message, which no server has sent before."""
     lender: Prefix["Place"] | None = None
     """The known conversation that the draft reads on from, and took the index of."""
     seen: Seen | None = None
@@ -137,15 +161,17 @@ def draw(
     if known is not None:
         draft = _read_on(body, conversation, memos, known)
         if draft.may_refer == known.may_refer:
+            _recall(draft)
             return draft
     offset, parts = split(body, *conversation.path)
     draft = Draft(
         body, conversation.path, _has(conversation.forgetting, body[:offset]), question="" if asking else None
     )
     _read_parts(draft, offset, parts, conversation, memos, earlier)
+    draft.opening = opening(parts, first_call(earlier, draft.calls), conversation)
+    _recall(draft)
     if earlier:
         draft.marks.clear()
-    draft.opening = opening(parts, first_call(earlier, draft.calls), conversation)
     return draft
 
 
@@ -159,6 +185,8 @@ def remember(draft: Draft, memos: Memos) -> None:
             draft.lender.seen.append(draft.seen)  # too little is new to be kept: the index goes back
         return
     offset, places, doubts, calls, question = draft.marks[-1 - _ITEMS_THAT_CHANGE]
+    if not memos.prefixes.takes(offset):
+        return
     memos.prefixes.remember(
         Prefix(
             items_path=draft.items_path,
@@ -206,11 +234,23 @@ def _read_parts(
             draft.question = question_in(part, conversation) or draft.question
         if is_worth_reading(part, conversation):
             key = (conversation.signs, part)
-            item = memos.items.get(key) or _read(key, part, conversation, memos)
+            is_long = len(part) > ITEM_BYTES_MAX  # left unread, and its hash would take longer than that
+            item = (None if is_long else memos.items.get(key)) or _read(key, part, conversation, memos)
             _place(item, offset, producers, draft)
         offset += len(part)
         draft.marks.append((offset, len(draft.places), len(draft.doubts), len(draft.calls), draft.question))
     draft.may_refer = not (draft.head_forgets or _has(conversation.forgetting, draft.body[offset:]))
+
+
+def _recall(draft: Draft) -> None:
+    """Look up what was decided about each text that was read now; the rest is pending."""
+    draft.pending = [place for place in draft.places[draft.known :] if not place.recall(draft.opening)]
+    ends = [draft.known, *(mark[1] for mark in draft.marks)]
+    at = len(ends) - 1
+    # The results of a message may be several items; before them stands the call, an item without results.
+    while at > 0 and ends[at] > ends[at - 1]:
+        at -= 1
+    draft.newest = ends[at]
 
 
 def _has(signs: tuple[bytes, ...], data: bytes) -> bool:
@@ -245,7 +285,4 @@ def _place(item: Item, offset: int, producers: dict[str, Producer], draft: Draft
         producer = producers.get(text.call) or (Producer(text.tool) if text.tool else _UNKNOWN)
         if draft.question:
             producer = structs.replace(producer, question=draft.question)
-        place = Place(item, index, offset, producer)
-        draft.places.append(place)
-        if not place.recall():
-            draft.pending.append(place)
+        draft.places.append(Place(item, index, offset, producer))

@@ -17,7 +17,8 @@ _LEAF_DEPTH_MAX = 8
 _LEAVES_MAX = 512
 _CONTROLS = bytes(range(0x20))
 _QUESTION_CHARS_MAX = 4096
-_ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
+_STEP_BYTES = 1 << 20
+ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
 
 
 class Text(Struct, frozen=True):
@@ -46,15 +47,24 @@ class Outline(Struct, frozen=True):
 
 def is_worth_reading(data: bytes, conversation: Conversation) -> bool:
     """Whether an item, or a whole body, can hold a tool call or result at all."""
+    if len(data) > _STEP_BYTES:
+        return any(_holds(data, sign) for sign in conversation.signs)
     for sign in conversation.signs:  # noqa: SIM110  # a generator would cost more than the search
         if sign in data:
             return True
     return False
 
 
+def _holds(data: bytes, sign: bytes) -> bool:
+    """Whether `sign` is in `data`, looked for step by step: one search holds the interpreter until its end."""
+    return any(
+        data.find(sign, start, start + _STEP_BYTES + len(sign) - 1) >= 0 for start in range(0, len(data), _STEP_BYTES)
+    )
+
+
 def outline(item: bytes, conversation: Conversation) -> Outline:
     """Read one item. A pure function of its bytes: the same item is read the same on every turn."""
-    if len(item) > _ITEM_BYTES_MAX:
+    if len(item) > ITEM_BYTES_MAX:
         return Outline(doubt="item_too_large")
     element = item.lstrip(b", \t\n\r")
     try:
@@ -68,7 +78,7 @@ def outline(item: bytes, conversation: Conversation) -> Outline:
 
 def question_in(item: bytes, conversation: Conversation) -> str:
     """The user's own words in an item, the last _QUESTION_CHARS_MAX characters of them; empty if there are none."""
-    if len(item) > _ITEM_BYTES_MAX:
+    if len(item) > ITEM_BYTES_MAX:
         return ""
     try:
         value = parse(item.lstrip(b", \t\n\r"))

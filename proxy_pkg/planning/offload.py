@@ -13,8 +13,10 @@ from typing import Any, Final, TypeVar
 from proxy_pkg.planning.desk import Desk, Job
 from proxy_pkg.planning.draft import NO_CALLS, Calls, Draft, Memos, draw, remember
 from proxy_pkg.planning.find import is_worth_reading
+from proxy_pkg.planning.hearing import Fleet, unheard
 from proxy_pkg.planning.plan import LEFT_ALONE, Plan, Ways, compose, leave_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
+from proxy_pkg.planning.saturation import Saturation
 from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
 
@@ -46,10 +48,14 @@ class Planner:
         ways: Ways | None = None,
         journal: Journal = NO_JOURNAL,
         is_crowded: Callable[[], bool] = lambda: False,
+        fleet: Fleet | None = None,
     ) -> None:
+        """`fleet` must know at once what `ways` are told."""
         self._ways = ways
+        self._fleet = fleet
         self._journal = journal
         self._is_crowded = is_crowded
+        self._saturation = Saturation()
         self._rules = rules
         self._tokens = tokens
         self._memo_bytes_max = memo_bytes_max
@@ -73,7 +79,10 @@ class Planner:
             is_worth = is_worth_reading(body, conversation)
         if not is_worth:
             return _EMPTY
+        self._saturation.work_came()
         deadline_ns = monotonic_ns() + self._deadline_ns
+        if self._fleet is not None and self._fleet.was_overruled():
+            self._memos = Memos(self._memo_bytes_max)
         try:
             return await self._plan(body, conversation, known, deadline_ns)
         except OverdueError:
@@ -86,11 +95,32 @@ class Planner:
             draft = draw(body, conversation, memos, known, asking=asking)
         else:
             draft = await self.elsewhere(lambda: draw(body, conversation, memos, known, asking=asking))
-        if self._is_crowded() or self._deciding.chars > self._backlog_chars_max:
+        own: list[int] = []
+        if self._fleet is not None and draft.pending:
+            began = monotonic_ns()
+            own = await self._hear(draft, self._fleet)
+            deadline_ns += monotonic_ns() - began
+        if self._is_crowded() or self._saturation.is_full or self._deciding.chars > self._backlog_chars_max:
             leave_alone(draft, memos, self._ways)
         await self._settle(draft, memos, deadline_ns)
+        if self._fleet is not None:
+            self._fleet.own(own)
         remember(draft, memos)
         return compose(draft)
+
+    async def _hear(self, draft: Draft, fleet: Fleet) -> list[int]:
+        """Ask the other servers what they sent of this conversation; returns the keys of what is sent for the first
+        time.
+        """
+        ways = self._ways
+        assert ways is not None, "a fleet without ways"
+        if draft.pending_chars > _INLINE_BODY_BYTES:
+            keys, own = await self.elsewhere(lambda: unheard(draft, ways, fleet))
+        else:
+            keys, own = unheard(draft, ways, fleet)
+        if keys:
+            await fleet.learn(keys)
+        return own
 
     async def _settle(self, draft: Draft, memos: Memos, deadline_ns: int) -> None:
         if self._settled_here(draft, memos, deadline_ns):
@@ -149,6 +179,7 @@ class Planner:
         """Let the threads end after what they are doing; nothing waits for them."""
         self._reading.close()
         self._deciding.close()
+        self._saturation.close()
 
 
 async def _begun_in_time(job: Job, desk: Desk, deadline_ns: int) -> bool:

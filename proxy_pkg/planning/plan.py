@@ -23,7 +23,7 @@ LEFT_ALONE, SHORTENED = 0, 1
 class Ways(Protocol):
     """What all workers know of texts sent before: which of the two ways each took first (store/marks.py)."""
 
-    def key(self, *parts: bytes) -> int: ...
+    def key(self, group: bytes, *parts: bytes) -> int: ...
     def get(self, key: int) -> int | None: ...
     def first(self, key: int, way: int) -> int: ...
 
@@ -70,14 +70,7 @@ def settle(
     for place in draft.pending:
         if draft.abandoned:
             return
-        text = place.text.text
-        key = _memo_key(place)
-        decided = memos.verdicts.get(key)
-        if decided is None:
-            verdict = _decide(place, rules, tokens, deadline_ns, ways, watch)
-            decided = Decided(place.producer, verdict, literal(verdict))
-            memos.verdicts.put(key, decided, len(text) + len(decided.literal or b""))
-        place.settle(decided)
+        place.settle(_decided(place, draft.opening, rules, tokens, memos, deadline_ns, ways, watch), draft.opening)
     refer(draft, rules, tokens, memos)
 
 
@@ -88,15 +81,20 @@ def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None) -> None:
     """
     pending = []
     for place in draft.pending:
-        text, key = place.text.text, _memo_key(place)
-        decided = memos.verdicts.get(key)
-        if decided is None:
-            if ways is not None and ways.first(_key(place, ways), LEFT_ALONE) == SHORTENED:
-                pending.append(place)
-                continue
-            decided = Decided(place.producer, Verdict("busy"), None)
-            memos.verdicts.put(key, decided, len(text))
-        place.settle(decided)
+        mark = None if ways is None else Mark(place, draft.opening, ways)
+        decided = memos.verdicts.get(_memo_key(place))
+        if mark is not None and mark.way == LEFT_ALONE:
+            decided = _left(place, "busy")
+        elif decided is not None:
+            decided = _in_its_way(decided, mark)
+        elif mark is not None and mark.first(LEFT_ALONE) == SHORTENED:
+            pending.append(place)
+            continue
+        else:
+            decided = _left(place, "busy")
+            if mark is None:
+                memos.verdicts.put(_memo_key(place), decided, len(place.text.text))
+        place.settle(decided, draft.opening)
     draft.pending = pending
 
 
@@ -120,30 +118,74 @@ def _memo_key(place: Place) -> tuple[str, str, str, str]:
     return place.text.text, producer.name, repr(producer.arguments), producer.question
 
 
-def _key(place: Place, ways: Ways) -> int:
-    parts = place.text.text, place.producer.name
-    return ways.key(*(part.encode("utf-8", "surrogatepass") for part in parts))
+def key_of(place: Place, opening: bytes, ways: Ways) -> int:
+    """The key of a text as a result of its tool, in the conversation that opens so; in all with an empty opening."""
+    return ways.key(opening, place.digest, place.producer.name.encode("utf-8", "surrogatepass"))
 
 
-def _decide(place: Place, rules: Rules, tokens: Tokens, deadline_ns: int, ways: Ways | None, watch: Watch) -> Verdict:
-    key = 0
-    way: int | None = None
-    if ways is not None:
-        key = _key(place, ways)
-        way = ways.get(key)
-    if way is None and monotonic_ns() > deadline_ns:
-        way = LEFT_ALONE if ways is None else ways.first(key, LEFT_ALONE)
-    if way == LEFT_ALONE:
-        return Verdict("deadline")
-    watch.begin(key, has_form=way == SHORTENED)
+class Mark:
+    """Which way a text went first. Each conversation has its own, since only its own turns have to agree: a text that
+    one had no time for can be shortened in the next. What must never be tried again is marked for all of them.
+    """
+
+    def __init__(self, place: Place, opening: bytes, ways: Ways) -> None:
+        self._ways = ways
+        self.key = key_of(place, opening, ways)
+        self.everywhere = key_of(place, b"", ways) if opening else self.key
+        self.way = ways.get(self.key)
+        if self.way is None and opening and ways.get(self.everywhere) == LEFT_ALONE:
+            self.first(LEFT_ALONE)
+
+    def first(self, way: int) -> int:
+        """Mark the text with `way`, unless it is marked; returns the way that now holds."""
+        self.way = self._ways.first(self.key, way)
+        return self.way
+
+
+def _decided(
+    place: Place,
+    opening: bytes,
+    rules: Rules,
+    tokens: Tokens,
+    memos: Memos,
+    deadline_ns: int,
+    ways: Ways | None,
+    watch: Watch,
+) -> Decided:
+    mark = None if ways is None else Mark(place, opening, ways)
+    key = _memo_key(place)
+    known = memos.verdicts.get(key)
+    if mark is not None and mark.way == LEFT_ALONE:
+        return _left(place, "deadline")
+    if known is not None:
+        return _in_its_way(known, mark)
+    if (mark is None or mark.way is None) and monotonic_ns() > deadline_ns:
+        if mark is None:
+            memos.verdicts.put(key, _left(place, "deadline"), len(place.text.text))
+        if mark is None or mark.first(LEFT_ALONE) == LEFT_ALONE:
+            return _left(place, "deadline")
+    watch.begin(mark.everywhere if mark else 0, has_form=mark is not None and mark.way == SHORTENED)
     try:
         verdict = decide(place.text.text, place.producer, rules, tokens)
     finally:
         watch.end()
-    if ways is None:
-        return verdict
+    decided = Decided(place.producer, verdict, literal(verdict))
+    memos.verdicts.put(key, decided, len(place.text.text) + len(decided.literal or b""))
+    return _in_its_way(decided, mark)
+
+
+def _in_its_way(decided: Decided, mark: Mark | None) -> Decided:
+    """What was decided about a text by itself, unless its conversation has it another way."""
+    verdict = decided.verdict
+    if mark is None:
+        return decided
     if verdict.reason == "compressor_failed":
-        ways.first(key, LEFT_ALONE)  # it might not fail again, nor elsewhere
-    elif verdict.text is not None and ways.first(key, SHORTENED) == LEFT_ALONE:
-        return Verdict("deadline")
-    return verdict
+        mark.first(LEFT_ALONE)  # it might not fail again, nor elsewhere
+        return Decided(decided.producer, Verdict(verdict.reason), None)
+    if verdict.text is not None and mark.first(SHORTENED) == LEFT_ALONE:
+        return Decided(decided.producer, Verdict("deadline"), None)
+    return decided
+
+
+def _left(place: Place, reason: str) -> Decided:
+    return Decided(place.producer, Verdict(reason), None)

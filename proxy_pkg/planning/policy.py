@@ -23,7 +23,7 @@ class Tokens(Protocol):
     def gauge(self, text: str, sample_chars: int = ...) -> int: ...
 
 
-_TEXT_CHARS_MIN = 160  # below this no form can win by the margin and a header's worth of tokens
+TEXT_CHARS_MIN = 160  # below this no form can win by the margin and a header's worth of tokens
 
 _REDUCED_TOKENS_MIN = 2000  # lines that go have to be fetched again: not worth it in a small text
 _REDUCED_PERCENT_MIN = 5
@@ -60,7 +60,7 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
 
     Never raises: a compressor that fails leaves the text as it is.
     """
-    if len(text) < _TEXT_CHARS_MIN:
+    if len(text) < TEXT_CHARS_MIN:
         return _kept("small", text)
     if len(text) > rules.block_bytes_max:
         return _kept("too_large", text)

@@ -60,9 +60,13 @@ class Prefixes(Generic[PlaceT]):
                 best = entry
         return best
 
+    def takes(self, size_bytes: int) -> bool:
+        """Whether a prefix of that size would be kept: no other need be made."""
+        return size_bytes <= self._bytes_max // 4
+
     def remember(self, prefix: Prefix[PlaceT]) -> None:
         """Keep `prefix`, in place of those that it extends; the ones seen longest ago are forgotten."""
-        if prefix.size_bytes > self._bytes_max // 4:
+        if not self.takes(prefix.size_bytes):
             return
         with self._lock:
             kept = [entry for entry in self._entries if not prefix.data.startswith(entry.data)]

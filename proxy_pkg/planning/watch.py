@@ -120,7 +120,8 @@ class Alarm:
         self._journal.begin(self.LANE, key)
         if self._usable:
             self._armed = True
-            signal.setitimer(signal.ITIMER_REAL, INLINE_SECONDS)
+            # Again and again: what is raised inside a finalizer or a collector's callback is swallowed there.
+            signal.setitimer(signal.ITIMER_REAL, INLINE_SECONDS, INLINE_SECONDS)
 
     def end(self) -> None:
         self._armed = False
@@ -130,7 +131,6 @@ class Alarm:
 
     def _ring(self, _number: int, _frame: FrameType | None) -> None:
         if self._armed:
-            self._armed = False
             raise BrokenOff
 
 

@@ -176,8 +176,8 @@ async def _answered(_: Any, __: Any, ended: Any) -> None:
 class Pump(Struct):
     """Relays the messages of one accepted socket; `receive` and `send` are ASGI's.
 
-    transform  what becomes of a text message of the client, None keeps it from the upstream; never raises
-    observe    is shown each text message of the upstream; never raises
+    transform  what becomes of a message of the client, None keeps it from the upstream; never raises
+    observe    is shown each message of the upstream; never raises
     hold       is told the bytes of a client's message as it is taken, and as a negative number when it is sent;
                may raise RefusedError
     """
@@ -185,7 +185,7 @@ class Pump(Struct):
     receive: Receive
     send: Send
     upstream: UpstreamSocket
-    transform: Callable[[str], Awaitable[str | None]]
+    transform: Callable[[str | bytes], Awaitable[str | bytes | None]]
     observe: Callable[[str | bytes], None]
     hold: Callable[[int], None]
 
@@ -235,7 +235,7 @@ class Pump(Struct):
         """Ends at the first message that cannot be sent: it is not tried again, and nothing may overtake it."""
         while (data := await waiting.get()) is not None:
             try:
-                sent = await self.transform(data) if isinstance(data, str) else data
+                sent = await self.transform(data)
                 if sent is not None:
                     await self.upstream.send(sent)
             except RelayError:

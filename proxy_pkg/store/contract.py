@@ -5,7 +5,7 @@ Five kinds of state, and one operation or two for each:
     claims   `take`, `leave`, `stays`    rates, budgets and who is here now; a request makes one call for all of them
     rings    `append`, `recent`          the last few notes of a kind
     totals   `add`, `totals`             integers that only grow together
-    values   `put`, `get`, `delete`      bytes under a key, for a while
+    values   `put`, `get`, `delete`      bytes under a key, for a while; `put_many` and `get_many` in one call
 
 Every call ends within the bound of its engine (`embedded.LOCK_WAIT_MS`, `HEADROOM_REDIS_TIMEOUT_MS`) or raises
 StoreError, and nothing else. `fallback.Fallback`, which is what a worker holds, never raises: see there.
@@ -25,7 +25,9 @@ from proxy_pkg.errors import ProxyError
 NOTE_BYTES_MAX: Final = 1000
 """The longest note of a stay or a ring."""
 VALUE_BYTES_MAX: Final = 8 * 1024 * 1024
-"""The longest value."""
+"""The longest value, and the most that several put at once may have together."""
+MANY_MAX: Final = 1024
+"""The values that one call puts or gets."""
 RING_NOTES_MAX: Final = 512
 """The notes that a ring keeps."""
 UNITS_MAX: Final = 2**52
@@ -184,6 +186,21 @@ class Store(Protocol):
         """The value under `key`, or None."""
         ...
 
+    async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
+        """`put` for several keys in one call; returns what now holds under each. At most MANY_MAX.
+
+        With `keep`, a value that is already there stays, and lives for `ttl_s` from now. Others may see some of the
+        values before the rest.
+        """
+        ...
+
+    async def get_many(self, keys: Sequence[str], renew_s: int = 0) -> dict[str, bytes]:
+        """The values under those of `keys` that have one, in one call. At most MANY_MAX.
+
+        With `renew_s`, they live for so many seconds from now.
+        """
+        ...
+
     async def delete(self, key: str) -> None:
         """Forget the value under `key`."""
         ...
@@ -204,6 +221,12 @@ def checked_claims(claims: Sequence[Claim]) -> None:
     for claim in claims:
         if type(claim) is Stay:
             checked_notes((claim.note,))
+
+
+def checked_many(count: int, value_bytes: int = 0) -> None:
+    """Raise StoreError for more values than one call takes, in number or in bytes."""
+    if count > MANY_MAX or value_bytes > VALUE_BYTES_MAX:
+        raise StoreError("more values at once than the store takes", "size")
 
 
 def checked_notes(notes: Sequence[bytes]) -> None:

@@ -15,6 +15,7 @@ from proxy_pkg.store.contract import (
     StoreError,
     Taken,
     checked_claims,
+    checked_many,
     checked_notes,
 )
 from proxy_pkg.store.filing import Filing
@@ -92,6 +93,14 @@ class Embedded:
 
     async def get(self, key: str) -> bytes | None:
         return await self._file().get(key)
+
+    async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
+        checked_many(len(items), sum(map(len, items.values())))
+        return await self._file().put_many(items, ttl_s, keep)
+
+    async def get_many(self, keys: Sequence[str], renew_s: int = 0) -> dict[str, bytes]:
+        checked_many(len(keys))
+        return await self._file().get_many(keys, renew_s)
 
     async def delete(self, key: str) -> None:
         await self._file().delete(key)

@@ -64,6 +64,11 @@ class Fallback:
         """True while the fleet's store answers; False where there is none."""
 
     @property
+    def has_fleet(self) -> bool:
+        """Whether there is a store of the fleet, within reach or not."""
+        return self._shared is not None
+
+    @property
     def scope(self) -> Scope:
         """With whom limits are shared now."""
         return "fleet" if self.reached else self._local_scope
@@ -137,6 +142,23 @@ class Fallback:
             if value is not None or not self._values_here:
                 return value
         return await self._safely("get", self._local.get(key), None)
+
+    async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
+        if self._shared is not None:
+            held = await self._from_fleet("put_many", self._shared.put_many(items, ttl_s, keep=keep), None)
+            if held is not None:
+                return held
+            self._values_here = True
+        return await self._safely("put_many", self._local.put_many(items, ttl_s, keep=keep), dict(items))
+
+    async def get_many(self, keys: Sequence[str], renew_s: int = 0) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        if self._shared is not None:
+            found = await self._from_fleet("get_many", self._shared.get_many(keys, renew_s), found)
+            keys = [key for key in keys if key not in found] if self._values_here else ()
+        if not keys:
+            return found
+        return await self._safely("get_many", self._local.get_many(keys, renew_s), {}) | found
 
     async def delete(self, key: str) -> None:
         if self._shared is not None:

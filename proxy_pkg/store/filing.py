@@ -1,7 +1,7 @@
 """Values on a thread of their own, so that no file ever keeps an event loop waiting."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -28,6 +28,14 @@ class Filing:
 
     async def put(self, key: str, value: bytes, ttl_s: int, keep: bool) -> bytes:
         return await self._run(lambda: self._values.put(key, value, ttl_s, keep))
+
+    async def put_many(self, items: Mapping[str, bytes], ttl_s: int, keep: bool) -> dict[str, bytes]:
+        frozen = dict(items)
+        return await self._run(lambda: self._values.put_many(frozen, ttl_s, keep))
+
+    async def get_many(self, keys: Sequence[str], renew_s: int) -> dict[str, bytes]:
+        frozen = list(keys)
+        return await self._run(lambda: self._values.get_many(frozen, renew_s))
 
     async def get(self, key: str) -> bytes | None:
         return await self._run(lambda: self._values.get(key))

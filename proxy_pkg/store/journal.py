@@ -15,7 +15,8 @@ LANES: Final = 2
 ROWS: Final = 4096
 _WORDS: Final = 2
 _PID_END: Final = 1 << 31
-_FILE_BYTES: Final = ROWS * _WORDS * 8
+BYTES: Final = ROWS * _WORDS * 8
+"""What the file takes."""
 
 
 class Journal:
@@ -60,7 +61,7 @@ def _lives(pid: int) -> bool:
 
 
 def _private() -> mmap.mmap:
-    return mmap.mmap(-1, _FILE_BYTES)
+    return mmap.mmap(-1, BYTES)
 
 
 def _mapped(state_dir: str) -> mmap.mmap:
@@ -72,8 +73,8 @@ def _mapped(state_dir: str) -> mmap.mmap:
         return _private()
     try:
         # Reserved now, because a full disk met later, in a store to the mapping, would be a SIGBUS.
-        os.posix_fallocate(fd, 0, _FILE_BYTES)
-        return mmap.mmap(fd, _FILE_BYTES)
+        os.posix_fallocate(fd, 0, BYTES)
+        return mmap.mmap(fd, BYTES)
     except OSError:
         return _private()
     finally:

@@ -13,38 +13,50 @@ from typing import Final
 
 ENTRIES: Final = 1 << 18
 PROBES_MAX: Final = 16
+FILE: Final = "marks"
+BYTES: Final = 8 * ENTRIES
+"""What the file takes."""
+GROUP_BITS: Final = 20
 _ENTRY_BYTES: Final = 8
 _WAY_BITS: Final = 1
+_REST_BITS: Final = 8 * _ENTRY_BYTES - GROUP_BITS
 
 Key = int
-"""A 64-bit hash; its lowest bit makes room for the way."""
+"""A 64-bit hash; its lowest bit makes room for the way, and its highest GROUP_BITS say what it belongs to."""
 
 
-def key_of(*parts: bytes) -> Key:
+def key_of(group: bytes, *parts: bytes) -> Key:
     """The key of some byte strings. Equal strings give equal keys in every process."""
     digest = blake2b(digest_size=_ENTRY_BYTES)
-    for part in parts:
+    for part in (group, *parts):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
+    rest = int.from_bytes(digest.digest(), "little") & ((1 << _REST_BITS) - 1)
+    head = int.from_bytes(blake2b(group, digest_size=_ENTRY_BYTES).digest(), "little") >> _REST_BITS
     # Zero is an empty entry, and the lowest bit is the way.
-    return (int.from_bytes(digest.digest(), "little") | 2) & ~1
+    return (head << _REST_BITS | rest | 2) & ~1
+
+
+def group_of(key: Key) -> int:
+    """What all keys with the same first part have in common, GROUP_BITS of it."""
+    return key >> _REST_BITS
 
 
 class Marks:
     """Marks in a file of `state_dir`, or in this process alone if the file cannot be had."""
 
-    def __init__(self, state_dir: str = "") -> None:
+    def __init__(self, state_dir: str = "", file: str = FILE) -> None:
         self.problem = ""
         try:
-            mapping = _mapped(Path(state_dir)) if state_dir else mmap.mmap(-1, ENTRIES * _ENTRY_BYTES)
+            mapping = _mapped(Path(state_dir) / file) if state_dir else mmap.mmap(-1, ENTRIES * _ENTRY_BYTES)
         except OSError as error:
             self.problem = f"decisions are kept in this worker alone: {error.strerror or error}"
             mapping = mmap.mmap(-1, ENTRIES * _ENTRY_BYTES)
         self._entries = memoryview(mapping).cast("Q")
 
-    def key(self, *parts: bytes) -> Key:
+    def key(self, group: bytes, *parts: bytes) -> Key:
         """The key of some byte strings, as `key_of` has it."""
-        return key_of(*parts)
+        return key_of(group, *parts)
 
     def get(self, key: Key) -> int | None:
         """The way marked for `key`, 0 or 1; None if there is no mark."""
@@ -67,6 +79,13 @@ class Marks:
         self._entries[_places(key)[0]] = key | way
         return way
 
+    def overrule(self, key: Key, way: int) -> None:
+        """Mark `key` with `way`, whatever its mark is."""
+        if self.first(key, way) != way:
+            for place in _places(key):
+                if self._entries[place] & ~1 == key:
+                    self._entries[place] = key | way
+
 
 def _places(key: Key) -> range | list[int]:
     home = (key >> _WAY_BITS) % ENTRIES
@@ -75,8 +94,8 @@ def _places(key: Key) -> range | list[int]:
     return [(home + step) % ENTRIES for step in range(PROBES_MAX)]
 
 
-def _mapped(state_dir: Path) -> mmap.mmap:
-    fd = os.open(state_dir / "marks", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _mapped(path: Path) -> mmap.mmap:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         # Reserved now, because a full disk met later, in a store to the mapping, would be a SIGBUS.
         os.posix_fallocate(fd, 0, ENTRIES * _ENTRY_BYTES)

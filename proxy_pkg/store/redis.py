@@ -40,11 +40,13 @@ from proxy_pkg.store.contract import (
     StoreError,
     Taken,
     checked_claims,
+    checked_many,
     checked_notes,
 )
 
 RENEW_SECONDS: Final = STAY_SECONDS_MAX / 3
 STAYS_AT_ONCE: Final = 100
+SLOTS_AT_ONCE: Final = 8
 PROBE_SECONDS_MAX: Final = 3.0
 """A probe may look for a new primary, which takes longer than a call may."""
 LOOK_SECONDS: Final = 0.1
@@ -52,6 +54,7 @@ LOOK_SECONDS: Final = 0.1
 RING_SECONDS: Final = 7 * 86_400
 
 T = TypeVar("T")
+Held = TypeVar("Held")
 Script = tuple[bytes, str]
 
 
@@ -59,10 +62,10 @@ def _script(text: str) -> Script:
     return text.encode(), sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-TAKE, RENEW, LEAVE, HERE, APPEND, ADD, KEEP = map(
-    _script,
-    (scripts.TAKE, scripts.RENEW, scripts.LEAVE, scripts.HERE, scripts.APPEND, scripts.ADD, scripts.KEEP),
+TAKE, RENEW, LEAVE, HERE, APPEND, ADD = map(
+    _script, (scripts.TAKE, scripts.RENEW, scripts.LEAVE, scripts.HERE, scripts.APPEND, scripts.ADD)
 )
+KEEP, PUT_MANY, GET_MANY = map(_script, (scripts.KEEP, scripts.PUT_MANY, scripts.GET_MANY))
 
 
 class Redis:
@@ -73,6 +76,8 @@ class Redis:
         self._timeout_seconds = timeout_ms / 1000
         self._claims = f"{prefix}{{claims}}:"
         self._prefix = prefix
+        self._slot: Callable[[str], int] = getattr(client, "keyslot", _one_slot)
+        """Where a Cluster has a key; one script reaches one slot."""
         self._breaker = Breaker(time.monotonic)
         self._connections = asyncio.Semaphore(CONNECTIONS_MAX)
         self._mine: dict[tuple[str, str], Stay] = {}
@@ -147,6 +152,39 @@ class Redis:
         value = await self._call(lambda: self._client.execute_command("GET", f"{self._prefix}value:{key}"))
         return None if value is None else bytes(value)
 
+    async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
+        checked_many(len(items), sum(map(len, items.values())))
+
+        async def put(keys: list[str]) -> list[bytes]:
+            given = [ttl_s, int(keep), *(items[key] for key in keys)]
+            return list(await self._run(PUT_MANY, [f"{self._prefix}value:{key}" for key in keys], given))
+
+        return await self._call(partial(self._by_slot, list(items), put))
+
+    async def get_many(self, keys: Sequence[str], renew_s: int = 0) -> dict[str, bytes]:
+        checked_many(len(keys))
+
+        async def get(some: list[str]) -> list[bytes | None]:
+            return list(await self._run(GET_MANY, [f"{self._prefix}value:{key}" for key in some], [renew_s]))
+
+        found = await self._call(partial(self._by_slot, keys, get))
+        return {key: value for key, value in found.items() if value is not None}
+
+    async def _by_slot(
+        self, keys: Sequence[str], call: Callable[[list[str]], Awaitable[list[Held]]]
+    ) -> dict[str, Held]:
+        """What `call` answers for keys, asked for those of one slot at a time, and a few slots at once."""
+        slots: dict[int, list[str]] = {}
+        for key in keys:
+            slots.setdefault(self._slot(f"{self._prefix}value:{key}"), []).append(key)
+        answers: dict[str, Held] = {}
+        batches = list(slots.values())
+        for start in range(0, len(batches), SLOTS_AT_ONCE):
+            some = batches[start : start + SLOTS_AT_ONCE]
+            for batch, held in zip(some, await asyncio.gather(*map(call, some)), strict=True):
+                answers.update(zip(batch, held, strict=True))
+        return answers
+
     async def delete(self, key: str) -> None:
         await self._call(lambda: self._client.execute_command("DEL", f"{self._prefix}value:{key}"))
 
@@ -220,6 +258,10 @@ class Redis:
             still = [stay for stay in batch if (stay.key, stay.name) in self._mine]
             flat = [part for stay in still for part in (stay.name, stay.note)]
             await self._call(partial(self._run, RENEW, self._keys(batch[0]), flat))
+
+
+def _one_slot(_key: str) -> int:
+    return 0
 
 
 def _batches(stays: Sequence[Stay]) -> Iterator[list[Stay]]:

@@ -213,3 +213,29 @@ if held then return held end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[1])
 return ARGV[2]
 """
+
+# KEYS: values. ARGV: seconds to live, 1 to keep what is there, values. Answer: the values that hold.
+PUT_MANY: Final = """
+local answer = {}
+for number, key in ipairs(KEYS) do
+  local held = ARGV[2] == '1' and redis.call('GET', key)
+  if held then
+    redis.call('EXPIRE', key, ARGV[1])
+  else
+    held = ARGV[2 + number]
+    redis.call('SET', key, held, 'EX', ARGV[1])
+  end
+  answer[number] = held
+end
+return answer
+"""
+
+# KEYS: values. ARGV: seconds to live from now, or 0. Answer: the values, false where there is none.
+GET_MANY: Final = """
+local answer = {}
+for number, key in ipairs(KEYS) do
+  answer[number] = redis.call('GET', key)
+  if answer[number] and ARGV[1] ~= '0' then redis.call('EXPIRE', key, ARGV[1]) end
+end
+return answer
+"""

@@ -11,9 +11,11 @@ import os
 from fcntl import LOCK_EX, LOCK_UN, flock
 from hashlib import blake2b
 from pathlib import Path
+from struct import Struct as Form
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 ENTRIES: Final = 1 << 16
 PROBES: Final = 8
@@ -23,8 +25,10 @@ UINT_MAX: Final = (1 << 32) - 1
 
 _WORDS: Final = 4
 _SECRET_BYTES: Final = 32
-_FILE_BYTES: Final = _SECRET_BYTES + 8 * _WORDS * ENTRIES
+BYTES: Final = _SECRET_BYTES + 8 * _WORDS * ENTRIES
+"""What the file takes."""
 _KEY_BYTES: Final = 8
+_FORM: Final = Form("<6I")
 
 
 class Turn(Struct, frozen=True):
@@ -42,6 +46,16 @@ class Turn(Struct, frozen=True):
     """What all answers of the conversation so far have cost."""
     input_total: int = 0
     """The tokens of input that all its requests so far would have had uncompressed."""
+
+
+def packed(turn: Turn) -> bytes:
+    """The turn as other machines read it."""
+    return _FORM.pack(*(min(max(number, 0), UINT_MAX) for number in astuple(turn)))
+
+
+def unpacked(data: bytes) -> Turn | None:
+    """What `packed` made; None for anything else."""
+    return Turn(*_FORM.unpack(data)) if len(data) == _FORM.size else None
 
 
 class Turns:
@@ -112,7 +126,7 @@ def _pair(low: int, high: int) -> int:
 
 
 def _private() -> mmap.mmap:
-    mapping = mmap.mmap(-1, _FILE_BYTES)
+    mapping = mmap.mmap(-1, BYTES)
     mapping[:_SECRET_BYTES] = os.urandom(_SECRET_BYTES)
     return mapping
 
@@ -121,8 +135,8 @@ def _mapped(state_dir: Path) -> mmap.mmap:
     fd = os.open(state_dir / FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         # Reserved now, because a full disk met later, in a store to the mapping, would be a SIGBUS.
-        os.posix_fallocate(fd, 0, _FILE_BYTES)
-        mapping = mmap.mmap(fd, _FILE_BYTES)
+        os.posix_fallocate(fd, 0, BYTES)
+        mapping = mmap.mmap(fd, BYTES)
         flock(fd, LOCK_EX)  # the mapping has a duplicate of the descriptor, so closing would not let go of it
         if not any(mapping[:_SECRET_BYTES]):
             mapping[:_SECRET_BYTES] = os.urandom(_SECRET_BYTES)

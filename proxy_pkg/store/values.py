@@ -8,7 +8,7 @@ worker. A long reading by others makes writes fail here, and nothing else. Opene
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from proxy_pkg.store.region import directory_lock
 
 FILE: Final = "values-1.sqlite"
 PAGE_BYTES: Final = 4096
+PAGES_MIN: Final = 64
 BUSY_WAIT_MS: Final = 50
 EVICTIONS_MAX: Final = 24
 EVICTED_SHARE: Final = 8
@@ -50,7 +51,7 @@ class Values:
         self, state_dir: Path, bytes_max: int, told: Callable[[str], None], clock: Callable[[], float] = time.time
     ) -> None:
         self._path = state_dir / FILE
-        self._pages_max = max(64, bytes_max // PAGE_BYTES)
+        self._pages_max = max(PAGES_MIN, bytes_max // PAGE_BYTES)
         self._told = told
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
@@ -59,18 +60,37 @@ class Values:
 
     def put(self, key: str, value: bytes, ttl_s: int, keep: bool) -> bytes:
         """As the contract says."""
-        if len(value) > min(VALUE_BYTES_MAX, self._pages_max * PAGE_BYTES // 4):
+        return self.put_many({key: value}, ttl_s, keep)[key]
+
+    def put_many(self, items: Mapping[str, bytes], ttl_s: int, keep: bool) -> dict[str, bytes]:
+        """As the contract says."""
+        if sum(map(len, items.values())) > min(VALUE_BYTES_MAX, self._pages_max * PAGE_BYTES // 4):
             raise StoreError("a value is longer than the store takes", "size")
         now_s = int(self._clock())
         with self._using() as connection:
             self._sweep(connection, now_s)
             for _ in range(EVICTIONS_MAX):
                 try:
-                    return _put(connection, key, value, now_s, now_s + ttl_s, keep)
+                    return _put(connection, items, now_s, now_s + ttl_s, keep)
                 except sqlite3.OperationalError as error:
                     if _code(error) != sqlite3.SQLITE_FULL or not _evict(connection):
                         raise
         raise StoreError("no room for a value", "full")
+
+    def get_many(self, keys: Sequence[str], renew_s: int) -> dict[str, bytes]:
+        """As the contract says."""
+        now_s = int(self._clock())
+        ask = "SELECT value FROM value WHERE key = ? AND expires_s > ?"
+        with self._using() as connection:
+            rows = ((key, connection.execute(ask, (key, now_s)).fetchone()) for key in keys)
+            found = {key: bytes(row[0]) for key, row in rows if row}
+            if renew_s and found:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(
+                    "UPDATE value SET expires_s = ? WHERE key = ?", [(now_s + renew_s, key) for key in found]
+                )
+                connection.execute("COMMIT")
+        return found
 
     def get(self, key: str) -> bytes | None:
         """As the contract says."""
@@ -179,21 +199,28 @@ class Values:
         connection.execute("DELETE FROM total WHERE expires_s <= ?", (now_s,))
 
 
-def _put(connection: sqlite3.Connection, key: str, value: bytes, now_s: int, expires_s: int, keep: bool) -> bytes:
+def _put(
+    connection: sqlite3.Connection, items: Mapping[str, bytes], now_s: int, expires_s: int, keep: bool
+) -> dict[str, bytes]:
+    held = dict(items)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if keep:
-            row = connection.execute("SELECT value FROM value WHERE key = ? AND expires_s > ?", (key, now_s)).fetchone()
-            if row:
-                connection.execute("COMMIT")
-                return bytes(row[0])
-        connection.execute("REPLACE INTO value VALUES (?, ?, ?)", (key, value, expires_s))
+        for key, value in items.items():
+            row = None
+            if keep:
+                ask = "SELECT value FROM value WHERE key = ? AND expires_s > ?"
+                row = connection.execute(ask, (key, now_s)).fetchone()
+            if row is None:
+                connection.execute("REPLACE INTO value VALUES (?, ?, ?)", (key, value, expires_s))
+            else:
+                held[key] = bytes(row[0])
+                connection.execute("UPDATE value SET expires_s = ? WHERE key = ?", (expires_s, key))
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    return value
+    return held
 
 
 def _add(connection: sqlite3.Connection, key: str, amounts: Mapping[str, int], now_s: int, expires_s: int) -> None:

@@ -5,7 +5,6 @@ nothing counts twice, however often it is said, whoever dies, and whether the st
 fields of one total, since a store lists no keys.
 """
 
-import asyncio
 import time
 from typing import Any, Final, Protocol
 
@@ -22,11 +21,8 @@ SERVERS_MAX: Final = 1000
 """More servers, in KEPT_SECONDS, are not added up; the section says how many."""
 LIVE_SECONDS: Final = 30
 """A server that said nothing for so long is taken for gone."""
-READ_SECONDS: Final = 2.0
-"""What others said is read at most so often."""
 
 _NAMES: Final = "fleet/servers"
-_GETS_AT_ONCE: Final = 16
 
 
 class FleetStore(Store, Protocol):
@@ -48,7 +44,7 @@ class Fleet:
     def __init__(self, store: FleetStore) -> None:
         self._store = store
         self._heard: dict[str, Said] = {}
-        self._heard_monotonic = -READ_SECONDS
+        self._heard_monotonic = time.monotonic()
         self._left_out = 0
 
     async def publish(self, server: Server) -> None:
@@ -61,15 +57,17 @@ class Fleet:
         await self._store.put(_key(name), said, KEPT_SECONDS)
         await self._store.add(_NAMES, {name: 1}, KEPT_SECONDS)
 
+    async def figures(self, server: Server) -> dict[str, int] | None:
+        """The sums of all servers; None while the store does not say what the others counted.
+
+        Each worker would go on from what itself heard last, so that the sums would fall from one answer to the next.
+        """
+        said = await self._all_said(server)
+        return added(each.figures for each in said.values()) if self._store.reached else None
+
     async def section(self, server: Server) -> dict[str, Any]:
         """The part of `/stats` about all servers: sums, each server's share, and how fresh that is."""
-        now = time.monotonic()
-        if now - self._heard_monotonic >= READ_SECONDS:
-            await self._listen(now)
-        all_said: dict[str, Said] = dict(self._heard)
-        own = _name(server)
-        if server.identity:
-            all_said[own] = Said(time.time_ns() // 1_000_000, main_figures(server.lifetime))
+        all_said, own = await self._all_said(server), _name(server)
         ages = {name: max(0.0, time.time() - said.at_ms / 1000) for name, said in all_said.items()}
         return {
             "meaning": "all servers that share this Redis, each over its lifetime",
@@ -81,17 +79,26 @@ class Fleet:
             "servers_left_out": self._left_out,
         }
 
-    async def _listen(self, now: float) -> None:
+    async def _all_said(self, server: Server) -> dict[str, Said]:
+        """What each server said last, this one as of now. Takes two calls of the store at most.
+
+        Nothing is kept for the next answer: another worker may have told newer sums meanwhile, and none may fall.
+        """
+        await self._listen()
+        all_said = dict(self._heard)
+        if server.identity:
+            all_said[_name(server)] = Said(time.time_ns() // 1_000_000, main_figures(server.lifetime))
+        return all_said
+
+    async def _listen(self) -> None:
         """Hear what all servers said; where the store is out of reach, what was heard before stays."""
         names = sorted(await self._store.totals(_NAMES))
-        heard: dict[str, Said] = {}
-        for start in range(0, min(len(names), SERVERS_MAX), _GETS_AT_ONCE):
-            some = names[start : min(start + _GETS_AT_ONCE, SERVERS_MAX)]
-            values = await asyncio.gather(*(self._store.get(_key(name)) for name in some))
-            heard |= {name: said for name, value in zip(some, values, strict=True) if (said := _said(value))}
+        keys = {_key(name): name for name in names[:SERVERS_MAX]}
+        values = await self._store.get_many(list(keys)) if self._store.reached and keys else {}
+        heard = {name: said for key, name in keys.items() if (said := _said(values.get(key)))}
         if self._store.reached:
             self._heard, self._left_out = heard, max(0, len(names) - SERVERS_MAX)
-            self._heard_monotonic = now
+            self._heard_monotonic = time.monotonic()
 
 
 def _said(value: bytes | None) -> Said | None:

@@ -1,4 +1,7 @@
-"""The text frames of one WebSocket, seen as a conversation: requests shrink on their way, answers are only read."""
+"""The frames of one WebSocket, seen as a conversation: requests shrink on their way, answers are only read.
+
+A binary frame stays as it is, but a request in one counts for limits like any other, and so does the end of an answer.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -74,14 +77,18 @@ class Frames:
         """Set while no answer is due."""
         self.idle.set()
 
-    async def outgoing(self, text: str) -> str | None:
+    async def outgoing(self, frame: str | bytes) -> str | bytes | None:
         """The frame to send for a client's frame; the same object unless a tool result in it shrank. Never raises.
 
         None for a request that the gate refused.
         """
+        is_text = isinstance(frame, str)
         frames = self._map
-        if frames is None or not self._may_ask(text):
-            return text
+        if frames is None or (not is_text and self._gate is None):
+            return frame
+        text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+        if not self._may_ask(text):
+            return frame
         began = monotonic_ns()
         data = text.encode()
         try:
@@ -89,10 +96,16 @@ class Frames:
         except _UNREADABLE:
             place = _NOTHING if self._gate is not None else None
         if place is None:
-            return text
+            return frame
         if self._gate is not None and not await self._gate.admit(len(data)):
             return None
         self._expect(1)
+        if not is_text:
+            return frame
+        return await self._shrunk(text, data, place, frames, began)
+
+    async def _shrunk(self, text: str, data: bytes, place: tuple[int, int], frames: FrameMap, began: int) -> str:
+        """A request with the items at `place` as planned; the same object if they stay."""
         start, end = place
         if start == end or self._level is Level.OFF:
             return text
@@ -107,9 +120,14 @@ class Frames:
         self._record.plan_ns += monotonic_ns() - began
         return text if sent is body else (data[:start] + sent + data[end:]).decode()
 
-    def incoming(self, text: str) -> None:
+    def incoming(self, frame: str | bytes) -> None:
         """Learn from an upstream's frame. Never raises."""
-        if self._map is None or not any(sign in text for sign in self._answer_signs):
+        if self._map is None:
+            return
+        if isinstance(frame, bytes) and len(frame) > _INLINE_FRAME_BYTES:
+            return  # an event that ends an answer is shorter, and reading this would take the loop
+        text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+        if not any(sign in text for sign in self._answer_signs):
             return
         try:
             members = msgspec.json.decode(text, type=_Members)

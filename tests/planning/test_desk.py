@@ -1,5 +1,6 @@
 """Work on a thread: in turn, with what it raised, and given up where it does not come back."""
 
+import sys
 import threading
 
 import pytest
@@ -68,6 +69,26 @@ async def test_a_desk_without_a_thread_does_the_work_at_once(monkeypatch: pytest
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     assert await Desk("test").take(lambda: "done").done == "done"
+
+
+def test_a_break_that_a_finalizer_swallows_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stubborn:
+        def __del__(self) -> None:
+            while True:
+                pass
+
+    swallowed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda said: swallowed.append(said.exc_type))
+    ALARM.attach(NO_JOURNAL)
+    with pytest.raises(BrokenOff):
+        try:
+            ALARM.begin(1, has_form=False)
+            Stubborn()
+            while True:
+                pass
+        finally:
+            ALARM.end()
+    assert swallowed == [BrokenOff]
 
 
 def test_work_on_the_loop_is_broken_off() -> None:

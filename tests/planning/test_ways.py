@@ -1,11 +1,12 @@
 """Deadlines and workers: what one worker sent first, all workers send."""
 
 import json
+from hashlib import blake2b
 
 import pytest
 
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import Plan
+from proxy_pkg.planning.plan import LEFT_ALONE, Plan
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.store.marks import Marks
@@ -62,3 +63,55 @@ async def test_the_same_text_of_another_tool_has_a_way_of_its_own() -> None:
     plan = await planner.plan(json.dumps(named).encode(), CHAT.conversation)
     planner.close()
     assert shortened(plan) == [True]
+
+
+def conversation(name: str, text: str) -> bytes:
+    call = {"id": f"call_{name}_8f3k2m19x7", "type": "function", "function": {"name": "cat", "arguments": "{}"}}
+    asked = {"role": "assistant", "tool_calls": [call]}
+    answer = {"role": "tool", "tool_call_id": call["id"], "content": text}
+    return json.dumps({"messages": [asked, answer]}).encode()
+
+
+async def test_a_text_that_one_conversation_had_no_time_for_is_shortened_in_another() -> None:
+    marks = Marks()
+    late, usual = worker(marks, LATE_MS), worker(marks, IN_TIME_MS)
+    assert CHAT.conversation is not None
+    one, other = conversation("one", READ), conversation("two", READ)
+    assert shortened(await late.plan(one, CHAT.conversation)) == [False]
+    for _ in range(2):
+        assert shortened(await usual.plan(other, CHAT.conversation)) == [True]
+        assert shortened(await usual.plan(one, CHAT.conversation)) == [False]
+        assert shortened(await late.plan(other, CHAT.conversation)) == [True]
+    late.close()
+    usual.close()
+
+
+async def test_what_no_worker_survived_is_left_alone_in_every_conversation() -> None:
+    marks = Marks()
+    marks.first(marks.key(b"", blake2b(READ.encode(), digest_size=16).digest(), b"cat"), LEFT_ALONE)
+    planner = worker(marks, IN_TIME_MS)
+    assert CHAT.conversation is not None
+    for name in ("one", "two"):
+        plan = await planner.plan(conversation(name, READ), CHAT.conversation)
+        assert shortened(plan) == [False]
+    planner.close()
+
+
+async def test_the_item_of_another_conversation_is_decided_anew() -> None:
+    """Clients that give every call the same name have equal items in different conversations."""
+    marks = Marks()
+    late, usual = worker(marks, LATE_MS), worker(marks, IN_TIME_MS)
+    assert CHAT.conversation is not None
+
+    def asked(question: str) -> bytes:
+        call = {"id": "call_0", "type": "function", "function": {"name": "cat", "arguments": "{}"}}
+        answer = {"role": "tool", "tool_call_id": "call_0", "content": READ}
+        user = {"role": "user", "content": question}
+        return json.dumps({"messages": [user, {"role": "assistant", "tool_calls": [call]}, answer]}).encode()
+
+    assert shortened(await late.plan(asked("first"), CHAT.conversation)) == [False]
+    assert shortened(await usual.plan(asked("first"), CHAT.conversation)) == [False]
+    assert shortened(await usual.plan(asked("second"), CHAT.conversation)) == [True]
+    assert shortened(await usual.plan(asked("first"), CHAT.conversation)) == [False]
+    late.close()
+    usual.close()

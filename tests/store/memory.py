@@ -17,6 +17,7 @@ from proxy_pkg.store.contract import (
     StoreError,
     Taken,
     checked_claims,
+    checked_many,
     checked_notes,
 )
 
@@ -163,6 +164,27 @@ class Memory:
         now = self._called()
         held, until = self._values.get(key, (b"", 0.0))
         return held if until > now else None
+
+    async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
+        checked_many(len(items), sum(map(len, items.values())))
+        now = self._called()
+        return {key: self._put(key, value, now, ttl_s, keep) for key, value in items.items()}
+
+    def _put(self, key: str, value: bytes, now: float, ttl_s: int, keep: bool) -> bytes:
+        held, until = self._values.get(key, (b"", 0.0))
+        if not keep or until <= now:
+            held = value
+        self._values[key] = held, now + ttl_s
+        return held
+
+    async def get_many(self, keys: Sequence[str], renew_s: int = 0) -> dict[str, bytes]:
+        checked_many(len(keys))
+        now = self._called()
+        found = {key: self._values[key] for key in keys if key in self._values}
+        found = {key: (value, until) for key, (value, until) in found.items() if until > now}
+        if renew_s:
+            self._values |= {key: (value, now + renew_s) for key, (value, _) in found.items()}
+        return {key: value for key, (value, _) in found.items()}
 
     async def delete(self, key: str) -> None:
         self._called()

@@ -45,7 +45,18 @@ class RedisServer:
 
     def start(self) -> None:
         base = ["--port", str(self.port)] if self.plain else []
-        quiet = ["--bind", "127.0.0.1", "--save", "", "--dir", str(self.directory), "--loglevel", "warning"]
+        quiet = [
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--repl-diskless-sync-delay",
+            "0",
+            "--dir",
+            str(self.directory),
+            "--loglevel",
+            "warning",
+        ]
         self.process = subprocess.Popen([BINARY, *self.options, *base, *quiet], stdout=subprocess.DEVNULL)
         self.wait()
 

@@ -9,9 +9,11 @@ import pytest
 
 from proxy_pkg.store.contract import (
     CLAIMS_MAX,
+    MANY_MAX,
     NEVER,
     NOTE_BYTES_MAX,
     RING_NOTES_MAX,
+    VALUE_BYTES_MAX,
     Budget,
     Claim,
     Rate,
@@ -256,3 +258,48 @@ async def test_what_is_no_text_is_refused_or_works_and_nothing_else(store: Store
     ):
         with suppress(StoreError):
             await call()
+
+
+@pytest.mark.usefixtures("keeps_values")
+async def test_many_values_are_put_and_found_in_one_call(store: Store) -> None:
+    items = {f"many/{{{number % 7}}}/{number}": b"%d\xff" % number for number in range(100)}
+    assert await store.put_many(items, 60) == items
+    assert await store.get_many([*items, "unknown"]) == items
+    assert await store.get("many/{3}/3") == b"3\xff"
+    assert await store.put_many({"many/{3}/3": b"new"}, 60) == {"many/{3}/3": b"new"}
+    assert await store.get_many(["many/{3}/3"], 60) == {"many/{3}/3": b"new"}
+    assert await store.put_many({}, 60) == {}
+    assert await store.get_many([]) == {}
+
+
+@pytest.mark.usefixtures("keeps_values")
+async def test_of_many_values_that_are_kept_the_first_win_each(store: Store) -> None:
+    await store.put_many({"a": b"1", "b": b"1"}, 60, keep=True)
+    assert await store.put_many({"b": b"2", "c": b"2"}, 60, keep=True) == {"b": b"1", "c": b"2"}
+    assert await store.get_many(["a", "b", "c"]) == {"a": b"1", "b": b"1", "c": b"2"}
+
+
+@pytest.mark.parametrize("store", ["embedded", "redis", "memory"], indirect=True)
+async def test_too_many_values_at_once_are_refused_whole(store: Store) -> None:
+    too_many = {str(number): b"" for number in range(MANY_MAX + 1)}
+    for call in (
+        lambda: store.put_many(too_many, 60),
+        lambda: store.get_many(list(too_many)),
+        lambda: store.put_many({"a": bytes(VALUE_BYTES_MAX), "b": b"1"}, 60),
+    ):
+        with pytest.raises(StoreError) as caught:
+            await call()
+        assert caught.value.reason == "size"
+    assert await store.get_many(["0", "a", "b"]) == {}
+
+
+@pytest.mark.parametrize("store", ["embedded", "redis"], indirect=True)
+async def test_values_that_are_asked_for_may_live_on(store: Store) -> None:
+    await store.put_many({"asked": b"1", "kept": b"1", "left": b"1"}, 1)
+
+    async def left_is_gone() -> bool:
+        await store.put_many({"kept": b"2"}, 2, keep=True)
+        return (await store.get_many(["asked"], 2)) == {"asked": b"1"} and not await store.get_many(["left"])
+
+    await soon(left_is_gone)
+    assert await store.get_many(["asked", "kept", "left"]) == {"asked": b"1", "kept": b"1"}

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,35 +16,10 @@ from proxy_pkg.store.contract import Budget, Rate, Stay, Store, StoreError
 from proxy_pkg.store.embedded import Embedded
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.store.redis import Redis
+from tests.store.conftest import Make
 from tests.store.servers import RedisServer, engine, free_port
 
 ROOT = Path(__file__).parents[2]
-Make = Callable[..., RedisServer]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    made: list[RedisServer] = []
-
-    def maker(*options: str, port: int = 0, plain: bool = True) -> RedisServer:
-        directory = tmp_path / f"redis{len(made)}"
-        directory.mkdir()
-        made.append(RedisServer(directory, *options, port=port, plain=plain))
-        return made[-1]
-
-    yield maker
-    for server in made:
-        with suppress(ProcessLookupError, AssertionError):
-            server.send(signal.SIGCONT)
-        server.stop()
-
-
-@pytest.fixture
-async def closing() -> AsyncIterator[list[Redis]]:
-    stores: list[Redis] = []
-    yield stores
-    for store in stores:
-        await store.close()
 
 
 async def soon(ask: Callable[[], Awaitable[bool]]) -> None:
@@ -101,7 +76,8 @@ async def test_answers_never_get_mixed_up_after_timeouts(make: Make, closing: li
         await soon(lambda number=number, right=right: kept(store, f"k{number}", right))  # type: ignore[misc]
     server.send(signal.SIGSTOP)
     with suppress(StoreError):
-        await asyncio.gather(*(store.get(f"k{number}") for number in range(20)))
+        asked = (store.get_many([f"k{number}", f"k{number + 1}"]) for number in range(0, 20, 2))
+        await asyncio.gather(*(store.get(f"k{number}") for number in range(20)), *asked)
     server.send(signal.SIGCONT)
 
     async def all_right() -> bool:
@@ -262,6 +238,9 @@ async def all_kinds(store: Redis) -> None:
     for number in range(20):
         await store.put(f"k{number}", b"%d" % number, 60, keep=True)
         assert await store.get(f"k{number}") == b"%d" % number
+    many = {f"many/{{{number % 30}}}/{number}": b"%d" % number for number in range(90)}
+    assert await store.put_many(many, 60, keep=True) == many
+    assert await store.get_many([*many, "unknown"], 60) == many
     await store.append("r", [b"x", b"y"])
     assert await store.recent("r", 2) == [b"y", b"x"]
     await store.add("t", {"n": 1}, 60)

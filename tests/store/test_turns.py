@@ -63,7 +63,7 @@ def test_the_file_is_private_bounded_and_holds_nothing_of_a_caller(tmp_path: Pat
         table.put(table.key(b"sk-secret", str(number).encode()), Turn(number, 1, 1, 1))
     path = tmp_path / turns.FILE
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.stat().st_size == turns._FILE_BYTES
+    assert path.stat().st_size == turns.BYTES
     assert b"sk-secret" not in path.read_bytes()
 
 

@@ -250,7 +250,7 @@ async def test_each_request_on_a_socket_counts_and_a_refusal_leaves_it_open(
         for _ in range(3):
             await client.send(ASK)
             assert await client.recv() == DONE
-        for hidden in (ASK, ASK.replace("response.create", "response\\u002ecreate")):
+        for hidden in (ASK, ASK.replace("response.create", "response\\u002ecreate"), ASK.encode()):
             await client.send(hidden)
             refusal = msgspec.json.decode(await client.recv())
             assert (refusal["type"], refusal["status"]) == ("error", 429)
@@ -259,7 +259,7 @@ async def test_each_request_on_a_socket_counts_and_a_refusal_leaves_it_open(
         await client.send('{"type":"response.cancel"}')
         assert await client.recv() == DONE
     assert len(sockets.opened[0].received) == 4
-    eventually(lambda: stats(started)["requests"]["refused"] == {"rate_limited": 2})
+    eventually(lambda: stats(started)["requests"]["refused"] == {"rate_limited": 3})
 
 
 async def test_a_socket_holds_a_place_only_while_an_answer_is_due(

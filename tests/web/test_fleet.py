@@ -41,7 +41,6 @@ def fleet_of(shared: Memory) -> Fleet:
 
 
 async def said(fleet: Fleet, state_dir: str) -> dict[str, object]:
-    fleet._heard_monotonic = -1e9  # as after some seconds
     return await fleet.section(read_lifetimes(state_dir))
 
 
@@ -86,6 +85,33 @@ async def test_a_store_that_is_away_takes_nothing_from_what_was_heard(tmp_path: 
         shared.failing = None
         await other.publish(read_lifetimes(there))
         assert (await said(fleet, here))["requests"] == 6
+
+
+async def test_sums_for_scrapes_are_those_of_all_servers_or_none(tmp_path: Path) -> None:
+    shared = Memory(time.monotonic)
+    with serving(tmp_path / "a", 1) as (here, _), serving(tmp_path / "b", 4) as (there, _):
+        fleet, other = fleet_of(shared), fleet_of(shared)
+        await other.publish(read_lifetimes(there))
+        sums = await fleet.figures(read_lifetimes(here))
+        assert sums is not None
+        assert (sums["requests"], sums["tokens_before"]) == (5, 45)
+        shared.failing = AWAY
+        assert await fleet.figures(read_lifetimes(here)) is None
+        shared.failing = None
+        assert await fleet.figures(read_lifetimes(here)) == sums
+
+
+async def test_many_servers_are_heard_in_two_calls(tmp_path: Path) -> None:
+    shared = Memory(time.monotonic)
+    names = [f"{number:016x}" for number in range(900)]
+    for name in names:
+        await shared.put(f"fleet/server/{name}", b'{"at_ms":0,"figures":{"requests":2}}', 60)
+    await shared.add("fleet/servers", dict.fromkeys(names, 1), 60)
+    with serving(tmp_path / "a", 1) as (here, _):
+        before = shared.calls
+        section = await said(fleet_of(shared), here)
+        assert shared.calls == before + 2
+    assert (section["requests"], section["servers_live"]) == (1801, 1)
 
 
 async def test_a_store_that_forgot_is_told_again(tmp_path: Path) -> None:

@@ -140,3 +140,48 @@ async def test_a_conversation_over_a_socket_is_held_out_whole(planner: Planner) 
     seen.incoming(text("response.output_item.done", item=call("c")))
     frame = text("response.create", input=result())
     assert await seen.outgoing(frame) is frame
+
+
+class CountingGate:
+    """Lets requests in until there are `room` of them."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.admitted: list[int] = []
+        self.over = 0
+
+    async def admit(self, frame_bytes: int) -> bool:
+        if len(self.admitted) == self.room:
+            return False
+        self.admitted.append(frame_bytes)
+        return True
+
+    def answered(self) -> None:
+        self.over += 1
+
+
+async def test_requests_in_binary_frames_count_as_in_text_frames(planner: Planner) -> None:
+    gate = CountingGate(2)
+    seen = Frames(FRAMES, planner, Level.LOSSLESS, RequestRecord(), gate)
+    request = text("response.create", input=result())
+    shrunk = await seen.outgoing(request)
+    assert isinstance(shrunk, str) and len(shrunk) < len(request)
+    binary = request.encode()
+    assert await seen.outgoing(binary) is binary
+    assert gate.admitted == [len(binary)] * 2
+    assert not seen.idle.is_set()
+    for refused in (binary, request, b'{"type":"response\\u002ecreate"}', b'\xff{"type":"response.create"}'):
+        assert await seen.outgoing(refused) is None
+    for other in (b"\x00\xff audio", b'{"type":"response.cancel"}', b'{"x":"response.create"}'):
+        assert await seen.outgoing(other) is other
+    seen.incoming(text("response.completed").encode())
+    seen.incoming(b"\xff\x00 audio")
+    seen.incoming(text("response.completed"))
+    assert gate.over == 2
+    assert seen.idle.is_set()
+
+
+async def test_without_limits_binary_frames_are_not_looked_at(planner: Planner) -> None:
+    seen, binary = frames(planner), text("response.create", input=result()).encode()
+    assert await seen.outgoing(binary) is binary
+    assert seen.idle.is_set()

@@ -90,7 +90,7 @@ async def test_order_holds_when_many_messages_come_at_once(upstream: Upstream, o
         for text in texts:
             await client.send(text)
         assert [await client.recv() for _ in texts] == texts
-    await until(lambda: sockets.opened[0].close is not None)
+    await until(lambda: len(sockets.opened[0].received) == len(texts))
     assert sockets.opened[0].received == texts
 
 

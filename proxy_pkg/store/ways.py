@@ -1,0 +1,166 @@
+"""Marks that all servers with one Redis share, so that a conversation may go to any of them with each turn.
+
+A decision waits for nothing: the marks of this machine are looked at and made as ever, and new ones are told to the
+store by a task of its own, as fast as the store takes them. Only texts that another server may have sent (they stand
+before a conversation's newest message, and nothing on this machine knows them) are asked for, all in one call. That
+is enough, since a client sends its next turn when it has the answer to the last one, and each conversation has marks of
+its own. What could not be told or asked is counted as a loss of the operation `ways`, and the request goes on.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from proxy_pkg.store.contract import MANY_MAX
+from proxy_pkg.store.fallback import Fallback, Lost
+from proxy_pkg.store.marks import Key, Marks, group_of
+
+KEPT_SECONDS: Final = 2 * 86_400
+"""How long the store knows a way that nobody sees any more."""
+QUEUE_MAX: Final = 16_384
+"""Marks of this worker that wait to be told; further ones are lost to other servers."""
+RENEWALS_MAX: Final = QUEUE_MAX // 2
+BATCH_MAX: Final = 256
+ASKED_MAX: Final = 4 * MANY_MAX
+"""Texts of one request that are asked for; what is beyond is decided as if it were new."""
+RETRY_SECONDS: Final = 1.0
+FORGET_SECONDS: Final = 60.0
+"""A worker forgets what it remembers at most so often."""
+ASKED_FILE: Final = "asked"
+
+
+class FleetWays:
+    """The marks of this machine for one worker, and its part in telling and asking others.
+
+    `asked` has a mark for each text whose way the fleet was asked for, or that was sent from here first. Open it in
+    the running loop; close it before the store. `key`, `get`, `first` and `knows` may be called on any thread.
+    """
+
+    def __init__(
+        self, marks: Marks, asked: Marks, store: Fallback, lost: Lost, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._marks = marks
+        self._asked = asked
+        self._store = store
+        self._lost = lost
+        self._clock = clock
+        self._queue: deque[tuple[Key, int]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._called = False
+        self._wake = asyncio.Event()
+        self._overruled = False
+        self._forgot_at = clock() - FORGET_SECONDS
+        self._task = self._loop.create_task(self._run())
+
+    def key(self, group: bytes, *parts: bytes) -> Key:
+        return self._marks.key(group, *parts)
+
+    def get(self, key: Key) -> int | None:
+        return self._marks.get(key)
+
+    def first(self, key: Key, way: int) -> int:
+        """As Marks has it; a mark that is new is told to the others."""
+        is_new = self._marks.get(key) is None
+        held = self._marks.first(key, way)
+        if is_new:
+            self._tell(key, held, QUEUE_MAX)
+        return held
+
+    def knows(self, key: Key) -> bool:
+        """Whether nobody needs to be asked for the way of `key`. A mark that is seen again is kept for longer."""
+        way = self._marks.get(key)
+        if way is not None:
+            self._tell(key, way, RENEWALS_MAX)
+            return True
+        return self._asked.get(key) is not None
+
+    @property
+    def waiting(self) -> int:
+        """Marks that are still to be told."""
+        return len(self._queue)
+
+    def own(self, keys: Sequence[Key]) -> None:
+        """These texts are sent from here first."""
+        for key in keys:
+            self._asked.first(key, 0)
+
+    async def learn(self, keys: Sequence[Key]) -> None:
+        """Mark `keys` with the ways that they went elsewhere, within the time limit of the store. Never raises."""
+        names = {_name(key): key for key in keys[:ASKED_MAX]}
+        wanted = list(names)
+        for start in range(0, len(wanted), MANY_MAX):
+            some = wanted[start : start + MANY_MAX]
+            for name, value in (await self._store.get_many(some, KEPT_SECONDS)).items():
+                self._marks.first(names[name], _way(value))
+            if not self._store.reached:
+                return
+            self.own([names[name] for name in some])
+
+    def was_overruled(self) -> bool:
+        """True, now and then, if another server was first with a way that this worker may remember otherwise."""
+        if not self._overruled or self._clock() - self._forgot_at < FORGET_SECONDS:
+            return False
+        self._overruled, self._forgot_at = False, self._clock()
+        return True
+
+    async def close(self) -> None:
+        """Tell what is still to be told, if the store takes it at once."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        if self._store.reached:
+            await self._told()
+
+    def _tell(self, key: Key, way: int, waiting_max: int) -> None:
+        if len(self._queue) >= waiting_max:
+            if waiting_max == QUEUE_MAX:
+                self._lost("ways", "full")
+            return
+        self._queue.append((key, way))
+        if not self._called:
+            self._called = True
+            with suppress(RuntimeError):  # the loop is closed: nobody is told any more
+                self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            self._called = False
+            while not await self._told():
+                await asyncio.sleep(RETRY_SECONDS)
+                # A probe that writes nothing here.
+                while self._queue and not self._store.reached:
+                    await self._store.get_many([_name(self._queue[0][0])])
+                    await asyncio.sleep(0 if self._store.reached else RETRY_SECONDS)
+
+    async def _told(self) -> bool:
+        """Tell all that waits. False if the store did not take it; then it waits on."""
+        while self._queue:
+            batch = dict(self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX)))
+            items = {_name(key): b"%d" % way for key, way in batch.items()}
+            held = await self._store.put_many(items, KEPT_SECONDS, keep=True)
+            if not self._store.reached:
+                self._queue.extendleft(reversed(batch.items()))
+                return False
+            self._heed({key: _way(held[_name(key)]) for key in batch}, batch)
+        return True
+
+    def _heed(self, held: dict[Key, int], told: dict[Key, int]) -> None:
+        """Where another server was first, its way holds here too from now on."""
+        for key, way in held.items():
+            if way != told[key]:
+                self._marks.overrule(key, way)
+                self._overruled = True
+
+
+def _name(key: Key) -> str:
+    # In a Cluster, what is in braces says the slot: a conversation is asked for in one step.
+    return f"ways/{{{group_of(key):05x}}}/{key:016x}"
+
+
+def _way(value: bytes) -> int:
+    return int(value == b"1")

@@ -128,7 +128,7 @@ def _named() -> dict[str, Inverse]:
 
 _STEPS: tuple[Compressor | Reducer, ...] = (*COMPRESSORS, *REDUCERS.values())
 STEPS: Mapping[str, Compressor | Reducer] = {step.name: step for step in _STEPS}
-FOLDING = ("lint", "printed", "build", "logs")
+FOLDING = ("lint", "printed", "build", "logs", "page-names")
 """Compressors that share one form, and so one inverse."""
 INVERSES: Mapping[str, Inverse] = dict.fromkeys(FOLDING, lines) | _named() | inverses.INVERSES
 """By compressor: what gives back the text, or its values."""

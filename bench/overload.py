@@ -28,6 +28,8 @@ CAPACITY_PER_SECOND = SLOTS / UPSTREAM_SECONDS
 MEASURED_SECONDS = 6.0
 REFUSAL_MS_MAX = 5.0
 SLOWER_MAX = 2.0
+ADDED_MS_MAX = 300.0
+"""The deadline of compression."""
 REQUEST = post("/v1/messages", b'{"model":"m","messages":[{"role":"user","content":"hi"}]}', [("connection", "close")])
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -92,6 +94,9 @@ def judged(times: float, answers: list[Answered], unloaded_ms: float) -> list[Fi
     return [
         Figure(name, "ours", len(refused) / len(answers), "part refused"),
         Figure(name, "ours", slower, "times the unloaded p99, p99 accepted", at_most=SLOWER_MAX),
+        Figure(
+            name, "ours", percentile(accepted, 0.95) - UPSTREAM_SECONDS * 1000, "ms added, p95", at_most=ADDED_MS_MAX
+        ),
         Figure(name, "ours", refusal_ms, "ms to a refusal, median", at_most=REFUSAL_MS_MAX),
         Figure(name, "ours", float(others + silent), "other answers, or none when to come back", at_most=0),
     ]

@@ -93,7 +93,10 @@ class _Patience:
 
 
 async def _parts(body: bytes) -> AsyncIterator[bytes]:
-    """A large body piece by piece, so that one write never copies all of it."""
+    """A large body piece by piece, so that one write never copies all of it, with a turn for others in between:
+    where the upstream takes all at once, writing never waits.
+    """
     view = memoryview(body)
     for start in range(0, len(body), _PART_BYTES):
+        await asyncio.sleep(0)
         yield view[start : start + _PART_BYTES]  # type: ignore[misc]  # the writer takes any buffer

@@ -11,16 +11,21 @@ import sys
 import time
 from typing import Any, Final
 
+from gunicorn import sock
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from proxy_pkg.config.load import take_notify_socket
-from proxy_pkg.server.condition import READY, WISHES_TO_LEAVE, told
+from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, told
 from proxy_pkg.server.notify import ServiceManager
 from proxy_pkg.server.seats import Seats
 
 BOOT_RETRY_SECONDS: Final = 1.0
 """Pause before the next try after a worker that ended before it served."""
+HURRY_SECONDS: Final = 3.0
+"""What workers get for parting from their clients when a stop that has begun is to be quick."""
+UNREADY_SECONDS: Final = 0.5
+STOP_POLL_SECONDS: Final = 0.05
 
 
 class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
@@ -29,6 +34,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     generation: int
     seats: Seats
     manager: ServiceManager
+    LISTENERS: list[Any]
     _announced: bool
     _serving: bool
     _retry_at: float
@@ -56,7 +62,11 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
 
     def spawn_worker(self) -> Any:
         """As the base does; the worker belongs to the configuration that is in force now."""
-        pid = super().spawn_worker()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+        try:
+            pid = super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         worker = self.WORKERS[pid]
         worker.generation, worker.was_ready, worker.ended = self.generation, False, False
         return pid
@@ -82,11 +92,43 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         self.manage_workers()
 
     def stop(self, graceful: bool = True) -> None:
+        """End all workers, and then return. As the base does, on a clock that nobody can set: its own would kill
+        workers in the middle of their streams when the time of day jumps.
+        """
         if self.reexec_pid:
             self.manager.hand_over(self.reexec_pid)
         else:
             self.manager.stopping()
-        super().stop(graceful)
+        self._drop_unready()
+        sock.close_sockets(self.LISTENERS, unlink=False)
+        self.LISTENERS = []
+        self.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
+        limit = time.monotonic() + self.cfg.graceful_timeout
+        while self.WORKERS and time.monotonic() < limit:
+            if graceful and self._hurried():
+                graceful = False
+                self.kill_workers(signal.SIGQUIT)
+                limit = time.monotonic() + HURRY_SECONDS
+            self.reap_workers()
+            time.sleep(STOP_POLL_SECONDS)
+        self.kill_workers(signal.SIGKILL)
+        self.reap_workers()
+
+    def _drop_unready(self) -> None:
+        """End workers that do not serve yet, before the others: they hold the port open, and who connects after the
+        others have gone would be cut off.
+        """
+        unready = [worker.pid for worker in self.WORKERS.values() if not told(worker) & READY]
+        for pid in unready:
+            self.kill_worker(pid, signal.SIGTERM)
+        limit = time.monotonic() + UNREADY_SECONDS
+        while any(pid in self.WORKERS for pid in unready) and time.monotonic() < limit:
+            time.sleep(STOP_POLL_SECONDS)
+            self.reap_workers()
+
+    def _hurried(self) -> bool:
+        """Whether somebody wants it to end at once. Other signals mean nothing any more."""
+        return any(number in (signal.SIGINT, signal.SIGQUIT) for number in self.wait_for_signals(timeout=0.001))
 
     def reap_workers(self) -> None:
         """As the base does, but a worker that cannot start ends the server only if none ever served."""

@@ -11,6 +11,10 @@ from typing import Any, Final
 _MADE: Final = 0o600
 READY: Final = 0o100
 """The worker serves."""
+ENDINGS: Final = frozenset((signal.SIGTERM, signal.SIGQUIT, signal.SIGINT))
+"""The signals that end a worker. They are held back from before its fork until it has handlers of its own: those that
+it gets from the master would take them for the master's affair, and the worker would stay for good.
+"""
 WISHES_TO_LEAVE: Final = 0o010
 """The worker has served as many requests as it should. It goes on until a successor is ready and it is told to end."""
 

@@ -14,7 +14,7 @@ from uvicorn_worker import UvicornWorker
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
-from proxy_pkg.server.condition import READY, WISHES_TO_LEAVE, tell
+from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, tell
 from proxy_pkg.server.connection import Connection
 from proxy_pkg.server.seats import Seats
 from proxy_pkg.server.serving import ServingLoop
@@ -22,6 +22,8 @@ from proxy_pkg.server.websocket import SocketConnection
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
 _YOUNG_OBJECTS = 20_000
+_TURN_SECONDS: Final = 0.001
+"""How soon a thread that works gives way to the loop; five times that, the default, adds up over a request."""
 
 EXIT_LIMIT_SECONDS: Final = 5
 """Time from the last answer to the end of the process. A thread that never returns would make Python wait for it."""
@@ -50,7 +52,9 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
             signal.signal(number, signal.SIG_IGN)
         # The master aborts a worker whose loop is stuck: where it is stuck then stands in the log.
         faulthandler.enable(sys.stderr, all_threads=True)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         gc.set_threshold(_YOUNG_OBJECTS)
+        sys.setswitchinterval(_TURN_SECONDS)
 
     def load_wsgi(self) -> None:
         self.wsgi = worker_app(self.settings)

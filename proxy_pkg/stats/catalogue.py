@@ -11,6 +11,7 @@ _STATUS = Label("status_class", ("1xx", "2xx", "3xx", "4xx", "5xx", "none"))
 _OUTCOME = Label("outcome", ("relayed", "refused", "failed", "client_gone"))
 _DECISION = Label("decision", ("rewritten", "passthrough", "observed", "bypassed"))
 _CLIENT = Label("client", values_max=24)
+_MODEL = Label("model", values_max=24)
 _VERDICT = Label("verdict", ("compressed", "kept"))
 _STAGE = Label("stage", ("seen", "eligible", "compressed"))
 
@@ -162,7 +163,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "histogram",
         "seconds",
         "Time from the request being sent to the first byte of the upstream's answer.",
-        (_PROTOCOL,),
+        (_PROTOCOL, _MODEL),
         amount="first_byte_ns",
         bounds=_WAIT_BOUNDS,
     ),
@@ -171,7 +172,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "histogram",
         "seconds",
         "Time from the request being sent to the end of the upstream's answer.",
-        (_PROTOCOL,),
+        (_PROTOCOL, _MODEL),
         amount="upstream_ns",
         bounds=_WAIT_BOUNDS,
     ),
@@ -198,7 +199,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "histogram",
         "tokens",
         "Tokens that each rewritten body was made shorter by (estimate, o200k_base).",
-        (_PROTOCOL,),
+        (_PROTOCOL, _CLIENT),
         amount="tokens_removed",
         bounds=_TOKENS_BOUNDS,
     ),
@@ -230,6 +231,14 @@ CATALOGUE: tuple[Metric, ...] = (
         "counter",
         "as its figure says",
         "The main figures of this run and of all before it, as far as the state directory was kept.",
+        (Label("figure"),),
+        derived=True,
+    ),
+    Metric(
+        "proxy_fleet_total",
+        "counter",
+        "as its figure says",
+        "The main figures of all servers that share this Redis, each over its lifetime; none while it is out of reach.",
         (Label("figure"),),
         derived=True,
     ),

@@ -8,11 +8,16 @@ import time
 
 from proxy_pkg.stats import ledger as at
 from proxy_pkg.stats import slots
+from proxy_pkg.stats.arm_record import ArmRecord
 from proxy_pkg.stats.catalogue import CATALOGUE
 from proxy_pkg.stats.feeds import RecordFeed, SpanFeed
 from proxy_pkg.stats.ledger import Ledger
 from proxy_pkg.stats.record import RequestRecord, StoreLoss
+from proxy_pkg.stats.sample_record import SampleRecord
 from proxy_pkg.stats.usage_record import UsageRecord
+
+_NAMES: dict[type, str] = {UsageRecord: "usage", SampleRecord: "sample", ArmRecord: "arm", StoreLoss: "loss"}
+"""What the catalogue calls the records that are not of requests."""
 
 
 class Counters:
@@ -29,8 +34,10 @@ class Counters:
         fed = [metric for metric in CATALOGUE if not metric.derived]
         of_requests = [metric for metric in fed if metric.record == "request"]
         self._record_feed = RecordFeed([metric for metric in of_requests if not metric.spans], self._ledger)
-        self._usage_feed = RecordFeed([metric for metric in fed if metric.record == "usage"], self._ledger)
-        self._loss_feed = RecordFeed([metric for metric in fed if metric.record == "loss"], self._ledger)
+        self._feeds = {
+            kind: RecordFeed([metric for metric in fed if metric.record == name], self._ledger)
+            for kind, name in _NAMES.items()
+        }
         self._span_feeds = [SpanFeed(metric, self._ledger) for metric in fed if metric.spans]
 
     @property
@@ -61,7 +68,7 @@ class Counters:
     def lost(self, operation: str, reason: str) -> None:
         """The store did not do something."""
         if not self.closed:
-            self._loss_feed.count(StoreLoss(operation, reason))
+            self._feeds[StoreLoss].count(StoreLoss(operation, reason))
 
     def began(self) -> None:
         """A request is being served from now on."""
@@ -87,12 +94,12 @@ class Counters:
                 feed.count(record)
         self._words[at.WORD_FINISHED] += 1
 
-    def settled(self, record: UsageRecord) -> None:
-        """Count what an answer cost, once, after its last byte was sent: no answer waits for it. A worker that is
-        killed in between has counted the request and not its cost.
+    def settled(self, record: UsageRecord | SampleRecord | ArmRecord) -> None:
+        """Count what an answer cost or taught, once, after its last byte was sent: no answer waits for it. A worker
+        that is killed in between has counted the request and not its cost.
         """
         if not self.closed:
-            self._usage_feed.count(record)
+            self._feeds[type(record)].count(record)
 
     def close(self) -> None:
         """Leave the slot to a successor. The totals stay; what is reported later counts nowhere."""

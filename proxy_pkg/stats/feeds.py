@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -91,23 +92,25 @@ class RecordFeed:
         for cell, amount in zip(sums, self._sums_of(record)):  # noqa: B905 - as long by construction; strict is slow
             if amount > 0:
                 cells[cell] += amount
-        for (cell, bounds, divisor), amount in zip(spreads, self._spreads_of(record)):  # noqa: B905
+        for (buckets, total, bounds, divisor, half), amount in zip(spreads, self._spreads_of(record)):  # noqa: B905
             if amount > 0:
-                cells[cell + len(bounds) + 1] += (amount + divisor // 2) // divisor
-                cells[cell + bisect_left(bounds, amount)] += 1
+                cells[total] += (amount + half) // divisor
+                cells[buckets + bisect_left(bounds, amount)] += 1
 
     def _find(self, record: Any) -> "Places":
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         ones = tuple(cell for cell in (feed.find(record) for feed in self._ones) if cell != NOWHERE)
         sums = tuple(feed.find(record) for feed in self._sums)
-        spreads = tuple((feed.find(record), feed.bounds, feed.divisor) for feed in self._spreads)
+        spreads = tuple(feed.place(record) for feed in self._spreads)
         places = self._known[self._values_of(record)] = (ones, sums, spreads)
         return places
 
 
-Places = tuple[tuple[int, ...], tuple[int, ...], tuple[tuple[int, list[int], int], ...]]
-"""First cells for the ones, the sums, and the histograms with their bounds and what their sums are divided by."""
+Place = tuple[int, int, list[int], int, int]
+"""Of a histogram: the cells of its first bucket and of its sum, its bounds, the sum's divisor, half of that."""
+Places = tuple[tuple[int, ...], tuple[int, ...], tuple[Place, ...]]
+"""Cells for the ones and for the sums, and places for the histograms."""
 
 _NS_PER_SECOND = 10**9
 _NS_PER_MICROSECOND = 1000
@@ -123,7 +126,7 @@ class _Feed:
         self._needed = [metric.when] if metric.when else []
         self.reads = self._labels + self._needed
         is_time = metric.unit == "seconds"
-        self.bounds = [round(bound * (_NS_PER_SECOND if is_time else 1)) for bound in metric.bounds]
+        self.bounds = _whole_bounds(metric.bounds, _NS_PER_SECOND if is_time else 1)
         # Times are summed in microseconds, because 2**63 nanoseconds are 106 days of a thousand open streams.
         self.divisor = _NS_PER_MICROSECOND if is_time else 1
 
@@ -131,6 +134,16 @@ class _Feed:
         if not all(getattr(record, field) for field in self._needed):
             return NOWHERE
         return self._family.find(tuple(getattr(record, field) for field in self._labels))
+
+    def place(self, record: Any) -> Place:
+        """Where a histogram has this record."""
+        buckets = self.find(record)
+        return buckets, buckets + len(self.bounds) + 1, self.bounds, self.divisor, self.divisor // 2
+
+
+@cache  # one list for all that share it: what stands at many places of memory is slow to look through
+def _whole_bounds(bounds: tuple[float, ...], factor: int) -> list[int]:
+    return [round(bound * factor) for bound in bounds]
 
 
 def _getter(fields: list[str]) -> Callable[[Any], tuple[Any, ...]]:

@@ -34,8 +34,8 @@ class Metric(Struct, frozen=True):
     when     a record field that must not be empty, although it is no label
     spans    the amounts are the record's span counts; their kind, verdict and reason follow the protocol
     bounds   upper bucket bounds of a histogram, in its unit; the record holds nanoseconds for one of seconds
-    record   which record feeds it: "request" (RequestRecord, before the answer ends), "usage" (UsageRecord, after)
-             or "loss" (StoreLoss)
+    record   which record feeds it: "request" (RequestRecord, before the answer ends), "usage", "sample" and "arm"
+             (UsageRecord, SampleRecord and ArmRecord, after it) or "loss" (StoreLoss)
     derived  worked out from the slots when somebody asks, so nothing feeds it
     """
 
@@ -49,7 +49,7 @@ class Metric(Struct, frozen=True):
     when: str = ""
     spans: bool = False
     bounds: tuple[float, ...] = ()
-    record: Literal["request", "usage", "loss"] = "request"
+    record: Literal["request", "usage", "sample", "arm", "loss"] = "request"
     derived: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""The rows of the catalogue that a UsageRecord feeds: what answers cost, and what compression changed about it."""
+"""The rows of the catalogue about money: what answers cost, and what compression changed about it."""
 
 from typing import Final
 
@@ -107,7 +107,7 @@ MONEY_ROWS: Final[tuple[Metric, ...]] = (
             ("ratio", "ratio_ppm"),
             ("ratio_square", "ratio_square_ppm"),
         ),
-        record="usage",
+        record="sample",
     ),
     Metric(
         "proxy_holdout_sums_total",
@@ -123,14 +123,14 @@ MONEY_ROWS: Final[tuple[Metric, ...]] = (
             ),
         ),
         split=(
-            ("requests", "arm_requests"),
-            ("conversations", "arm_conversations"),
-            ("cost", "arm_cost"),
-            ("cost_square", "arm_cost_square"),
-            ("input", "arm_input"),
-            ("input_square", "arm_input_square"),
-            ("cost_input", "arm_cost_input"),
+            ("requests", "requests"),
+            ("conversations", "conversations"),
+            ("cost", "cost"),
+            ("cost_square", "cost_square"),
+            ("input", "input"),
+            ("input_square", "input_square"),
+            ("cost_input", "cost_input"),
         ),
-        record="usage",
+        record="arm",
     ),
 )

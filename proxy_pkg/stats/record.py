@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+UNKNOWN = "unknown"
+"""The model of a request that names none, as far as anybody looked."""
+
 SpanCount = tuple[str, str, str, int]
 """(kind, verdict, reason, how many spans of one body share them)"""
 
@@ -17,6 +20,8 @@ class RequestRecord(Struct):
     route: str = "other"
     client: str = ""
     """What `clients.client_label` makes of the User-Agent."""
+    model: str = UNKNOWN
+    """What the request asks for, as a label."""
     status_class: str = "none"
     """`status_class(status)`; "none" where no answer was started."""
     outcome: str = "relayed"

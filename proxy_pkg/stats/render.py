@@ -11,32 +11,35 @@ from prometheus_client.registry import Collector
 from proxy_pkg import __version__
 from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import CATALOGUE, OTHER, Metric
-from proxy_pkg.stats.figures import main_figures
+from proxy_pkg.stats.figures import Figures, main_figures
 from proxy_pkg.stats.ledger import SCOPES
 from proxy_pkg.stats.reading import Reading, Series
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
-def metrics_text(reading: Reading, lifetime: Reading | None = None) -> bytes:
+def metrics_text(reading: Reading, lifetime: Reading | None = None, fleet: Figures | None = None) -> bytes:
     """The exposition of every metric of the catalogue, in its order. Durations in seconds.
 
-    `lifetime` are the counts with those of earlier runs; without it there were none.
+    `lifetime` are the counts with those of earlier runs; without it there were none. `fleet` are the main figures of
+    all servers, if they are known.
     """
-    return generate_latest(_Exposition(reading, lifetime or reading))
+    return generate_latest(_Exposition(reading, lifetime or reading, fleet or {}))
 
 
 class _Exposition(Collector):
     """One reading, shaped as prometheus_client wants to be given it."""
 
-    def __init__(self, reading: Reading, lifetime: Reading) -> None:
+    def __init__(self, reading: Reading, lifetime: Reading, fleet: Figures) -> None:
         self._reading = reading
+        self._fleet: Series = {(name,): [figure] for name, figure in fleet.items()}
         self._lifetime = lifetime
 
     def collect(self) -> Iterator[PrometheusFamily]:
         for metric in CATALOGUE:
             reading = self._lifetime if metric.name in _LIFELONG else self._reading
-            yield _FAMILIES[metric.kind](metric, series_of(metric, reading))
+            series = self._fleet if metric.name == _OF_THE_FLEET else series_of(metric, reading)
+            yield _FAMILIES[metric.kind](metric, series)
 
 
 def series_of(metric: Metric, reading: Reading) -> Series:
@@ -83,6 +86,8 @@ _FAMILIES: dict[str, Callable[[Metric, Series], PrometheusFamily]] = {
     "histogram": _histogram,
 }
 
+_OF_THE_FLEET = "proxy_fleet_total"
+
 _DERIVED: dict[str, Callable[[Reading], Series]] = {
     "proxy_requests_in_flight": lambda reading: {(): [sum(worker.in_flight for worker in reading.workers)]},
     "proxy_limit_workers": lambda reading: {
@@ -91,6 +96,7 @@ _DERIVED: dict[str, Callable[[Reading], Series]] = {
     "proxy_workers": lambda reading: {(): [len(reading.workers)]},
     "proxy_worker_starts_total": lambda reading: {(): [reading.worker_starts]},
     "proxy_lifetime_total": lambda reading: {(name,): [sum_] for name, sum_ in main_figures(reading).items()},
+    _OF_THE_FLEET: lambda _: {},
     "proxy_clients_unseen": lambda reading: {(): [len(unseen_clients(reading))]},
     "proxy_start_time_seconds": lambda reading: {(): [reading.started_ns // 1_000_000_000]},
     "proxy_build_info": lambda _: {(__version__,): [1]},

@@ -17,8 +17,6 @@ class UsageRecord(Struct):
     """Why there is no usage: untold, cut, unread."""
     unpriced: str = ""
     """The model, where no price is known for it."""
-    arm: str = ""
-    """The arm of a hold-out that the conversation is in: compressed, held_out; empty without one."""
 
     told: int = 0
     """1 for an answer that told its usage."""
@@ -32,21 +30,3 @@ class UsageRecord(Struct):
     gross_microdollars: int = 0
     gain_microdollars: int = 0
     loss_microdollars: int = 0
-
-    samples: int = 0
-    """1 for a body that was counted whole; then its tokens by our estimate and by the provider, and their ratio."""
-    estimated: int = 0
-    reported: int = 0
-    ratio_ppm: int = 0
-    ratio_square_ppm: int = 0
-
-    arm_requests: int = 0
-    arm_conversations: int = 0
-    """1 for the first request of a conversation."""
-    arm_cost: int = 0
-    """Hundredths of a cent; input in thousands of tokens. The squares and the product are what this request adds to
-    those of its conversation's sums."""
-    arm_cost_square: int = 0
-    arm_input: int = 0
-    arm_input_square: int = 0
-    arm_cost_input: int = 0

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
@@ -14,11 +15,14 @@ from proxy_pkg.planning.policy import Tokens
 from proxy_pkg.prices.table import Price, Prices
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.table import Match
+from proxy_pkg.stats.arm_record import ArmRecord
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.stats.sample_record import SampleRecord
 from proxy_pkg.stats.usage_record import UsageRecord
 from proxy_pkg.store.turns import Turn, Turns
 from proxy_pkg.web.calibration import Calibration, estimate_of
-from proxy_pkg.web.models import asked_in, label, told_in
+from proxy_pkg.web.conversations import Conversation, SharedTurns
+from proxy_pkg.web.models import label, told_in
 from proxy_pkg.web.savings import Saving, Terms, saving_of
 from proxy_pkg.web.usage import Copy, Usage, usage_in
 
@@ -52,7 +56,7 @@ class Answer(Struct):
     """The request's body as it was sent; empty where it is not at hand as JSON."""
     headers: list[tuple[bytes, bytes]]
     model: str = ""
-    """As the path names it."""
+    """As the request names it."""
     opening: bytes = b""
     arm: str = ""
     saved: int = 0
@@ -71,27 +75,31 @@ class Accounts:
         turns: Turns,
         tokens: Tokens,
         kept_s: int,
+        shared: SharedTurns | None = None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`shared` keeps `turns` up to date with those of other servers."""
         self._counters = counters
         self._prices = prices
         self._turns = turns
         self._tokens = tokens
         self._kept_s = kept_s
+        self._shared = shared
+        self._sharing: asyncio.Task[None] | None = None
         self._clock = clock
         self._calibration = Calibration()
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="accounts")
         self._waiting = 0
-        self._gathered: list[Answer] = []
-        self._due = 0
+        self._gathered: deque[Answer] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether an answer is still to be accounted for, or something waits for the thread."""
-        return bool(self._gathered or self._due or self._waiting)
+        is_sharing = self._sharing is not None and not self._sharing.done()
+        return bool(self._gathered or self._waiting or is_sharing)
 
     def settle(self, answer: Answer) -> None:
         """Account for `answer`, in a moment: one after the other they cost half of what each costs by itself.
@@ -100,7 +108,7 @@ class Accounts:
         """
         self._gathered.append(answer)
         if len(self._gathered) >= _GATHERED_MAX or len(answer.sent) > _GATHERED_BODY_BYTES:
-            self._settle_gathered()
+            self._loop.call_soon(self._settle_gathered)
         elif self._timer is None:
             self._timer = self._loop.call_later(_GATHER_SECONDS, self._settle_gathered)
 
@@ -108,14 +116,26 @@ class Accounts:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for answer in self._gathered:
-            self._loop.call_soon(self._settle_due, answer)  # each by itself, should one fail
-        self._due += len(self._gathered)
-        self._gathered.clear()
+        if self._shared is None:
+            self._settle_first(len(self._gathered))
+        elif self._sharing is None or self._sharing.done():
+            self._sharing = self._loop.create_task(self._share(self._shared))
 
-    def _settle_due(self, answer: Answer) -> None:
-        self._due -= 1
-        self._settle_one(answer)
+    async def _share(self, shared: SharedTurns) -> None:
+        """Account for what is gathered, with the turns that other servers answered, and tell them of these."""
+        while self._gathered or shared.is_due:
+            heard = len(self._gathered)
+            await shared.learn({_conversation(answer) for answer in self._gathered if answer.opening})
+            self._settle_first(heard)
+            await shared.tell()
+
+    def _settle_first(self, answers: int) -> None:
+        try:
+            for _ in range(answers):
+                self._settle_one(self._gathered.popleft())
+        finally:
+            if self._gathered and self._timer is None:  # one failed, which the loop logs; the others go on without it
+                self._timer = self._loop.call_later(0, self._settle_gathered)
 
     def _settle_one(self, answer: Answer) -> None:
         if answer.copy.is_quick:
@@ -123,16 +143,20 @@ class Accounts:
         elif not self._elsewhere(answer.copy.text, partial(self._settle, answer)):
             self._settle(answer, b"")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Account for what was gathered, and let the thread end after what it is doing; what waits for that is not
         counted.
         """
         if self._timer is not None:
             self._timer.cancel()
-        for answer in self._gathered:
-            self._settle_one(answer)
-        self._gathered.clear()
+        if self._sharing is not None:
+            self._sharing.cancel()
+            await asyncio.gather(self._sharing, return_exceptions=True)
+        while self._gathered:
+            self._settle_one(self._gathered.popleft())
         self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._shared is not None:
+            await self._shared.tell()
 
     def _settle(self, answer: Answer, text: bytes) -> None:
         places = answer.protocol.usage
@@ -156,27 +180,26 @@ class Accounts:
         if price is None:
             record.unpriced = record.model
         else:
-            self._count_money(answer, usage, model, price, record)
+            self._count_money(answer, usage, price, record)
         if answer.sent and self._calibration.wants(record.model, len(answer.sent)):
             learn = partial(self._learn, record.model, usage.input_total)
             self._elsewhere(partial(estimate_of, answer.sent, self._tokens), learn)
 
     def _model(self, answer: Answer, text: bytes) -> tuple[str, Price | None]:
-        """The model, by the first of its names that has a price, else by the first that there is."""
-        named = ""
-        for model in _names(answer, text):
-            if model and (price := self._prices.of(model)) is not None:
-                return model, price
-            named = named or model
-        return named, None
+        """The model as the request names it, or if that has no price, as the answer does."""
+        price = self._prices.of(answer.model) if answer.model else None
+        if price is None and (told := told_in(text)):
+            price = self._prices.of(told)
+            if price is not None or not answer.model:
+                return told, price
+        return answer.model, price
 
-    def _count_money(self, answer: Answer, usage: Usage, model: str, price: Price, record: UsageRecord) -> None:
+    def _count_money(self, answer: Answer, usage: Usage, price: Price, record: UsageRecord) -> None:
         places = answer.protocol.usage
         assert places is not None
-        key, last = 0, None
-        if answer.opening:
-            key = self._turns.key(_credential(answer.headers), model.encode(), answer.opening)
-            last = self._turns.get(key)
+        conversation = _conversation(answer)
+        key = self._turns.key(*conversation) if answer.opening else 0
+        last = self._turns.get(key) if key else None
         terms = Terms(price, self._calibration.factor(record.model), self._kept_s, bool(places.cache_write))
         saving = saving_of(usage, answer.saved, last, int(self._clock()), terms)
         record.cost_microdollars = round(saving.cost_microdollars)
@@ -185,16 +208,17 @@ class Accounts:
         record.gain_microdollars, record.loss_microdollars = max(0, net), max(0, -net)
         if key:
             self._turns.put(key, saving.turn)
+            if self._shared is not None:
+                self._shared.note(conversation, saving.turn)
             if answer.arm:
-                _count_arm(answer.arm, last, saving, record)
+                self._counters.settled(_of_arm(answer.arm, last, saving))
 
     def _learn(self, model: str, reported: int, estimated: int) -> None:
         ratio = self._calibration.learn(model, estimated, reported)
         if ratio:
             self._counters.settled(
-                UsageRecord(
+                SampleRecord(
                     model=model,
-                    samples=1,
                     estimated=estimated,
                     reported=reported,
                     ratio_ppm=round(ratio * 1e6),
@@ -222,13 +246,8 @@ class Accounts:
             logger.error("an answer could not be accounted for", exc_info=error)
             return
         then(future.result())
-
-
-def _names(answer: Answer, text: bytes) -> Iterator[str]:
-    """What the model is called: by the path, the request and the answer, each looked at when it is its turn."""
-    yield answer.model
-    yield asked_in(answer.sent)
-    yield told_in(text)
+        if self._shared is not None and self._shared.is_due:
+            self._settle_gathered()
 
 
 def tells_usage(matched: Match, path: str, status: int) -> bool:
@@ -244,6 +263,10 @@ def _why_missing(answer: Answer, text: bytes) -> str:
     return "untold" if text else "unread"
 
 
+def _conversation(answer: Answer) -> Conversation:
+    return Conversation(_credential(answer.headers), answer.model.encode(), answer.opening)
+
+
 def _credential(headers: list[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name in _CREDENTIALS:
@@ -251,15 +274,18 @@ def _credential(headers: list[tuple[bytes, bytes]]) -> bytes:
     return b""
 
 
-def _count_arm(arm: str, last: Turn | None, saving: Saving, record: UsageRecord) -> None:
+def _of_arm(arm: str, last: Turn | None, saving: Saving) -> ArmRecord:
     """What this request adds to the sums over conversations, and to those of their squares and products."""
     cost = saving.turn.cost_microdollars // _MICRODOLLARS_PER_UNIT
     tokens = saving.turn.input_total // _TOKENS_PER_UNIT
     cost_before = last.cost_microdollars // _MICRODOLLARS_PER_UNIT if last else 0
     tokens_before = last.input_total // _TOKENS_PER_UNIT if last else 0
-    record.arm = arm
-    record.arm_requests, record.arm_conversations = 1, int(last is None)
-    record.arm_cost, record.arm_input = cost - cost_before, tokens - tokens_before
-    record.arm_cost_square = cost**2 - cost_before**2
-    record.arm_input_square = tokens**2 - tokens_before**2
-    record.arm_cost_input = cost * tokens - cost_before * tokens_before
+    return ArmRecord(
+        arm=arm,
+        conversations=int(last is None),
+        cost=cost - cost_before,
+        cost_square=cost**2 - cost_before**2,
+        input=tokens - tokens_before,
+        input_square=tokens**2 - tokens_before**2,
+        cost_input=cost * tokens - cost_before * tokens_before,
+    )

@@ -120,7 +120,7 @@ def _publisher(settings: Settings, counters: Counters, services: Services, state
     publishers: list[Publish] = []
     if settings.redis_url:
         fleet = Fleet(services.store)
-        state.sections["fleet"] = fleet.section
+        state.sections["fleet"], state.fleet = fleet.section, fleet.figures
         publishers.append(fleet.publish)
     if services.tracing is not None:
         publishers.append(services.tracing.publish)

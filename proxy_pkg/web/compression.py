@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import monotonic_ns
 
 from msgspec import Struct
@@ -13,8 +14,9 @@ from proxy_pkg.planning.draft import NO_CALLS, Calls
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.plan import Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation
-from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.record import UNKNOWN, RequestRecord
 from proxy_pkg.web.holdout import HELD_OUT, NOBODY, HoldOut
+from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, encode
 from proxy_pkg.wire.splice import splice
 
@@ -27,6 +29,7 @@ Headers = list[tuple[bytes, bytes]]
 # Codings of bodies up to these sizes take the loop for a millisecond or two; beyond, the planner's thread does them.
 _INLINE_CODED_BYTES = 64 << 10
 _INLINE_PLAIN_BYTES = 256 << 10
+_INLINE_SPLICED_BYTES = 1 << 20
 
 _CHECKSUMS = frozenset((b"content-digest", b"repr-digest", b"digest", b"content-md5", b"x-amz-content-sha256"))
 _SIGNED = b"AWS4-"
@@ -101,9 +104,14 @@ async def replanned(
     Adds to what the record has of earlier bodies. `known` are tool calls made before this body. Never raises.
     """
     record.bytes_before += len(body)
+    if record.model == UNKNOWN:  # the body had a coding, or is a frame
+        record.model = label(asked_in(body))
     try:
         plan = _in_its_arm(await planner.plan(body, conversation, known), record, hold_out)
-        shortened = splice(body, plan.replacements)
+        if len(body) > _INLINE_SPLICED_BYTES and plan.replacements:
+            shortened = await planner.elsewhere(partial(splice, body, plan.replacements))
+        else:
+            shortened = splice(body, plan.replacements)
     except ScanError:
         _decide(record, "passthrough", "body_not_read")
     except Exception:  # compression is optional work: no fault of ours may stop the request

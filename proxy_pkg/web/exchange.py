@@ -1,6 +1,6 @@
 """One request on its way: its body in, perhaps made shorter, up to its upstream, and the answer out as it comes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from time import monotonic_ns
@@ -15,7 +15,7 @@ from proxy_pkg.relay.pump import Departure, Message, Receive, Send, pump
 from proxy_pkg.relay.retry import insist
 from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.clients import client_label
-from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded
@@ -29,14 +29,37 @@ from proxy_pkg.wire.encoding import EncodingError
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
-_client_label = lru_cache(maxsize=256)(client_label)
+
+@lru_cache(maxsize=256)
+def _client_label(user_agent: bytes) -> str:
+    return client_label(user_agent.decode("latin-1"))
+
+
 _OK = 200
-_EVENT_END_BYTES_MAX = 4
 _FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
 
 
 class Exchange:
     """One request on its way: what was learned of it so far, and what has to be given back at its end."""
+
+    origin = ""
+    model = ""
+    """As the path or the body names it."""
+    held_bytes = 0
+    problem = ""
+    started = False
+    granted: Granted | None = None
+    upload_error: RefusedError | ClientGoneError | None = None
+    asked_ns = 0
+    _sent = b""
+    _told: Sequence[tuple[bytes, bytes]] = ()
+    _status = 0
+    _announced: int | None = None
+    _is_stream = _takes_events = _tells_usage = _is_complete = False
+    _relayed_bytes = 0
+    _copy: Copy | None = None
+    _departure: Departure | None = None
+    _abandoned: RefusedError | None = None
 
     def __init__(self, services: Services, matched: Match, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         self.services = services
@@ -45,31 +68,17 @@ class Exchange:
         self.receive = receive
         self.send = send
         self.headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._named = dict(self.headers)
         self.id = services.next_request_id()
         self.record = RequestRecord(
             protocol=matched.protocol.name,
             route=matched.route,
-            client=_client_label(_header(self.headers, b"user-agent")),
+            client=_client_label(self._named.get(b"user-agent", b"")),
         )
+        if matched.model:
+            self._learn(matched.model)
         self.began_ns = monotonic_ns()
-        self.held_bytes = 0
-        self.origin = ""
-        self.told: list[tuple[bytes, bytes]] = []
-        self.started = False
-        self.upload_error: RefusedError | ClientGoneError | None = None
-        self.problem = ""
-        self.granted: Granted | None = None
         self.trace = None if services.tracing is None else services.tracing.begin(self.headers)
-        self.asked_ns = 0
-        self._status = 0
-        self._announced: int | None = None
-        self._takes_events = False
-        self._tail = b""
-        self._departure: Departure | None = None
-        self._abandoned: RefusedError | None = None
-        self._copy: Copy | None = None
-        self._sent = b""
-        self._is_complete = False
 
     def hold(self, part_bytes: int) -> None:
         self.services.admission.hold(part_bytes)
@@ -105,7 +114,6 @@ class Exchange:
 
     def _end_trace(self, usage: Usage | None) -> None:
         if self.trace is not None:
-            model = self.matched.model or asked_in(self._sent)
             self.trace.end(
                 Outcome(
                     id=self.id,
@@ -113,10 +121,12 @@ class Exchange:
                     path=self.scope["path"],
                     matched=self.matched,
                     origin=self.origin,
-                    model="" if not model else label(model),
+                    model="" if self.record.model == UNKNOWN else self.record.model,
                     status=self._status,
                     record=self.record,
                     usage=usage,
+                    is_stream=self._is_stream,
+                    ended_ns=self.asked_ns and self.asked_ns + self.record.upstream_ns,
                 )
             )
 
@@ -161,12 +171,14 @@ class Exchange:
         departure.start()
         self.record.request_bytes = len(body)
         self.record.read_ns = monotonic_ns() - self.began_ns
+        if not self.model and b"content-encoding" not in self._named:
+            self._learn(asked_in(body))
         decoding = Decoding(settings.body_bytes_max, self.hold)
         if asked_of_body:
             self.origin = await self._origin_for(body, decoding)
         if conversation is None:
             return body
-        body, self.told = await compressed(
+        body, self._told = await compressed(
             self.services.planner,
             settings.compression,
             conversation,
@@ -179,6 +191,10 @@ class Exchange:
         await self._charge(len(body))
         self._sent = body
         return body
+
+    def _learn(self, model: str) -> None:
+        self.model = model
+        self.record.model = label(model)
 
     async def _charge(self, body_bytes: int) -> None:
         """Charge the tokens of the body as it will be sent, before it is. Raises LimitedError."""
@@ -196,7 +212,7 @@ class Exchange:
             return True
         if self.matched.model:
             self.origin = places.origin_for_model(self.matched, self.matched.model)
-        is_form = _header(self.headers, b"content-type").lower().startswith("multipart/")
+        is_form = self._named.get(b"content-type", b"").lower().startswith(b"multipart/")
         return protocol.names_model and self.scope["method"] == "POST" and not is_form
 
     async def _origin_for(self, body: bytes, decoding: Decoding) -> str:
@@ -269,48 +285,52 @@ class Exchange:
 
     async def _answer(self, answer: Any) -> None:
         headers = response_headers(answer.raw_headers, answer.status)
-        headers += self.told
+        headers += self._told
         headers.append((b"x-headroom-request-id", self.id.encode()))
         headers.append((b"server-timing", _timing(self.record)))
-        is_event_stream = answer.content_type == "text/event-stream"
-        self._takes_events = is_event_stream and not any(name in answer.headers for name in _FIXED_BYTES)
-        if is_event_stream:
+        if answer.content_type == "text/event-stream":
+            self._is_stream = True
+            self._takes_events = not any(name in answer.headers for name in _FIXED_BYTES)
             headers.append((b"x-accel-buffering", b"no"))
         self.started = True
         self._status = answer.status
         self._announced = 0 if _is_bodiless(self.scope["method"], answer.status) else answer.content_length
         if self._announced == 0:
             self.finish(answer.status)
-        elif tells_usage(self.matched, self.scope["path"], answer.status):
-            self._copy = Copy(answer.headers.get("content-encoding", ""))
+        else:
+            self._tells_usage = tells_usage(self.matched, self.scope["path"], answer.status)
+            if self._tells_usage or self._takes_events:
+                self._copy = Copy(answer.headers.get("content-encoding", ""))
         self.record.send_ns = monotonic_ns() - self.asked_ns - self.record.first_byte_ns
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await pump(answer, self._send_chunk, self._on_chunk)
 
     def _on_chunk(self, chunk: bytes) -> None:
-        self.record.response_bytes += len(chunk)
-        if self._copy is not None:
-            self._copy.take(chunk)
-        if self.record.response_bytes == self._announced:
+        self._relayed_bytes += len(chunk)
+        if self._relayed_bytes == self._announced:
             self.finish(self._status)
 
     async def _send_chunk(self, message: Message) -> None:
-        is_last = self.record.response_bytes == self._announced
+        is_last = self._relayed_bytes == self._announced
         if is_last and self._departure is not None:
             self._departure.stop()
             message["more_body"] = False  # the length is reached: spares the server a call
         await self.send(message)
         self._is_complete = is_last
-        chunk = message["body"]
-        self._tail = chunk if len(chunk) >= _EVENT_END_BYTES_MAX else (self._tail + chunk)[-_EVENT_END_BYTES_MAX:]
+        if self._copy is not None:
+            self._copy.parts.append(message["body"])
+            if self._relayed_bytes > self._copy.cut_at_bytes:
+                self._copy.cut(self._relayed_bytes)
         if self._abandoned is not None:
             self.abandon(self._abandoned)
 
     @property
     def between_events(self) -> bool:
         """Whether an event may be added: an event stream has begun, and its last event is complete."""
-        tail = self._tail[-_EVENT_END_BYTES_MAX:].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        return self._takes_events and (tail.endswith(b"\n\n") or not tail)
+        if not self._takes_events or self._copy is None:
+            return False
+        tail = self._copy.tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return tail.endswith(b"\n\n") or not tail
 
     def finish(self, status: int) -> None:
         """Count the request, before the byte that completes its answer leaves. Only the first call counts.
@@ -321,41 +341,31 @@ class Exchange:
             return
         self._status = status
         self.record.status_class = status_class(status)
+        self.record.response_bytes = self._relayed_bytes
         if self.asked_ns:
             self.record.upstream_ns = monotonic_ns() - self.asked_ns
-        self.services.counters.finished(self.record)
-        self.services.board.recent.add(self.id, status, self.record, self.began_ns)
-        if self.services.access_log is not None:
-            self.services.access_log.add(self.id, self.scope, status, self.record, self.problem, self.began_ns)
+        self.services.ended(self.id, self.scope, status, self.record, self.problem, self.began_ns)
 
     def account(self) -> None:
         """Account for what the answer cost, when nobody waits for anything any more."""
-        if self._copy is None:
+        if self._copy is None or not self._tells_usage:
             self._end_trace(None)
             return
         record = self.record
-        is_json = not _header(self.headers, b"content-encoding")
         self.services.accounts.settle(
             Answer(
                 protocol=self.matched.protocol,
                 copy=self._copy,
-                sent=self._sent if is_json else b"",
+                sent=b"" if b"content-encoding" in self._named else self._sent,
                 headers=self.headers,
-                model=self.matched.model,
+                model=self.model,
                 opening=record.opening,
                 arm=record.arm,
                 saved=record.tokens_removed,
                 complete=self._is_complete,
-                told=self.settled,
+                told=None if self.trace is None and self.granted is None else self.settled,
             )
         )
-
-
-def _header(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
-    for name, value in headers:
-        if name == wanted:
-            return value.decode("latin-1")
-    return ""
 
 
 def _is_bodiless(method: str, status: int) -> bool:

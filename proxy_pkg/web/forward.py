@@ -45,10 +45,7 @@ class Forward:
         """Count and log what the server refused before anybody could read it as a request. Gives it an id."""
         services, request_id, now_ns = self._services, self._services.next_request_id(), monotonic_ns()
         record = RequestRecord(route="unknown", outcome="refused", refusal=code, status_class=status_class(status))
-        services.counters.finished(record)
-        services.board.recent.add(request_id, status, record, now_ns)
-        if services.access_log is not None:
-            services.access_log.add(request_id, _UNREAD, status, record, problem, now_ns)
+        services.ended(request_id, _UNREAD, status, record, problem, now_ns)
         return request_id
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
@@ -89,6 +86,8 @@ class Forward:
 
 def _leave(exchange: Exchange) -> None:
     """Nobody is left to answer; where our server was the one that ended the connection, it says why."""
+    if exchange.record.counted:
+        return
     if REFUSED not in exchange.scope:
         exchange.record.outcome = "client_gone"
         return

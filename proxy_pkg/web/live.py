@@ -21,7 +21,6 @@ LIVE_MS: Final = 500
 SHOWN_PER_WORKER: Final = 50
 SHOWN: Final = 50
 _KEY: Final = "live"
-_MODEL_CHARACTERS: Final = 64
 
 _encode = msgspec.json.Encoder().encode
 
@@ -102,7 +101,7 @@ class Live:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "protocol": record.protocol,
             "route": record.route,
-            "model": matched.model[:_MODEL_CHARACTERS],
+            "model": record.model,
             "client": record.client,
             "caller": self._callers.label(opened.scope, matched.protocol.api),
             "phase": phase,

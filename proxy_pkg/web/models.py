@@ -1,11 +1,13 @@
 """Which model a request asks for, at a glance: neither it nor its answer is read through for that."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
+from proxy_pkg.stats.record import UNKNOWN
 from proxy_pkg.wire.scan import text_at
 
 _HEAD_BYTES: Final = 2048
@@ -48,8 +50,9 @@ def told_in(answer: bytes) -> str:
     return found[1].decode("utf-8", "replace") if found else ""
 
 
+@lru_cache(maxsize=256)
 def label(model: str) -> str:
-    """`model` as a label has it: "other" if it is no plain name, "unknown" if there is none."""
+    """`model` as a label has it: "other" if it is no plain name, UNKNOWN if there is none."""
     if not model:
-        return "unknown"
+        return UNKNOWN
     return model if _is_plain(model) else "other"

@@ -94,13 +94,15 @@ class Operations:
         return answer_json(content)
 
     async def _metrics(self, server: Server) -> Response:
-        text = await asyncio.to_thread(metrics_text, server.now, server.lifetime)
+        fleet = await self._state.fleet(server) if self._state.fleet is not None else None
+        text = await asyncio.to_thread(metrics_text, server.now, server.lifetime, fleet)
         return Response(text, media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
 
     def _totals(self, server: Server) -> dict[str, Any]:
         now_ns = time.time_ns()
         answered_by = self._worker() | {"counts_shared": self._counters.shared}
-        return stats_dict(server.now, now_ns) | {
+        return stats_dict(server.now, now_ns, self._state.prices) | {
+            "version": __version__,
             "lifetime": lifetime_dict(server, now_ns),
             "answered_by": answered_by,
         }

@@ -3,22 +3,18 @@
 A request leaves a reference here, and nothing more; twice in a second what has gathered goes to the store in one call.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, RING_NOTES_MAX, Store
+from proxy_pkg.web.ended import Ended
 
 GATHERED_MAX: Final = 64
 """A worker notes no more between two calls: the newest. That others are left out is counted, once for a call."""
 _RING: Final = "recent"
-
-Gathered = tuple[str, int, float, int, RequestRecord]
-"""Request id, status, end in Unix time, duration in ns, record"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,13 +25,13 @@ class Recent:
     def __init__(self, store: Store, lost: Callable[[str, str], None]) -> None:
         self._store = store
         self._lost = lost
-        self._gathered: deque[Gathered] = deque(maxlen=GATHERED_MAX)
+        self._gathered: deque[Ended] = deque(maxlen=GATHERED_MAX)
         self._is_overfull = False
 
-    def add(self, request_id: str, status: int, record: RequestRecord, began_ns: int) -> None:
-        """Note a finished request; `status` 0 means that no answer was started, `began_ns` is monotonic."""
+    def add(self, ended: Ended) -> None:
+        """Note a finished request."""
         self._is_overfull = self._is_overfull or len(self._gathered) == GATHERED_MAX
-        self._gathered.append((request_id, status, time.time(), time.monotonic_ns() - began_ns, record))
+        self._gathered.append(ended)
 
     async def publish(self) -> None:
         """Bring what has gathered to the store."""
@@ -45,7 +41,7 @@ class Recent:
         if self._is_overfull:
             self._lost("recent", "queue_full")
             self._is_overfull = False
-        notes = [_encode(_note(*row)) for row in gathered]
+        notes = [_encode(_note(ended)) for ended in gathered]
         await self._store.append(_RING, [note for note in notes if len(note) <= NOTE_BYTES_MAX])
 
     async def newest(self, count: int = RING_NOTES_MAX) -> list[msgspec.Raw]:
@@ -53,14 +49,16 @@ class Recent:
         return [msgspec.Raw(note) for note in await self._store.recent(_RING, count)]
 
 
-def _note(request_id: str, status: int, ended: float, duration_ns: int, record: RequestRecord) -> dict[str, Any]:
+def _note(ended: Ended) -> dict[str, Any]:
+    record = ended.record
     return {
-        "id": request_id,
-        "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(ended))}.{int(ended % 1 * 1000):03d}Z",
+        "id": ended.id,
+        "time": ended.time,
         "protocol": record.protocol,
         "route": record.route,
+        "model": record.model,
         "client": record.client,
-        "status": status,
+        "status": ended.status,
         "outcome": record.outcome,
         "refusal": record.refusal,
         "failure_phase": record.failure_phase,
@@ -71,7 +69,7 @@ def _note(request_id: str, status: int, ended: float, duration_ns: int, record: 
         "request_bytes": record.request_bytes,
         "response_bytes": record.response_bytes,
         "ms": {
-            "total": _ms(duration_ns),
+            "total": _ms(ended.duration_ns),
             "read": _ms(record.read_ns),
             "plan": _ms(record.plan_ns),
             "send": _ms(record.send_ns),

@@ -4,7 +4,10 @@ import asyncio
 import logging
 import secrets
 import ssl
+import time
+from collections.abc import Mapping
 from itertools import count
+from typing import Any
 
 import aiohttp
 from msgspec import Struct
@@ -24,16 +27,20 @@ from proxy_pkg.relay.retry import Retries
 from proxy_pkg.relay.trust import trusting
 from proxy_pkg.relay.websocket import open_socket_session
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.store.journal import Journal
 from proxy_pkg.store.marks import Marks
 from proxy_pkg.store.opening import StoreOptions, open_store
 from proxy_pkg.store.turns import Turns
+from proxy_pkg.store.ways import ASKED_FILE, FleetWays
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.accounts import Accounts
 from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.board import Board
 from proxy_pkg.web.callers import Callers
+from proxy_pkg.web.conversations import SharedTurns
+from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.holdout import HoldOut
 from proxy_pkg.web.limits import Limits
 from proxy_pkg.web.middleware.access_log import AccessLog
@@ -63,12 +70,15 @@ class Services(Struct):
     retries: Retries | None
     """None where the settings allow none."""
     planner: Planner
+    prices: Prices
     accounts: Accounts
     """What answers cost."""
     hold_out: HoldOut
     counters: Counters
     admission: Admission
     store: Fallback
+    ways: FleetWays | None
+    """What servers tell each other of texts that were sent; None without a store that they share."""
     callers: Callers
     limits: Limits | None
     """None where the settings set none."""
@@ -83,18 +93,39 @@ class Services(Struct):
         """Unique over workers and restarts: a random word of this worker, and a number."""
         return f"{self.request_prefix}{next(self.request_numbers):x}"
 
+    def ended(
+        self, request_id: str, scope: Mapping[str, Any], status: int, record: RequestRecord, problem: str, began_ns: int
+    ) -> None:
+        """Count a request, and note it for the log and among the last ones; `began_ns` is monotonic."""
+        self.counters.finished(record)
+        ended = Ended(
+            request_id,
+            scope["method"],
+            scope["path"],
+            status,
+            record,
+            problem,
+            time.time(),
+            time.monotonic_ns() - began_ns,
+        )
+        self.board.recent.add(ended)
+        if self.access_log is not None:
+            self.access_log.add(ended)
+
     async def begin(self) -> None:
         """What needs to wait before the first request: for the store, within the time limit of one call."""
         await self.board.begin()
 
     async def close(self) -> None:
         self.planner.close()
-        self.accounts.close()
+        await self.accounts.close()
         await self.socket_session.close()
         await self.session.close()
         await self.board.close()
         if self.limits is not None:
             await self.limits.close()
+        if self.ways is not None:
+            await self.ways.close()
         await self.store.close()
         if self.tracing is not None:
             await self.tracing.close()
@@ -122,14 +153,15 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         _trust(settings.ca_bundle),
     )
     state_dir = settings.state_dir if counters.shared else ""
-    accounts = Accounts(
-        counters, _prices(settings.prices), Turns(state_dir), encoder, settings.net_cost_cache_ttl_seconds
-    )
+    prices = _prices(settings.prices)
     marks = Marks(state_dir)
     journal = _journal(settings, counters, marks)
     admission = Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max)
     store = _store(settings, counters)
     callers = Callers()
+    turns = Turns(state_dir)
+    shared = SharedTurns(turns, store, callers.digest) if store.has_fleet else None
+    ways = FleetWays(marks, Marks(state_dir, ASKED_FILE), store, counters.lost) if store.has_fleet else None
     rules = rules_set(settings)
     return Services(
         settings=settings,
@@ -146,20 +178,23 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
             encoder,
             settings.memo_bytes_max,
             settings.compression_deadline_ms,
-            marks,
+            ways or marks,
             journal,
             is_crowded=lambda: admission.is_crowded,
+            fleet=ways,
         ),
         counters=counters,
-        accounts=accounts,
+        prices=prices,
+        accounts=Accounts(counters, prices, turns, encoder, settings.net_cost_cache_ttl_seconds, shared),
         hold_out=HoldOut(settings.holdout if settings.compression in _SHORTENING else 0),
         admission=admission,
         store=store,
+        ways=ways,
         callers=callers,
         limits=Limits(rules, store) if rules else None,
         board=Board(store, callers, counters.lost, counters.holds),
         access_log=access_log,
-        tracing=open_tracing(settings),
+        tracing=open_tracing(settings, counters.slot),
         request_prefix=f"hr_{secrets.token_hex(6)}_",
         request_numbers=count(1),
     )

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
+from proxy_pkg.prices.table import Source
+from proxy_pkg.stats.figures import Figures
 from proxy_pkg.stats.reading import Server
 from proxy_pkg.web.board import Board
 
@@ -23,6 +25,10 @@ class WorkerState(Struct):
     """Open requests are being finished; new ones should go elsewhere."""
     board: Board | None = None
     """What the workers tell each other, once the loop runs."""
+    prices: tuple[Source, ...] = ()
+    """Which prices costs are worked out with, those that go first at the front."""
+    fleet: Callable[[Server], Awaitable[Figures | None]] | None = None
+    """Tells the sums of all servers, or None if they are not known now; there is one only where they share a store."""
     sections: dict[str, Section] = {}
     """By their names in `/stats`; there are some only while the worker's loop runs."""
 

@@ -3,7 +3,6 @@
 While an answer passes, references to its chunks are kept and nothing else is done; bounded, whatever its length.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,16 +10,17 @@ from msgspec import Struct
 
 from proxy_pkg.protocols.grammar import UsageMap
 from proxy_pkg.wire.encoding import EncodingError, decode
-from proxy_pkg.wire.scan import objects_at
+from proxy_pkg.wire.scan import ends_at
 
 HEAD_BYTES: Final = 8 << 10
 TAIL_BYTES: Final = 32 << 10
 CODED_BYTES_MAX: Final = 256 << 10
 """A longer answer with a content coding is not read: its end means nothing without its beginning."""
 DECODED_BYTES_MAX: Final = 4 << 20
+_HELD_BYTES: Final = HEAD_BYTES + 2 * TAIL_BYTES
 _QUICK_BYTES: Final = 8 << 10
 
-_DIGITS_MAX: Final = 10
+_NUMBER_MAX: Final = 10**10
 
 
 class Usage(Struct, frozen=True):
@@ -38,68 +38,75 @@ class Usage(Struct, frozen=True):
 
 
 class Copy:
-    """The first and the last bytes of an answer, taken as it passes."""
+    """The first and the last bytes of an answer.
 
-    __slots__ = ("_coded", "_head", "_head_bytes", "_held_bytes", "_held_bytes_max", "_parts", "is_long")
+    Whoever relays it appends each chunk to `parts`, and calls `cut` where the bytes so far, which it counts anyway,
+    are more than `cut_at_bytes`: that is all that is done while an answer passes.
+    """
+
+    __slots__ = ("_coded", "_head", "_is_too_long", "cut_at_bytes", "parts")
 
     def __init__(self, content_encoding: str = "") -> None:
         self._coded = content_encoding
-        self._head: list[bytes] = []
-        self._head_bytes = 0
-        self._parts: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._held_bytes_max = CODED_BYTES_MAX if content_encoding else HEAD_BYTES + 2 * TAIL_BYTES
-        self.is_long = False
-        """Whether bytes of it are gone."""
+        self._head = b""
+        self._is_too_long = False
+        self.parts: list[bytes] = []
+        self.cut_at_bytes = CODED_BYTES_MAX if content_encoding else _HELD_BYTES
 
     @property
     def is_quick(self) -> bool:
         """Whether `text` takes microseconds, and not a millisecond or more."""
-        return not self._coded or self._held_bytes <= _QUICK_BYTES
+        return not self._coded or sum(map(len, self.parts)) <= _QUICK_BYTES
 
-    def take(self, chunk: bytes) -> None:
-        """Keep what may matter of the next chunk."""
-        self._parts.append(chunk)
-        self._held_bytes += len(chunk)
-        if self._held_bytes > self._held_bytes_max:
-            self._let_go()
+    @property
+    def tail(self) -> bytes:
+        """The last four bytes or more, as far as there are any."""
+        return b"".join(self.parts[-4:])
+
+    def cut(self, bytes_so_far: int) -> None:
+        """Let go of what is neither the beginning nor the end."""
+        self.cut_at_bytes = bytes_so_far + TAIL_BYTES
+        if self._coded:
+            self._is_too_long = True
+            self.parts.clear()
+            return
+        held = b"".join(self.parts)
+        self._head = self._head or held[:HEAD_BYTES]
+        self.parts = [held[-TAIL_BYTES:]]
 
     def text(self) -> bytes:
         """What was kept, decoded; empty if that cannot be read."""
-        if not self._coded:
-            if self._held_bytes > HEAD_BYTES + TAIL_BYTES or self._head:
-                self._let_go()
-            return b"".join((*self._head, *self._parts))
-        if self.is_long:
+        if self._is_too_long:
             return b""
-        try:
-            return decode(b"".join(self._parts), self._coded, DECODED_BYTES_MAX)
-        except EncodingError:
-            return b""
+        if self._coded:
+            return _decoded(b"".join(self.parts), self._coded)
+        if not self._head and len(self.parts) == 1:
+            return self.parts[0]
+        return b"".join((self._head, *self.parts))
 
-    def _let_go(self) -> None:
-        parts = self._parts
-        while self._head_bytes < HEAD_BYTES and parts and not self._coded:
-            self._head.append(parts.popleft())
-            self._head_bytes += len(self._head[-1])
-            self._held_bytes -= len(self._head[-1])
-        while parts and self._held_bytes - len(parts[0]) >= (0 if self._coded else TAIL_BYTES):
-            self._held_bytes -= len(parts.popleft())
-            self.is_long = True
+
+def _decoded(data: bytes, coding: str) -> bytes:
+    try:
+        return decode(data, coding, DECODED_BYTES_MAX)
+    except EncodingError:
+        return b""
 
 
 def usage_in(data: bytes, places: UsageMap) -> Usage | None:
-    """The usage told in `data`, parts of an answer, None without any. Of what is told twice the last counts."""
-    fields = (
-        ("input", places.input),
-        ("cache_read", places.cache_read),
-        ("cache_write", places.cache_write),
-        ("output", places.output),
-    )
+    """The usage told in `data`, parts of an answer, None without any.
+
+    APIs tell it at the end, and some of it at the beginning alone; between these, counts grow. Of what is told twice
+    the last counts.
+    """
     told: dict[str, int] = {}
-    for found in objects_at(data, places.key):
-        for name, paths in fields:
-            if (number := _sum_at(found, paths)) is not None:
+    for found in ends_at(data, places.key):
+        for name, paths in (
+            ("input", places.input),
+            ("cache_read", places.cache_read),
+            ("cache_write", places.cache_write),
+            ("output", places.output),
+        ):
+            if name not in told and (number := _sum_at(found, paths)) is not None:
                 told[name] = number
     if not told:
         return None
@@ -111,12 +118,12 @@ def usage_in(data: bytes, places: UsageMap) -> Usage | None:
 
 
 def _sum_at(found: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
-    """The sum of the counts at `paths`, None where there are none. Numbers come as text."""
+    """The sum of the counts at `paths`, None where there are none."""
     total = None
     for path in paths:
-        value: Any = found
-        for key in path:
+        value = found.get(path[0])
+        for key in path[1:] if len(path) > 1 else ():
             value = value.get(key) if type(value) is dict else None
-        if type(value) is str and value.isdecimal() and len(value) <= _DIGITS_MAX:
-            total = (total or 0) + int(value)
+        if type(value) is int and 0 <= value < _NUMBER_MAX:
+            total = value if total is None else total + value
     return total

@@ -204,8 +204,7 @@ class SocketExchange:
             outcome="refused",
             refusal=code,
         )
-        self.services.counters.finished(record)
-        self.services.board.recent.add(name, status, record, monotonic_ns())
+        self.services.ended(name, self.scope, status, record, code, monotonic_ns())
 
     async def run(self) -> None:
         """Relay the socket. Raises RefusedError, ClientGoneError or RelayError."""
@@ -273,8 +272,7 @@ class SocketExchange:
 
     def _observe(self, message: str | bytes) -> None:
         self.record.response_bytes += len(message)
-        if isinstance(message, str):
-            self.frames.incoming(message)
+        self.frames.incoming(message)
 
     def _bill(self, text: str, saved: int) -> None:
         """Account for an answer when its last frame, `text`, has gone out."""
@@ -282,7 +280,7 @@ class SocketExchange:
 
     def _account(self, text: str, saved: int, granted: Granted | None) -> None:
         copy = Copy()
-        copy.take(text.encode())
+        copy.parts.append(text.encode())
         self.services.accounts.settle(
             Answer(
                 protocol=self.matched.protocol,
@@ -353,10 +351,7 @@ class SocketExchange:
             return
         self.record.status_class = status_class(status)
         self.record.upstream_ns = monotonic_ns() - self.began_ns
-        self.services.counters.finished(self.record)
-        self.services.board.recent.add(self.id, status, self.record, self.began_ns)
-        if self.services.access_log is not None:
-            self.services.access_log.add(self.id, self.scope, status, self.record, self.problem, self.began_ns)
+        self.services.ended(self.id, self.scope, status, self.record, self.problem, self.began_ns)
         if self.trace is not None:
             path, method = self.scope["path"], self.scope["method"]
             self.trace.end(Outcome(self.id, method, path, self.matched, self.origin, "", status, self.record))

@@ -7,7 +7,7 @@ What neither can cut raises ScanError, and the caller sends the body as it came.
 """
 
 import re
-from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from json import JSONDecoder
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from proxy_pkg.errors import ScanError
+from proxy_pkg.wire.joining import PIECE_BYTES, holds_at, joined
 
 Path = tuple[str | int, ...]
 """Keys and indexes that lead from a value to one inside it."""
@@ -24,8 +25,17 @@ Path = tuple[str | int, ...]
 _tolerant = JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _skip_value = _tolerant.raw_decode
 _blank = re.compile(r"[ \t\n\r]*").match
+_blank_bytes = re.compile(rb"[ \t\n\r]*").match
+_comma = re.compile(rb"[ \t\n\r]*,").match
+_array_end = re.compile(rb"[ \t\n\r]*\]").match
+
+_opens_object = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\{").match
+_read_object = JSONDecoder(strict=False, parse_float=str).raw_decode
 
 _OBJECT_BYTES_MAX = 8192
+
+_HEAD_BYTES = 64 << 10
+_HEAD_GROWTH = 16
 
 _CUT_ERRORS = (StopIteration, ValueError, IndexError, RecursionError)
 
@@ -52,24 +62,37 @@ def text_at(body: bytes, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def objects_at(data: bytes, key: str) -> Iterator[dict[str, Any]]:
-    """The objects that stand at `key`, wherever in a JSON text or a stream of them, of which `data` may be any part.
+def ends_at(data: bytes, key: str) -> list[dict[str, Any]]:
+    """Of the objects that stand at `key`, wherever in a JSON text or a stream of them, the last and then the first.
 
-    Between quotes of a JSON string the quotes of `key` would be escaped, so no text is taken for one. What is cut off
-    or is no object is passed over. Numbers are text.
+    `data` may be any part of such a text. Between quotes of a JSON string the quotes of `key` would be escaped, so no
+    text is taken for one. What is empty, cut off or no object is passed over. Numbers with a fraction are text.
     """
-    member, quoted = _member(key), b'"%s"' % key.encode()
-    at = -1
-    while (at := data.find(quoted, at + 1)) >= 0:  # far faster than to search for the pattern
-        if (found := member.match(data, at)) is None:
-            continue
-        text = data[found.end() - 1 : found.end() + _OBJECT_BYTES_MAX].decode("latin-1")
-        try:
-            value, _ = _skip_value(text, 0)
-        except _CUT_ERRORS:
-            continue
-        if isinstance(value, dict):
-            yield value
+    quoted = b'"%s"' % key.encode()
+    found = []
+    last = len(data)
+    while (last := data.rfind(quoted, 0, last)) >= 0:
+        if value := _object_at(data, last + len(quoted)):
+            found.append(value)
+            break
+    first = -1
+    while 0 <= (first := data.find(quoted, first + 1)) < last:
+        if value := _object_at(data, first + len(quoted)):
+            found.append(value)
+            break
+    return found
+
+
+def _object_at(data: bytes, key_end: int) -> dict[str, Any] | None:
+    """The object that is the value of the key that ends there; None if it is none, or does not end in time."""
+    if (opened := _opens_object(data, key_end)) is None:
+        return None
+    start = opened.end() - 1
+    try:
+        value, _ = _read_object(data[start : start + _OBJECT_BYTES_MAX].decode("latin-1"))
+    except _CUT_ERRORS:
+        return None
+    return value  # type: ignore[no-any-return]  # it begins with a brace
 
 
 def locate(element: bytes, paths: list[Path]) -> dict[Path, tuple[int, int]]:
@@ -117,11 +140,6 @@ def _decoder(keys: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
 
 
 @cache
-def _member(key: str) -> re.Pattern[bytes]:
-    return re.compile(rb'"%s"[ \t\r\n]*:[ \t\r\n]*\{' % re.escape(key.encode()))
-
-
-@cache
 def _text_decoder(key: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Texts", [("text", Any, msgspec.field(name=key, default=""))]))
 
@@ -147,21 +165,49 @@ def _split_strict(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
     elements: Any = _decoder(keys).decode(body)
     for _ in keys:
         elements = elements.held
-    text = body.decode("latin-1")
-    first = position = _array_start(text, keys)
+    first = position = _early_array_start(body, keys)
     parts: list[bytes] = []
     for raw in elements:
-        element = bytes(raw)
-        start = position if body.startswith(b"{", position) else _element_start(text, position, first)
+        element = memoryview(raw)
+        start = position if body.startswith(b"{", position) else _next_element(body, position, first)
         end = start + len(element)
         # A key that stands twice would have shown us the other array: cut only where the bytes agree.
-        if not body.startswith(element, start):
+        if not _stands_at(body, start, element):
             raise ScanError(f"the elements of {keys[-1]!r} are not where they should be")
-        parts.append(body[position:end])
+        parts.append(_part(body, position, end))
         position = end
-    if text[_after_blanks(text, position)] != "]":
+    if not _array_end(body, position):
         raise ScanError(f"{keys[-1]!r} does not end where it should")
     return first, parts
+
+
+def _next_element(body: bytes, position: int, first: int) -> int:
+    if position != first:
+        if (comma := _comma(body, position)) is None:
+            raise ScanError("two elements without a comma between them")
+        position = comma.end()
+    return _blank_bytes(body, position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
+
+
+def _stands_at(body: bytes, start: int, element: memoryview) -> bool:
+    if len(element) <= PIECE_BYTES:
+        return body.startswith(element, start)
+    return holds_at(memoryview(body), start, element)
+
+
+def _part(body: bytes, start: int, end: int) -> bytes:
+    return body[start:end] if end - start <= PIECE_BYTES else joined((memoryview(body)[start:end],))
+
+
+def _early_array_start(body: bytes, keys: tuple[str, ...]) -> int:
+    """As `_array_start`; of a large body only as much becomes text as comes before the array."""
+    size = _HEAD_BYTES
+    while size < len(body):
+        # A text that is cut off inside a value is an error, never another position.
+        with suppress(ScanError):
+            return _array_start(body[:size].decode("latin-1"), keys)
+        size *= _HEAD_GROWTH
+    return _array_start(body.decode("latin-1"), keys)
 
 
 def _split_tolerant(body: bytes, *keys: str) -> tuple[int, list[bytes]]:

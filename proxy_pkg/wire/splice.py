@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from proxy_pkg.model import Replacement
+from proxy_pkg.wire.joining import PIECE_BYTES, joined
 
 
 def splice(body: bytes, replacements: Sequence[Replacement]) -> bytes:
@@ -12,12 +13,13 @@ def splice(body: bytes, replacements: Sequence[Replacement]) -> bytes:
     """
     if not replacements:
         return body
-    parts: list[bytes] = []
+    source = body if len(body) <= PIECE_BYTES else memoryview(body)
+    parts: list[bytes | memoryview] = []
     position = 0
     for replacement in replacements:
         assert position <= replacement.start <= replacement.end <= len(body), "ranges overlap or leave the body"
-        parts.append(body[position : replacement.start])
+        parts.append(source[position : replacement.start])
         parts.append(replacement.data)
         position = replacement.end
-    parts.append(body[position:])
-    return b"".join(parts)
+    parts.append(source[position:])
+    return b"".join(parts) if source is body else joined(parts)

@@ -96,16 +96,30 @@ def test_a_duration_lands_in_the_bucket_whose_bound_it_does_not_exceed(state_dir
     assert sum(cells[:-1]) == 4
 
 
+def test_waits_are_told_apart_by_model_and_those_of_no_known_model_are_not_lost(
+    state_dir: str, start_worker: Start
+) -> None:
+    worker = start_worker()
+    for number in range(100):
+        worker.finished(RequestRecord(protocol="p", model=f"m{number}", first_byte_ns=10**9, upstream_ns=10**9))
+    worker.finished(RequestRecord(protocol="p", first_byte_ns=10**9, upstream_ns=10**9))
+    for name in ("proxy_upstream_first_byte_seconds", "proxy_upstream_duration_seconds"):
+        found = series(state_dir, name)
+        assert len(found) == 25
+        assert ("p", "m0") in found
+        assert sum(sum(cells[:-1]) for cells in found.values()) == 101
+
+
 def test_a_size_lands_in_its_bucket_and_sums_are_exact(state_dir: str, start_worker: Start) -> None:
     worker = start_worker()
     for size, saved in ((1024, 10), (1025, 11), (10**9, 0)):
-        made = RequestRecord(protocol="p", decision="rewritten", bytes_before=size)
+        made = RequestRecord(protocol="p", client="c/1", decision="rewritten", bytes_before=size)
         made.tokens_before, made.tokens_after = 50, 50 - saved
         worker.finished(made)
-    worker.finished(RequestRecord(protocol="p", decision="observed", tokens_before=50, tokens_after=1))
+    worker.finished(RequestRecord(protocol="p", client="c/1", decision="observed", tokens_before=50, tokens_after=1))
     sizes = series(state_dir, "proxy_body_size_bytes")[("p",)]
     assert sizes == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 10**9 + 2049]
-    assert series(state_dir, "proxy_saving_size_tokens")[("p",)] == [1, 1, *[0] * 10, 21]
+    assert series(state_dir, "proxy_saving_size_tokens")[("p", "c/1")] == [1, 1, *[0] * 10, 21]
 
 
 def test_requests_in_flight_are_those_of_the_living(state_dir: str, start_worker: Start) -> None:

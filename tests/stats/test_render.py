@@ -7,6 +7,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy_pkg import __version__
+from proxy_pkg.prices.table import Source
 from proxy_pkg.stats.attention import UNSEEN_BODIES_MIN
 from proxy_pkg.stats.catalogue import CATALOGUE
 from proxy_pkg.stats.counters import Counters
@@ -53,6 +54,13 @@ def test_the_text_parses_and_holds_what_was_counted(state_dir: str, start_worker
     assert found["proxy_overhead_seconds_sum", (("phase", "plan"),)] == 0.003
 
 
+def test_the_sums_of_all_servers_are_shown_where_they_are_known(state_dir: str) -> None:
+    reading = read_server(state_dir)
+    assert b"\nproxy_fleet_total{" not in metrics_text(reading)
+    text = metrics_text(reading, fleet={"requests": 7, "failed": 0})
+    assert b'proxy_fleet_total{figure="requests"} 7.0\nproxy_fleet_total{figure="failed"} 0.0\n' in text
+
+
 def test_stats_states_totals_savings_basis_and_window(state_dir: str, start_worker: Start) -> None:
     workers = start_worker(), start_worker()
     for worker in workers:
@@ -83,6 +91,7 @@ def test_stats_states_totals_savings_basis_and_window(state_dir: str, start_work
         "observed_saving": 0,
         "saved_by_protocol": {"anthropic": 80},
         "basis": "estimate, o200k_base",
+        "window": stats["window"]["meaning"],
     }
     assert stats["bytes"]["saved"] == -200
     assert stats["window"]["seconds"] >= 90
@@ -97,6 +106,16 @@ def test_stats_states_totals_savings_basis_and_window(state_dir: str, start_work
         }
     }
     assert [worker["slot"] for worker in stats["workers"]["live"]] == [0, 1]
+
+
+def test_each_section_of_sums_states_its_basis_and_window(state_dir: str) -> None:
+    shipped = Source("shipped", "2025-12-01")
+    stats = stats_dict(read_server(state_dir), time.time_ns(), (shipped,))
+    for name in ("tokens", "bytes", "usage", "money"):
+        assert stats[name]["window"] == stats["window"]["meaning"]
+        assert stats[name]["basis"]
+    assert set(stats["money"]["basis"]) == {"cost", "gross_saving", "net_saving"}
+    assert stats["money"]["prices"] == ({"source": "shipped", "as_of": "2025-12-01"},)
 
 
 def test_what_was_only_observed_is_not_called_saved(state_dir: str, start_worker: Start) -> None:

@@ -54,7 +54,9 @@ def test_the_last_requests_are_seen_from_every_worker(server: Callable[..., Serv
     started = server(HEADROOM_WORKERS="2")
     upstream.answer = lambda _: reply()
     for _ in range(10):
-        answer = ask(started.port, "POST", f"/v1/messages?key={CANARY.decode()}", ((b"x-api-key", CANARY),), b"{}")
+        answer = ask(
+            started.port, "POST", f"/v1/messages?key={CANARY.decode()}", ((b"x-api-key", CANARY),), b'{"model":"m-1"}'
+        )
     last = answer.header("x-headroom-request-id")
 
     def recent() -> list[dict[str, object]]:
@@ -63,7 +65,7 @@ def test_the_last_requests_are_seen_from_every_worker(server: Callable[..., Serv
 
     workers_that_agree(started, lambda: len(recent()) == 10)
     assert last in [note["id"] for note in recent()]
-    assert all(note["status"] == 200 and note["route"] == "messages" for note in recent())
+    assert all(note["status"] == 200 and note["route"] == "messages" and note["model"] == "m-1" for note in recent())
     assert CANARY not in ask(started.port, "GET", "/stats/recent").body
 
 

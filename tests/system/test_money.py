@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bench.processes import Server
+from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.web.holdout import HELD_OUT, HoldOut
 from tests.fakes.client import Caller, ask
 from tests.fakes.exchange import Request
@@ -68,11 +69,18 @@ class Cache:
         return usage_answer(read, tokens - read)
 
 
-def talk(port: int, turns: int, name: str = "A1b2c3d4e5f6") -> list[str]:
-    """A whole conversation, over as many connections as turns; the decision on each."""
-    answers = [ask(port, "POST", PATH, HEADERS, conversation(turn, name)) for turn in range(1, turns + 1)]
-    assert all(answer.status == 200 for answer in answers)
-    return [answer.header("x-headroom-decision").partition(";")[0] for answer in answers]
+def talk(server: Server, turns: int, name: str = "A1b2c3d4e5f6") -> list[str]:
+    """A whole conversation, over as many connections as turns, each turn once the last one is accounted for, since
+    models take longer to answer than that; the decision on each.
+    """
+    decisions = []
+    before = stats(server)["usage"]["requests"]
+    for turn in range(1, turns + 1):
+        answer = ask(server.port, "POST", PATH, HEADERS, conversation(turn, name))
+        assert answer.status == 200
+        decisions.append(answer.header("x-headroom-decision").partition(";")[0])
+        money_after(server, before + turn)
+    return decisions
 
 
 def money_after(server: Server, requests: int) -> dict[str, Any]:
@@ -85,7 +93,7 @@ def money_after(server: Server, requests: int) -> dict[str, Any]:
 def test_a_conversation_that_keeps_its_cache_saves(server: Start, upstream: Upstream) -> None:
     upstream.answer = Cache(works=True)
     running = server()
-    decisions = talk(running.port, 6)
+    decisions = talk(running, 6)
     assert decisions[1:] == ["rewritten"] * 5
     money = money_after(running, 6)
     assert 0 < money["net_saving_usd"] < money["gross_saving_usd"]
@@ -99,7 +107,7 @@ def test_a_conversation_that_keeps_its_cache_saves(server: Start, upstream: Upst
 def test_a_conversation_that_compression_harms_has_a_negative_net(server: Start, upstream: Upstream) -> None:
     upstream.answer = Cache(works=False)
     running = server()
-    talk(running.port, 6)
+    talk(running, 6)
     money = money_after(running, 6)
     assert money["gross_saving_usd"] > 0
     assert money["net_saving_usd"] < 0
@@ -125,7 +133,7 @@ def test_subagents_of_one_session_share_nothing(server: Start, upstream: Upstrea
 def test_a_conversation_is_held_out_whole_or_not_at_all(server: Start, upstream: Upstream) -> None:
     upstream.answer = Cache(works=True)
     running = server(HEADROOM_HOLDOUT="0.5")
-    decisions = {name: talk(running.port, 4, name) for name in (f"H{number:02}x0a1b2c3d4e5" for number in range(16))}
+    decisions = {name: talk(running, 4, name) for name in (f"H{number:02}x0a1b2c3d4e5" for number in range(16))}
     assert {tuple(told[1:]) for told in decisions.values()} == {("rewritten",) * 3, ("passthrough",) * 3}
     held_out = sum(told[1] == "passthrough" for told in decisions.values())
     comparison = money_after(running, 64)["hold_out"]
@@ -149,6 +157,7 @@ def test_what_has_no_usage_or_price_is_said(server: Start, upstream: Upstream) -
     told = stats(running)
     assert told["usage"]["missing"] == {"openai_chat": {"untold": 1}}
     assert told["money"]["cost_usd"] > 0  # the answer named a model that has a price
+    assert told["money"]["prices"] == [{"source": "shipped", "as_of": load_prices().as_of}]
     assert upstream.requests[0].body == b'{"model":"gpt-5","messages":[],"stream":true}'
 
 

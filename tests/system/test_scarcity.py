@@ -1,6 +1,8 @@
 """What a server does when the machine gives out: no disk, no descriptors, nowhere to write. It serves, and says so."""
 
 import os
+import re
+import resource
 import signal
 import sys
 from contextlib import ExitStack
@@ -13,7 +15,7 @@ from bench.stacks import ours_environment
 from tests.fakes.client import Caller, ask
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import ARGUMENTS, Start
-from tests.system.patience import eventually
+from tests.system.patience import eventually, stats
 
 LIMITED = """
 import os, resource, signal, sys
@@ -77,3 +79,30 @@ def test_without_descriptors_connections_wait_and_are_served(upstream: Upstream,
             caller.socket.close()
         serves(server)
         assert server.worker_pids == [worker]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("RLIMIT_AS", 100 << 20), ("RLIMIT_NOFILE", 3), ("RLIMIT_NOFILE", 12)],
+    ids=["no memory", "no descriptors for the master", "no descriptors for a worker"],
+)
+def test_what_is_missing_for_new_workers_stops_none_that_serve_and_is_used_once_it_is_back(
+    limit: str, value: int, server: Start, upstream: Upstream
+) -> None:
+    running = server()
+    eventually(lambda: running.log.read_text().count("startup complete") == 2)
+    usual = resource.prlimit(running.master_pid, getattr(resource, limit))
+    resource.prlimit(running.master_pid, getattr(resource, limit), (value, usual[1]))
+    os.kill(running.worker_pids[0], signal.SIGKILL)
+    said = re.compile(r"did not start|can be started for now|was sent SIGABRT")
+    eventually(lambda: said.search(running.log.read_text()))
+    os.kill(running.master_pid, signal.SIGHUP)
+    serves(running)
+    tries = running.log.read_text().count("Booting worker")
+    serves(running)
+    assert running.log.read_text().count("Booting worker") <= tries + 2, "no crash loop"
+    resource.prlimit(running.master_pid, getattr(resource, limit), usual)
+    os.kill(running.master_pid, signal.SIGHUP)
+    eventually(lambda: len(stats(running)["workers"]["live"]) == 2 and len(running.worker_pids) == 2)
+    serves(running)
+    assert running.process.poll() is None

@@ -35,7 +35,7 @@ class Place:
     def settle(self, body: Any, coding: str = "", protocol: Protocol = MESSAGES, **rest: Any) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         copy = Copy(coding)
-        copy.take(gzip.compress(data) if coding == "gzip" else data)
+        copy.parts.append(gzip.compress(data) if coding == "gzip" else data)
         given: dict[str, Any] = {"protocol": protocol, "copy": copy, "sent": b"", "headers": []} | rest
         self.accounts.settle(Answer(**given))
 
@@ -52,7 +52,7 @@ class Place:
 async def place() -> AsyncIterator[Place]:
     place = Place()
     yield place
-    place.accounts.close()
+    await place.accounts.close()
     place.counters.close()
 
 
@@ -132,7 +132,7 @@ async def test_arms_are_summed_by_conversation(place: Place) -> None:
 async def test_a_calibrated_model_corrects_the_saving(place: Place) -> None:
     body = json.dumps({"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "abcd" * 1000}]}).encode()
     for _ in range(4):
-        place.settle({"usage": USAGE | {"input_tokens": 2020}}, sent=body)
+        place.settle({"usage": USAGE | {"input_tokens": 2020}}, sent=body, model="claude-haiku-4-5")
     calibration = (await place.stats())["money"]["calibration"]["by_model"]["claude-haiku-4-5"]
     assert calibration["samples"] == 4
     assert calibration["deviation"] == pytest.approx(0, abs=0.01)
@@ -141,15 +141,27 @@ async def test_a_calibrated_model_corrects_the_saving(place: Place) -> None:
     assert (await place.stats())["money"]["gross_saving_usd"] == pytest.approx(2.0, rel=0.02)
 
 
+async def test_one_that_fails_takes_no_other_with_it(place: Place) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("not an answer's fault")
+
+    noticed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: noticed.append(context["exception"]))
+    for told in (None, fails, None, fails, None):
+        place.settle({"usage": USAGE}, model="claude-haiku-4-5", told=told)
+    assert (await place.stats())["usage"]["requests"] == 5
+    assert len(noticed) == 2
+
+
 async def test_what_was_gathered_when_a_worker_ends_is_counted(place: Place) -> None:
     place.settle({"usage": USAGE}, model="claude-haiku-4-5")
-    place.accounts.close()
+    await place.accounts.close()
     assert (await place.stats())["usage"]["requests"] == 1
 
 
 async def test_closed_accounts_take_what_comes_and_raise_nothing() -> None:
     place = Place()
-    place.accounts.close()
+    await place.accounts.close()
     place.counters.close()
     place.settle({"usage": USAGE}, sent=b'{"model":"claude-haiku-4-5"}')
     place.settle(b"x" * 60_000, coding="br")

@@ -11,6 +11,7 @@ from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here
 from proxy_pkg.web.callers import Callers
+from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.live import LIVE_MS, SHOWN, SHOWN_PER_WORKER, Live
 from proxy_pkg.web.recent import GATHERED_MAX, Recent
 from tests.store.memory import Memory
@@ -105,6 +106,10 @@ async def test_a_note_that_makes_no_sense_is_left_out() -> None:
     assert await live.newest() == [{"id": "b"}]
 
 
+def ended(name: str, record: RequestRecord) -> Ended:
+    return Ended(name, "POST", "/canary", 200, record, "", 1.0, 1_000_000)
+
+
 def noting() -> tuple[Memory, Recent, list[tuple[str, str]]]:
     store, lost = Memory(lambda: 1.0), list[tuple[str, str]]()
     return store, Recent(store, lambda *why: lost.append(why)), lost
@@ -114,7 +119,7 @@ async def test_the_last_requests_are_noted_newest_first_in_one_call() -> None:
     store, recent, lost = noting()
     record = RequestRecord(protocol="p", route="r", decision="rewritten", decision_reason="smaller", plan_ns=2_500_000)
     for number in range(3):
-        recent.add(f"r{number}", 200, record, monotonic_ns())
+        recent.add(ended(f"r{number}", record))
     await recent.publish()
     assert store.calls == 1
     notes = [msgspec.json.decode(note) for note in await recent.newest()]
@@ -126,8 +131,8 @@ async def test_the_last_requests_are_noted_newest_first_in_one_call() -> None:
 async def test_what_does_not_fit_is_left_out_and_counted() -> None:
     _, recent, lost = noting()
     for number in range(GATHERED_MAX + 5):
-        recent.add(f"r{number}", 200, RequestRecord(), monotonic_ns())
-    recent.add("long", 200, RequestRecord(client="c" * NOTE_BYTES_MAX), monotonic_ns())
+        recent.add(ended(f"r{number}", RequestRecord()))
+    recent.add(ended("long", RequestRecord(client="c" * NOTE_BYTES_MAX)))
     await recent.publish()
     assert len(await recent.newest()) == GATHERED_MAX - 1
     assert lost == [("recent", "queue_full")]

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from random import Random
 
 import pytest
@@ -32,6 +34,17 @@ MESSAGES, CHAT, RESPONSES, GENERATE, CONVERSE = map(
 
 def events(*values: object) -> bytes:
     return b"".join(b"data: " + json.dumps(value).encode() + b"\n\n" for value in values)
+
+
+def copied(chunks: Iterable[bytes], coding: str = "") -> Copy:
+    """What is kept of these, as the exchange has it kept."""
+    copy, so_far = Copy(coding), 0
+    for chunk in chunks:
+        so_far += len(chunk)
+        copy.parts.append(chunk)
+        if so_far > copy.cut_at_bytes:
+            copy.cut(so_far)
+    return copy
 
 
 STREAM = events(
@@ -110,12 +123,14 @@ def test_a_stream_tells_it_in_two_events() -> None:
 
 @given(st.integers(0, 2**32))
 def test_chunks_may_be_cut_anywhere(seed: int) -> None:
-    chance, copy, at = Random(seed), Copy(), 0
+    chance, chunks, at = Random(seed), list[bytes](), 0
     while at < len(STREAM):
         end = at + chance.choice([1, 2, 3, 50, 700, 5000])
-        copy.take(STREAM[at:end])
+        chunks.append(STREAM[at:end])
         at = end
+    copy = copied(chunks)
     assert usage_in(copy.text(), MESSAGES) == Usage(12, 4000, 300, 77)
+    assert STREAM.endswith(copy.tail[-4:])
 
 
 def test_a_stream_that_was_cut_tells_what_came() -> None:
@@ -142,22 +157,34 @@ def test_what_tells_nothing_is_none(data: bytes) -> None:
     assert usage_in(data, MESSAGES) is None
 
 
-def test_a_copy_is_bounded() -> None:
-    copy = Copy()
-    for _ in range(10_000):
-        copy.take(b"x" * 1000)
-    assert len(copy.text()) <= HEAD_BYTES + TAIL_BYTES + 2000
+def test_a_copy_is_bounded_and_has_both_ends() -> None:
+    def chunks() -> Iterator[bytes]:
+        for number in range(100_000):
+            yield b"%08d" % number
+
+    text = copied(chunks()).text()
+    assert text.startswith(b"".join(islice(chunks(), HEAD_BYTES // 8)))
+    assert text.endswith(b"".join(chunks())[-TAIL_BYTES:])
+    assert len(text) <= HEAD_BYTES + 3 * TAIL_BYTES
 
 
 def test_coded_answers_are_read_up_to_a_bound() -> None:
-    copy = Copy("gzip")
     coded = gzip.compress(STREAM)
-    for at in range(0, len(coded), 100):
-        copy.take(coded[at : at + 100])
-    assert usage_in(copy.text(), MESSAGES) == Usage(12, 4000, 300, 77)
-    copy.take(b"rubbish")
-    assert copy.text() == b""
-    long = Copy("gzip")
-    for _ in range(CODED_BYTES_MAX // 1000 + 3):
-        long.take(b"x" * 1000)
-    assert long.text() == b""
+    chunks = [coded[at : at + 100] for at in range(0, len(coded), 100)]
+    assert usage_in(copied(chunks, "gzip").text(), MESSAGES) == Usage(12, 4000, 300, 77)
+    assert copied([*chunks, b"rubbish"], "gzip").text() == b""
+    assert copied([b"x" * 1000] * (CODED_BYTES_MAX // 1000 + 3), "gzip").text() == b""
+
+
+def test_what_is_told_last_counts_and_the_beginning_fills_the_gaps() -> None:
+    told = events(
+        {"usage": {"input_tokens": 5, "cache_read_input_tokens": 8, "output_tokens": 1}},
+        {"usage": {"input_tokens": 6, "output_tokens": 2}},
+        {"usage": None},
+        {"usage": {}},
+        {"usage": {"input_tokens": 7, "output_tokens": 3}},
+        {"usage": None},
+        {"usage": "x"},
+    )
+    assert usage_in(told, MESSAGES) == Usage(7, 8, 0, 3)
+    assert usage_in(told + b'data: {"usage": {"output_tok', MESSAGES) == Usage(7, 8, 0, 3)

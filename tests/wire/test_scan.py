@@ -208,3 +208,17 @@ def test_a_nested_array_that_is_in_doubt_is_refused(body: bytes) -> None:
 )
 def test_the_text_at_a_key_is_read_whatever_else_is_in_the_body(body: bytes, text: str) -> None:
     assert text_at(body, "model") == text
+
+
+@pytest.mark.parametrize("body", [b'{"a":[12],"a":[1,2]}', b'{"a":[1 ],"a":[1,2]}', b'{"a":[{}],"a":[{},{}]}'])
+def test_a_key_that_stands_twice_is_never_cut_at_the_wrong_one(body: bytes) -> None:
+    with pytest.raises(ScanError):
+        split(body, "a")
+
+
+@pytest.mark.parametrize("head", [b"", b'"s":"%s",' % (b"x[{" * 50_000), b'"n":[%s1],' % (b"123, " * 30_000)])
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_a_large_body_is_cut_where_a_small_one_is(head: bytes, size: int) -> None:
+    elements = [b'{"t":"%s"}' % (b"y" * size), b' ,\n{"u":1}', b",[2]"]
+    body = b"{" + head + b'"a": [' + b"".join(elements) + b' ], "z":"%s"}' % (b"z" * 100_000)
+    assert split(body, "a") == (len(head) + 7, elements)

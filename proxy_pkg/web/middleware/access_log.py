@@ -6,18 +6,18 @@ together, so that a busy worker spends one system call on many: a worker that is
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
-from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.web.ended import Ended
 
 _encode = msgspec.json.Encoder().encode
 
 _GATHER_SECONDS = 0.1
-_LINES_MAX = 256
+_LINES_MAX = 64
 
 
 class AccessLog:
@@ -27,17 +27,14 @@ class AccessLog:
         self._loop = asyncio.get_running_loop()
         self._render = _RENDERERS[form]
         self._write = write
-        self._lines: list[bytes] = []
+        self._gathered: list[Ended] = []
         self._timer: asyncio.TimerHandle | None = None
         self._pid = os.getpid()
 
-    def add(
-        self, request_id: str, scope: dict[str, Any], status: int, record: RequestRecord, problem: str, began_ns: int
-    ) -> None:
-        """Log a finished request; `status` 0 means that no answer was started, `began_ns` is monotonic."""
-        duration_ns = time.monotonic_ns() - began_ns
-        self._lines.append(self._render(_fields(request_id, scope, status, record, problem, self._pid, duration_ns)))
-        if len(self._lines) >= _LINES_MAX:
+    def add(self, ended: Ended) -> None:
+        """Log a finished request."""
+        self._gathered.append(ended)
+        if len(self._gathered) >= _LINES_MAX:
             self.flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(_GATHER_SECONDS, self.flush)
@@ -47,46 +44,66 @@ class AccessLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        lines, self._lines = self._lines, []
-        if lines:
-            self._write(b"".join(lines))
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._write(b"".join([self._render(_line(ended, self._pid)) for ended in gathered]))
 
 
-def _fields(
-    request_id: str, scope: dict[str, Any], status: int, record: RequestRecord, problem: str, pid: int, duration_ns: int
-) -> dict[str, Any]:
-    now = time.time()
-    fields: dict[str, Any] = {
-        "time": f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z",
-        "level": "warning" if problem else "info",
-        "logger": "proxy_pkg.access",
-        "pid": pid,
-        "id": request_id,
-        "method": scope["method"],
-        "path": scope["path"],
-        "status": status,
-        "outcome": record.outcome,
-        "protocol": record.protocol,
-        "client": record.client,
-        "ms": duration_ns // 10_000 / 100,
-        "bytes_in": record.request_bytes,
-        "bytes_out": record.response_bytes,
-    }
+class Line(Struct, omit_defaults=True):
+    """What a line says, in this order; what is None does not apply and is left out."""
+
+    time: str
+    level: str
+    logger: str
+    pid: int
+    id: str
+    method: str
+    path: str
+    status: int
+    outcome: str
+    protocol: str
+    client: str
+    ms: float
+    bytes_in: int
+    bytes_out: int
+    decision: str | None = None
+    reason: str | None = None
+    tokens_before: int | None = None
+    tokens_after: int | None = None
+    problem: str | None = None
+
+
+def _line(ended: Ended, pid: int) -> Line:
+    record = ended.record
+    line = Line(
+        time=ended.time,
+        level="warning" if ended.problem else "info",
+        logger="proxy_pkg.access",
+        pid=pid,
+        id=ended.id,
+        method=ended.method,
+        path=ended.path,
+        status=ended.status,
+        outcome=record.outcome,
+        protocol=record.protocol,
+        client=record.client,
+        ms=ended.duration_ns // 10_000 / 100,
+        bytes_in=record.request_bytes,
+        bytes_out=record.response_bytes,
+        problem=ended.problem or None,
+    )
     if record.decision:
-        fields["decision"] = record.decision
-        fields["reason"] = record.decision_reason
-        fields["tokens_before"] = record.tokens_before
-        fields["tokens_after"] = record.tokens_after
-    if problem:
-        fields["problem"] = problem
-    return fields
+        line.decision, line.reason = record.decision, record.decision_reason
+        line.tokens_before, line.tokens_after = record.tokens_before, record.tokens_after
+    return line
 
 
-def _json(fields: dict[str, Any]) -> bytes:
-    return _encode(fields) + b"\n"
+def _json(line: Line) -> bytes:
+    return _encode(line) + b"\n"
 
 
-def _text(fields: dict[str, Any]) -> bytes:
+def _text(line: Line) -> bytes:
+    fields = {name: value for name, value in asdict(line).items() if value is not None}
     head = f"{fields.pop('time')} [{fields.pop('pid')}] {fields.pop('level'):<7} "
     del fields["logger"]
     return (head + " ".join(f"{key}={_word(value)}" for key, value in fields.items()) + "\n").encode("utf-8", "replace")
@@ -100,17 +117,6 @@ def _word(value: object) -> str:
     if not text.isprintable():
         text = text.encode("unicode_escape").decode("ascii")
     return '"' + text.replace('"', '\\"') + '"'
-
-
-_second_cache: tuple[int, str] = (0, "")
-
-
-def _second(whole: int) -> str:
-    """The UTC time of a second, as ISO 8601 has it; most lines share theirs with the line before."""
-    global _second_cache
-    if _second_cache[0] != whole:
-        _second_cache = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
-    return _second_cache[1]
 
 
 _RENDERERS = {"json": _json, "text": _text}

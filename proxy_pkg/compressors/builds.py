@@ -5,10 +5,10 @@ Lines that tell of a failure stay word for word, and so do those beside them.
 
 import re
 
-from proxy_pkg.compressors import go_runs, pytest_column
+from proxy_pkg.compressors import ctest, go_runs, passed_tests, pytest_column, steps
 from proxy_pkg.compressors.alerts import failures
 from proxy_pkg.compressors.contract import Compressor
-from proxy_pkg.compressors.folding import SAMPLE_CHARS_MAX, Folding, folded, is_folded
+from proxy_pkg.compressors.folding import SAMPLE_CHARS_MAX, Folding, is_folded, shared
 from proxy_pkg.model import Grade
 
 MARKS_MIN = 2
@@ -17,7 +17,8 @@ MARKS_MIN = 2
 _MARK = re.compile(
     r"""\n(?:
         \ *+(?:---\ (?:PASS|FAIL|SKIP|BENCH):\ |[✓✔√✗✕×○❯][ ]
-            |(?:Compiling|Checking|Downloaded|Fresh|Finished|Running|Doc-tests)\ \S+)
+            |(?:Compiling|Checking|Downloaded|Fresh|Finished|Running|Doc-tests)\ \S+
+            |\d+/\d+\ Test\ +\#\d+:|Start\ +\d+:\ \S|●\ \S|\d+\)\ \S|\d+\ (?:passing|failing|pending)\b)
         |\ ++(?:ok|FAILED|Passed|Failed)\ +\d
         |=+\ (?:test\ session\ starts|FAILURES|ERRORS|PASSES|warnings\ summary|short\ test\ summary\ info
             |(?:\d+\ \w+(?:,\ )?)+\ in\ [\d.]+s.*)\ =+$
@@ -31,17 +32,18 @@ _MARK = re.compile(
             |BUILD\ (?:SUCCESSFUL|FAILED|SUCCESS|FAILURE)
             |(?:Collecting|Downloading|Requirement\ already\ satisfied:|Successfully\ installed|Using\ cached)\ \S
             |(?:CC|CXX|LD|AR)\ +\S+
+            |(?:Selecting\ previously\ unselected|Preparing\ to\ unpack|Unpacking|Setting\ up)\ \S
+            |(?:Get|Hit|Ign):\d+\ \S|Finished\ in\ \d|FAILURES!$|Failures:$|PHPUnit\ \d|Test\ '\S+'\ (?:started|ended)$
         )
         |(?=[a-z])(?:
             test_\w+\ \([\w.]+\)(?:\ \.\.\.|$)|test\ \S+(?:\ -\ .*)?\ \.\.\.\ |test\ result:\ |running\ \d+\ tests?$
-            |npm\ (?:WARN|warn|ERR!|error|notice)\ |added\ \d+\ packages
+            |npm\ (?:WARN|warn|ERR!|error|notice)\ |added\ \d+\ packages|rspec\ \./\S+
             |(?:not\ )?ok\ \d+\ |make(?:\[\d+\])?:[ ]
         )
         |(?:ok|FAIL|\?)\ *\t\S+
         |\[(?:(?:INFO|WARNING|ERROR)\]\ |\ *\d+%\]\ |\d+/\d+\]\ )
         |\#\d+\ (?:\[|\d+\.\d|DONE|CACHED|sha256)
         |>\ Task\ :
-        |\d+/\d+\ Test\ +\#\d+:
         |[.FEsxX]{20,}(?:\ +\[\ *\d+%\])?$
         |(?=\S)(?:
             [\w./\\-]+\.py(?:::\S.*)?\ (?:PASSED|FAILED|SKIPPED|XFAIL|XPASS|ERROR|[.FEsxX]+)(?:\ +\[\ *\d+%\])?$
@@ -51,12 +53,24 @@ _MARK = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 
+_SURE = re.compile(
+    r"""^(?:
+        (?:FAIL|PASS)\ \ ?\S+\.(?:test|spec)\.[cm]?[jt]sx?\b.*|\ RUN\ \ v\d+\.\d.*|\ \ \d+\ (?:passing|failing)\b.*
+        |Test\ (?:Suites:\ +\d+\ |project\ /).*|\ Test\ Files\ \ \d+\ .*|test\ result:\ \w+\.\ \d+\ passed.*
+        |Finished\ in\ [\d.]+\ seconds\ \(files\ took.*|\d+\ examples?,\ \d+\ failures?.*|PHPUnit\ \d+\.\d+.*
+        |(?:Selecting\ previously\ unselected\ package|Preparing\ to\ unpack|Setting\ up)\ \S+.*\ \.\.\.
+        |BUILD\ (?:SUCCESSFUL|FAILED)\ in\ .*|\[INFO\]\ Scanning\ for\ projects.*
+    )$""",
+    re.VERBOSE | re.MULTILINE,
+)
+"""What no other text says: the failures of such a run may be far longer than all else."""
+
 
 def looks_like(sample: str) -> str:
     """Return why a text that starts with `sample` is taken for a test run or a build, "" if it is not."""
     found = len(_MARK.findall("\n" + sample))
     lines = sample.count("\n") + 1
-    if (found >= MARKS_MIN and found * 8 >= lines) or "= test session starts =" in sample:
+    if (found >= MARKS_MIN and (found * 8 >= lines or _SURE.search(sample))) or "= test session starts =" in sample:
         return f"{found} of the first {lines} lines are a test runner's or a build's"
     return ""
 
@@ -69,8 +83,8 @@ def compress(text: str) -> str | None:
         or not looks_like(text[:SAMPLE_CHARS_MAX])
     ):
         return None
-    result = pytest_column.left_out(text) or go_runs.left_out(text) or text
-    result = folded(result, _FOLDING) or result
+    result = min((text, *filter(None, (left_out(text) for left_out in FORMS))), key=len)
+    result = shared(result, _FOLDING) or result
     return result if len(result) < len(text) else None
 
 
@@ -84,6 +98,8 @@ def shown_whole(text: str, lines: list[str]) -> bytearray:
     return flags
 
 
+FORMS = (pytest_column.left_out, go_runs.left_out, ctest.left_out, steps.left_out, passed_tests.left_out)
+"""What is peculiar to one program's output: the shortest is taken."""
 _FOLDING = Folding(looks_like, shown_whole, suffixes=True)
 
-BUILD = Compressor("build", Grade.INVERTIBLE, compress)
+BUILD = Compressor("build", Grade.INVERTIBLE, compress, version=2)

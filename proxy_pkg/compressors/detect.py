@@ -14,6 +14,7 @@ from proxy_pkg.compressors import (
     configs,
     delimited,
     diffs,
+    findings,
     gaps,
     go_test,
     hits,
@@ -145,8 +146,8 @@ def _is_numbered(sample: str, producer: Producer, tools: Tools) -> bool:
     # Not from a reader: a column of ids or hours looks the same unless padding, an arrow or a letter gives it away.
     if not (style.lead or style.mark == "→" or style.width):
         return False
-    if markup.looks_like(sample):
-        return False  # numbered lines inside a page, as its listings have them
+    if markup.looks_like(sample) or builds.looks_like(sample):
+        return False  # lines of source inside a page, or below a test that failed
     return "|" not in style.mark or sum("|" in line.partition("|")[2] for line in lines) * 2 < len(lines)
 
 
@@ -172,6 +173,7 @@ RECOGNISERS: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.DIFF, diffs.looks_like),
     (Kind.MARKUP, markup.looks_like),
     (Kind.LINT, lint.looks_like),
+    (Kind.LINT, findings.looks_like),
     (Kind.LISTING, listings.looks_like),
     (Kind.BUILD, builds.looks_like),
     (Kind.BUILD, runners.looks_like),

@@ -6,7 +6,7 @@ from itertools import compress
 
 from msgspec import Struct
 
-from proxy_pkg.compressors import aliases, gaps, grouping, repeats
+from proxy_pkg.compressors import aliases, gaps, grouping, repeats, signs
 from proxy_pkg.compressors.alerts import Flag
 
 SAMPLE_CHARS_MAX = 32_768
@@ -29,13 +29,22 @@ class Folding(Struct, frozen=True):
 
 def is_folded(text: str) -> bool:
     """Tell whether `text` is, or looks like, a text that was written shorter already, here or as a table."""
-    return text.startswith((aliases.HEADER, grouping.HEADER)) or bool(_TABLE.match(text)) or repeats.has_marks(text)
+    return (
+        text.startswith((aliases.HEADER, grouping.HEADER, signs.HEADER))
+        or bool(_TABLE.match(text))
+        or repeats.has_marks(text)
+    )
 
 
 def folded(text: str, folding: Folding) -> str | None:
     """Return `text` shorter, None where it is not of the kind, in our form already, or nothing is saved."""
     if is_folded(text) or not folding.looks_like(text[:SAMPLE_CHARS_MAX]):
         return None
+    return shared(text, folding)
+
+
+def shared(text: str, folding: Folding) -> str | None:
+    """Return `text`, which is of the kind, shorter, None where nothing is saved."""
     result = repeats.counted(text) or text
     lines = result.split("\n")
     fixed = folding.flag(result, lines)

@@ -15,6 +15,7 @@ from proxy_pkg.compressors import asked, gaps
 from proxy_pkg.compressors.choice import Choice
 from proxy_pkg.compressors.complaints import complaints
 from proxy_pkg.compressors.contract import Reducer
+from proxy_pkg.compressors.folding import is_folded
 from proxy_pkg.compressors.log_lines import chosen as chosen_of_log
 from proxy_pkg.compressors.outliers import far
 
@@ -40,6 +41,7 @@ WELL = {
     "jest, vitest, mocha": r" *(?:✓|✔|√) |PASS  ?\S",
     "TAP": r" *ok \d+ ",
     "dotnet": r" +Passed \S",
+    "phpunit --debug": r"Test '[^']+' (?:started|ended)$",
     "ctest": r" *\d+/\d+ Test +#\d+:.* Passed | +Start +\d+: ",
     "gradle": r"\S+ > .+ PASSED$|> Task :\S+(?: (?:UP-TO-DATE|NO-SOURCE|FROM-CACHE|SKIPPED))?$",
     "bazel": r"\S+ +(?:\(cached\) )?PASSED in ",
@@ -75,9 +77,12 @@ def reduce(text: str, wanted: Sequence[str]) -> str | None:
 
 
 def chosen(text: str, wanted: Sequence[str]) -> bytearray | None:
-    """One byte for each line of a test run or a build, 1 where it stays; None for one of too few lines or too many."""
+    """One byte for each line of a test run or a build, 1 where it stays; None for one of too few lines or too many.
+
+    A text that was written shorter already gives None too.
+    """
     lines = text.split("\n")
-    if not LINES_MIN <= len(lines) <= LINES_MAX:
+    if not LINES_MIN <= len(lines) <= LINES_MAX or is_folded(text):
         return None
     starts = [0, *accumulate(len(line) + 1 for line in lines)][:-1]
     complaining = complaints(text, starts)

@@ -12,6 +12,7 @@ from proxy_pkg.compressors.detect import Kind
 from proxy_pkg.compressors.diff_context import DIFF_CONTEXT
 from proxy_pkg.compressors.diff_repeats import DIFF_REPEATS
 from proxy_pkg.compressors.diffs import DIFF
+from proxy_pkg.compressors.findings import FINDINGS
 from proxy_pkg.compressors.go_events import GO_EVENTS
 from proxy_pkg.compressors.go_test import GO_TEST
 from proxy_pkg.compressors.json_rows import JSON_ROWS
@@ -26,6 +27,7 @@ from proxy_pkg.compressors.numbered import NUMBERED
 from proxy_pkg.compressors.opaque_lines import OPAQUE_LINES
 from proxy_pkg.compressors.padded import PADDED
 from proxy_pkg.compressors.padded_rows import PADDED_ROWS
+from proxy_pkg.compressors.page_names import PAGE_NAMES
 from proxy_pkg.compressors.page_text import PAGE_TEXT
 from proxy_pkg.compressors.paths import PATHS
 from proxy_pkg.compressors.printed import PRINTED
@@ -89,6 +91,7 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
         JSON_TABLE,
         DIFF,
         DIFF_REPEATS,
+        FINDINGS,
         LINT,
         SEARCH,
         PATHS,
@@ -102,7 +105,7 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
         RULED,
     ),
     Kind.DIFF: (DIFF, DIFF_REPEATS),
-    Kind.MARKUP: (MARKUP,),
+    Kind.MARKUP: (MARKUP, PAGE_NAMES),
     Kind.SEARCH: (SEARCH, REPORTS),
     Kind.PATHS: (PATHS,),
     Kind.TREE: (TREE,),
@@ -111,7 +114,7 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
     Kind.DELIMITED: (DELIMITED,),
     Kind.PADDED: (PADDED,),
     Kind.GO_TEST: (GO_TEST, JSON_TABLE),
-    Kind.LINT: (LINT,),
+    Kind.LINT: (FINDINGS, LINT),
     Kind.BUILD: (RUNNERS, BUILD),
     Kind.LOG: (RUNNERS, ALERT_LOGS, LOGS),
     Kind.YAML: (YAML,),

@@ -3,6 +3,7 @@
 import re
 
 from proxy_pkg.compressors import gaps
+from tests.compressors.inverse_builds import built
 
 _NAMES = "[short names, each standing for the text after its =]"
 _HEADINGS = '[below "[A…'
@@ -25,7 +26,7 @@ def lines(text: str) -> str:
     if text.startswith(_RUNS):
         return _with_runs(text.removeprefix(_RUNS))
     found = _PERCENTAGES.match(text)
-    return _with_percentages(text[found.end() :], *map(int, found.groups())) if found else text
+    return _with_percentages(text[found.end() :], *map(int, found.groups())) if found else built(text)
 
 
 def _with_runs(text: str) -> str:

@@ -74,4 +74,4 @@ def _print(cells: list[str], names: list[str], widths: list[int], form: str) -> 
     return _SLOT.sub(put, form).replace("%%", "%")
 
 
-listing = runners = alert_logs = records
+listing = runners = alert_logs = findings = records

@@ -47,7 +47,7 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
         case Kind.DIFF:
             return inverse_search.diff(inverse_lines.lines(after)) == before
         case Kind.MARKUP:
-            return page.held(after) == page.held(before)
+            return page.held(inverse_lines.lines(after)) == page.held(before)
         case Kind.RULED:
             return inverse_ruled.ruled(after) == before
         case Kind.LISTING:

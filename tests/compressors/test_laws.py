@@ -103,6 +103,13 @@ HOSTILE = {
     "errors at all times": lambda size: "".join(
         f"2024-05-01 10:{n // 60 % 60:02d}:{n % 60:02d} ERROR [w-{n % 7}] app: item {n}\n" for n in range(size // 48)
     ),
+    "tests in suites": lambda size: "  Cart\n    ✓ adds (9 ms)\n    ✓ x|7\n" * (size // 36),
+    "steps of a build": lambda size: "".join(f"[{n}/9] Building a/{n % 99}.o\n" for n in range(size // 24)),
+    "tests of ctest": lambda size: "".join(
+        f"      Start {n}: a{n}\n{n}/9 Test #{n}: a{n} ...   Passed    0.01 sec\n" for n in range(size // 64)
+    ),
+    "findings under paths": lambda size: "/srv/a.ts\n  1:1  error  a b  c\n  2:1  error  d  e\n" * (size // 53),
+    "a finding without end": lambda size: "  1:1  error  a b  c\n" * 9 + "  1:1  error  " + "a  " * (size // 3),
     "keys": lambda size: "a:\n  b: 1\n  c: 2\n" * (size // 17),
     "nested objects": lambda size: "[" + ",".join(['{"a":' * 30 + "1" + "}" * 30] * (size // 181)) + "]",
 }

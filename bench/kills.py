@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -48,9 +49,9 @@ def kill_some(server: Server, chooser: random.Random) -> int:
 class Sight:
     """Which workers serve, as the log tells it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, log: TextIO) -> None:
         self._server = server
-        self._log = server.log.open()
+        self._log = log
         self._ready: set[int] = set()
 
     def is_whole(self) -> bool:
@@ -88,7 +89,7 @@ def kills(count: int, seed: int) -> list[Figure]:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         upstream = running.enter_context(canned(folder))
         server = running.enter_context(ours(upstream, folder, HEADROOM_WORKERS=str(WORKERS)))
-        sight = Sight(server)
+        sight = Sight(server, running.enter_context(server.log.open()))
         took.append(sight.seconds_until_whole())
         while killed + BURST <= count - count // ALONE_SHARE and float("inf") not in took:
             killed += kill_some(server, chooser)

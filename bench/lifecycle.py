@@ -7,6 +7,7 @@ requests: a bar of zero failures. Then the spread of requests over four workers 
 import argparse
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -29,6 +30,8 @@ PLAIN = post("/v1/messages", BODY)
 CLOSING = post("/v1/messages", BODY, [("connection", "close")])
 STREAMED = post("/v1/messages", BODY, [("x-bench", "events")])
 SPREAD_BAR = 1.5
+FREE_SECONDS_MAX = 5.0
+STORM_PAUSE_SECONDS = 0.1
 POLL_SECONDS = 0.05
 STEP_SECONDS_MAX = 30.0
 
@@ -119,7 +122,7 @@ def change(name: str, step: Callable[[Server, int], None], count: int, **setting
         step(server, count)
     measured = f"{count} x {name}"
     slowest = Figure(measured, "ours", outcome.slowest_seconds * 1000, "ms to first byte")
-    return [*failures(measured, outcome, step is stop), slowest]
+    return [*failures(measured, outcome, step in (stop, stop_in_reload)), slowest]
 
 
 def failures(measured: str, outcome: Outcome, refused_is_right: bool = False) -> list[Figure]:
@@ -131,6 +134,48 @@ def failures(measured: str, outcome: Outcome, refused_is_right: bool = False) ->
         print(f"{measured}: {times} times {cause}", file=sys.stderr)
     failed = float(outcome.failures.total())
     return [Figure(measured, "ours", failed, f"of {outcome.answers.total()} failed", at_most=0)]
+
+
+def storm(server: Server, count: int) -> None:
+    """Reloads faster than they can be done."""
+    before = set(workers(server))
+    for _ in range(count):
+        os.kill(server.master_pid, signal.SIGHUP)
+        time.sleep(STORM_PAUSE_SECONDS)
+    until(lambda: len(workers(server)) == len(server.worker_pids) == len(before) and not before & set(workers(server)))
+
+
+def stop_in_reload(server: Server, _: int) -> None:
+    os.kill(server.master_pid, signal.SIGHUP)
+    time.sleep(STORM_PAUSE_SECONDS)
+    stop(server, 1)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def deaths() -> list[Figure]:
+    """A worker that stands still, and then a master that is killed under load."""
+    with serving(HEADROOM_WORKERS="2", HEADROOM_WORKER_TIMEOUT_SECONDS="5") as server:
+        until(lambda: len(workers(server)) == 2)
+        stopped = server.worker_pids[0]
+        os.kill(stopped, signal.SIGSTOP)
+        began = time.monotonic()
+        until(lambda: stopped not in server.worker_pids and len(workers(server)) == 2)
+        replaced = time.monotonic() - began
+        with constant_load(server.port, LOAD):
+            time.sleep(1)
+            os.kill(server.master_pid, signal.SIGKILL)
+            began = time.monotonic()
+            until(lambda: is_free(server.port))
+            freed = time.monotonic() - began
+    return [
+        Figure("a worker stands still", "ours", replaced, "s until another serves, limit 5 s", at_most=8.0),
+        Figure("the master is killed", "ours", freed, "s until the port is free", at_most=FREE_SECONDS_MAX),
+    ]
 
 
 def spread(seconds: float) -> list[Figure]:
@@ -159,6 +204,9 @@ def main() -> int:
         *change("worker at its limit", recycles, given.recycles, HEADROOM_WORKERS="2", HEADROOM_MAX_REQUESTS="100"),
         *change("upgrade in place", upgrade, 1, HEADROOM_WORKERS="2"),
         *change("stop", stop, 1, HEADROOM_WORKERS="2"),
+        *change("reload in two seconds", storm, 20, HEADROOM_WORKERS="2"),
+        *change("stop within a reload", stop_in_reload, 1, HEADROOM_WORKERS="2"),
+        *deaths(),
         *spread(given.spread_seconds),
     ]
     print(table(figures))

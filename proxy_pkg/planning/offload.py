@@ -16,7 +16,6 @@ from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.hearing import Fleet, unheard
 from proxy_pkg.planning.plan import LEFT_ALONE, Plan, Ways, compose, leave_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
-from proxy_pkg.planning.saturation import Saturation
 from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
 
@@ -55,7 +54,6 @@ class Planner:
         self._fleet = fleet
         self._journal = journal
         self._is_crowded = is_crowded
-        self._saturation = Saturation()
         self._rules = rules
         self._tokens = tokens
         self._memo_bytes_max = memo_bytes_max
@@ -79,7 +77,6 @@ class Planner:
             is_worth = is_worth_reading(body, conversation)
         if not is_worth:
             return _EMPTY
-        self._saturation.work_came()
         deadline_ns = monotonic_ns() + self._deadline_ns
         if self._fleet is not None and self._fleet.was_overruled():
             self._memos = Memos(self._memo_bytes_max)
@@ -100,7 +97,7 @@ class Planner:
             began = monotonic_ns()
             own = await self._hear(draft, self._fleet)
             deadline_ns += monotonic_ns() - began
-        if self._is_crowded() or self._saturation.is_full or self._deciding.chars > self._backlog_chars_max:
+        if self._is_crowded() or self._deciding.chars > self._backlog_chars_max:
             leave_alone(draft, memos, self._ways)
         await self._settle(draft, memos, deadline_ns)
         if self._fleet is not None:
@@ -179,7 +176,6 @@ class Planner:
         """Let the threads end after what they are doing; nothing waits for them."""
         self._reading.close()
         self._deciding.close()
-        self._saturation.close()
 
 
 async def _begun_in_time(job: Job, desk: Desk, deadline_ns: int) -> bool:

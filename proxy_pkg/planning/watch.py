@@ -17,6 +17,13 @@ from proxy_pkg.errors import ProxyError
 NS: Final = 1_000_000_000
 INLINE_SECONDS: Final = 0.04
 """What a text may take of the loop before it goes on a thread instead; usual ones take a tenth of that."""
+ELSEWHERE_SECONDS: Final = 0.001
+"""Pause before another look whether work that is to be broken off is in our own code again."""
+RINGS_ELSEWHERE: Final = 10
+"""So many looks in a row are too many: then it is broken off wherever it is."""
+SWALLOWED_SECONDS: Final = 0.5
+"""If work goes on for so long after it was broken off, that was swallowed."""
+RINGS_MAX: Final = 10 * RINGS_ELSEWHERE
 LATE_NS: Final = 7 * NS // 10
 """What a text that was never sent shorter may take after the deadline."""
 FORMED_NS: Final = 5 * NS
@@ -106,6 +113,7 @@ class Alarm:
     def __init__(self) -> None:
         self._armed = False
         self._usable = False
+        self._rings = 0
         self._journal: Journal = NoJournal()
 
     def attach(self, journal: Journal) -> None:
@@ -120,8 +128,8 @@ class Alarm:
         self._journal.begin(self.LANE, key)
         if self._usable:
             self._armed = True
-            # Again and again: what is raised inside a finalizer or a collector's callback is swallowed there.
-            signal.setitimer(signal.ITIMER_REAL, INLINE_SECONDS, INLINE_SECONDS)
+            self._rings = 0
+            signal.setitimer(signal.ITIMER_REAL, INLINE_SECONDS)
 
     def end(self) -> None:
         self._armed = False
@@ -129,9 +137,22 @@ class Alarm:
             signal.setitimer(signal.ITIMER_REAL, 0)
         self._journal.end(self.LANE)
 
-    def _ring(self, _number: int, _frame: FrameType | None) -> None:
-        if self._armed:
-            raise BrokenOff
+    def _ring(self, _number: int, frame: FrameType | None) -> None:
+        """Break off what is at hand, better in our own code than in a finalizer or a callback of the collector: what is
+        raised there is swallowed. If it was, there is another try.
+        """
+        if not self._armed or self._rings >= RINGS_MAX:
+            return
+        self._rings += 1
+        if not _is_ours(frame) and self._rings % RINGS_ELSEWHERE:
+            signal.setitimer(signal.ITIMER_REAL, ELSEWHERE_SECONDS)
+            return
+        signal.setitimer(signal.ITIMER_REAL, SWALLOWED_SECONDS)
+        raise BrokenOff
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    return frame is not None and str(frame.f_globals.get("__name__")).startswith(_OURS)
 
 
 def break_off(thread: threading.Thread) -> None:
@@ -139,6 +160,7 @@ def break_off(thread: threading.Thread) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(BrokenOff))
 
 
+_OURS: Final = __name__.partition(".")[0]
 NO_JOURNAL: Final = NoJournal()
 NO_WATCH: Final = NoWatch()
 ALARM: Final = Alarm()

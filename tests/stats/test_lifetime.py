@@ -121,7 +121,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(EVENTS)
 def test_totals_are_exact_under_any_order_of_kills_and_restarts(events: list[Event]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -166,7 +166,7 @@ def test_a_damaged_file_is_set_aside_with_a_warning(
     assert "set aside" in caplog.text
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, LEDGER_BYTES * 8 - 1))
 def test_no_flipped_bit_goes_unseen_or_stops_a_start(bit: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

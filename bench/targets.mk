@@ -42,3 +42,7 @@ bench-store: dev ## Requests while Redis is stopped and paused, and how exactly 
 .PHONY: bench-overload
 bench-overload: dev ## Twice and four times the load that is taken on: accepted requests, refusals (one minute)
 	$(BIN)/python -m bench.overload
+
+.PHONY: totals
+totals: dev ## 20,000 requests on four workers under kill -9 and HUP: totals agree, equal the driver's count and never fall (half a minute)
+	TOTALS_REQUESTS=20000 $(BIN)/pytest tests/system/test_totals.py

@@ -36,25 +36,31 @@ class Share:
         self._pid = pid
         self._idler: list[Sign] = []
         self._silent: list[Sign] = []
+        self._has_left = False
 
     def publish(self) -> int:
         """Tell the others, and return the load."""
         load = self._load()
-        if self._seats is not None:
+        if self._seats is not None and not self._has_left:
             self._seats.publish(self._seat, self._pid, load)
         return load
 
     def leave(self) -> None:
         """Tell the others not to count on this worker."""
+        self._has_left = True
         if self._seats is not None:
             self._seats.leave(self._seat)
-            self._seats = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other worker takes connections."""
+        return self._seats is None or not self._seats.others(self._seat)
 
     @property
     def exceeded(self) -> bool:
         """Whether a worker that shows life has clearly less to do."""
         load = self.publish()
-        if self._seats is None:
+        if self._seats is None or self._has_left:
             return False
         less = max(load - 1 - load // TOLERATED_SHARE, min(load, 1))
         others = self._seats.others(self._seat)
@@ -84,6 +90,7 @@ class Acceptor:
         self._timer: asyncio.TimerHandle | None = None
         self._deferrals = 0
         self._exhausted = False
+        self._stopped = False
         self._opening: set[asyncio.Task[Any]] = set()
 
     @property
@@ -96,10 +103,14 @@ class Acceptor:
         self._loop.add_reader(self._listener.fileno(), self._on_readable)
 
     def stop(self) -> None:
-        """Take what is in the queue already, and then nothing more. The queue stays open for other processes."""
+        """Take nothing more by itself. The queue stays open for other processes."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._listener.fileno())
+
+    def take_all(self) -> None:
+        """Take what is in the queue already, whatever others have to do."""
         while self._take():
             pass
 
@@ -114,6 +125,8 @@ class Acceptor:
         self._take()
 
     def _pause(self, seconds: float) -> None:
+        if self._stopped:
+            return
         self._loop.remove_reader(self._listener.fileno())
         self._timer = self._loop.call_later(seconds, self.start)
 

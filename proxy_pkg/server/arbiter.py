@@ -17,6 +17,7 @@ from gunicorn.errors import HaltServer
 
 from proxy_pkg.config.load import take_notify_socket
 from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, told
+from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.notify import ServiceManager
 from proxy_pkg.server.seats import Seats
 
@@ -33,6 +34,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
 
     generation: int
     seats: Seats
+    handover: Handover
     manager: ServiceManager
     LISTENERS: list[Any]
     _announced: bool
@@ -199,6 +201,7 @@ def adopt(server: Any) -> None:
     server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
     server.generation = 0
     server.seats = Seats()
+    server.handover = Handover()
     server.manager = ServiceManager(take_notify_socket())
     server._announced = server._serving = False
     server._retry_at = 0.0

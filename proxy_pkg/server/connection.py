@@ -6,9 +6,12 @@ for the rest of the loop's turn, at the longest, it leaves together with what fo
 
 import asyncio
 import fcntl
+import os
+import socket
 import struct
 import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -16,6 +19,7 @@ from uvicorn.server import ServerState
 
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.server.framing import StrictConnection
+from proxy_pkg.server.handover import Handover
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
@@ -70,8 +74,9 @@ class Connection(StrictConnection):
     """One client's connection.
 
     When the worker ends, an answer that has not begun says `connection: close`. A connection without a request, and
-    one whose answer began too early to say so, waits a moment for a request more: it may be on its way, and a
-    connection closed in its face is a failure that the client cannot tell from a lost request.
+    one whose answer began too early to say so, goes to another worker. Where there is none it waits a moment for a
+    request more: it may be on its way, and a connection closed in its face is a failure that the client cannot tell
+    from a lost request.
     """
 
     ending = False
@@ -79,22 +84,49 @@ class Connection(StrictConnection):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
         super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
         keep_alive(transport)
+        # The base counts the time without a request from the first answer on, and this one may have had its first
+        # elsewhere.
+        self._await_request()
+
+    def _await_request(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request, and nothing of an answer, is in this process."""
+        cycle = self.cycle
+        between = cycle is None or (cycle.response_complete and not cycle.more_body)
+        if not between or self._in_head or self.pipeline or self.transport.is_closing():
+            return False
+        self.transport.flush()  # type: ignore[attr-defined]  # it is a HeadCork
+        return not self.transport.get_write_buffer_size()
+
+    def hand_over(self, handover: Handover) -> None:
+        """Let another worker go on with this idle connection; it stays here if there is no room for it now."""
+        if not handover.give(_descriptor(self.transport)):
+            return
+        # What the peer sends from now on stays in the kernel until its new owner reads it; our end closes silently.
+        self.transport.abort()
 
     def shutdown(self) -> None:
         self.ending = True
         self.timeout_keep_alive = _LAST_REQUEST_SECONDS
         if self.cycle is None or self.cycle.response_complete:
-            self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._await_request()
         elif not self.cycle.response_started:
             self.cycle.keep_alive = False
 
     def timeout_keep_alive_handler(self) -> None:
         """Close, unless a request has come that the loop has not read yet."""
-        if self.transport.is_closing() or not _unread_bytes(self.transport):
-            super().timeout_keep_alive_handler()
+        if self.transport.is_closing():
+            return
+        descriptor = _descriptor(self.transport)
+        if _unread_bytes(descriptor):
+            return
+        # The transport closes in the next turn of the loop only, and the peer should not ask us anything until then.
+        _say_end(descriptor)
+        super().timeout_keep_alive_handler()
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -109,13 +141,22 @@ class Connection(StrictConnection):
             self.server_state.on_lost()
 
 
-def _unread_bytes(transport: asyncio.Transport) -> int:
-    """What the peer sent and nobody has read: the kernel knows before the loop does."""
+def _descriptor(transport: asyncio.Transport) -> int:
+    """The transport's own descriptor, or -1."""
     peer = transport.get_extra_info("socket")
-    if peer is None:
-        return 0
+    return -1 if peer is None else int(peer.fileno())
+
+
+def _unread_bytes(descriptor: int) -> int:
+    """What the peer sent and nobody has read: the kernel knows before the loop does."""
     try:
-        answer = fcntl.ioctl(peer.fileno(), termios.FIONREAD, b"\0\0\0\0")
-    except OSError:
+        answer = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+    except (OSError, ValueError):
         return 0
     return int(struct.unpack("i", answer)[0])
+
+
+def _say_end(descriptor: int) -> None:
+    """Tell the peer, at once, that nothing more comes."""
+    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as peer:
+        peer.shutdown(socket.SHUT_WR)

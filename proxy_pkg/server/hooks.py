@@ -47,11 +47,12 @@ def when_ready(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """In the master: give the worker its seat, and begin to count its time, so that one that hangs is found out.
+    """In the master: give the worker what it shares with others, and begin to count its time, or none would find out
+    that it hangs.
 
     A fork copies one thread only: a lock that another thread holds would stay locked in the worker for good.
     """
-    worker.seat, worker.seats = server.seat(), server.seats
+    worker.seat, worker.seats, worker.handover = server.seat(), server.seats, server.handover
     worker.notify()
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if names:

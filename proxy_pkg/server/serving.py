@@ -3,8 +3,8 @@
 The end of a worker, each step within its time:
 
 1. It is not ready any more and takes no connection but those that are in the queue already.
-2. Each open connection gets the answer it waits for, with `connection: close`; one that is idle may bring one request
-   more, for it may be on its way. Answers have until the drain limit.
+2. Each open connection gets the answer it waits for, with `connection: close`. Answers have until the drain limit. One
+   that is idle goes to another worker; where there is none, it may bring one request more, for it may be on its way.
 3. Those still open are told so in the stream's own format, at the end of an event, and closed.
 4. The app closes down: counters and log lines are written.
 """
@@ -23,6 +23,7 @@ from uvicorn.server import Server, logger
 
 from proxy_pkg.server.accept import Acceptor, Share
 from proxy_pkg.server.connection import Connection, OpenConnections
+from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.seats import Seats
 
 BEAT_SECONDS: Final = 1.0
@@ -36,6 +37,7 @@ class Life(Protocol):
 
     seats: Seats | None
     seat: int
+    handover: Handover | None
     max_requests: int
 
     def begin_drain(self) -> None:
@@ -70,6 +72,7 @@ class ServingLoop(Server):
         self._hurry = False
         self._worn = False
         self._acceptors: list[Acceptor] = []
+        self._heir: Acceptor | None = None
         self._share = Share(self._load, life.seats, life.seat, os.getpid())
         self.server_state = OpenConnections(self._share.publish)
 
@@ -88,6 +91,9 @@ class ServingLoop(Server):
         )
         self.server_state.default_headers = self.config.encoded_headers
         self._acceptors = [Acceptor(loop, listener, protocol, self._share) for listener in sockets or []]
+        if self._life.handover is not None:
+            self._heir = Acceptor(loop, self._life.handover, protocol, self._share)
+            self._acceptors.append(self._heir)
         for acceptor in self._acceptors:
             acceptor.start()
         self._life.on_ready()
@@ -102,6 +108,8 @@ class ServingLoop(Server):
         self._share.leave()
         for acceptor in self._acceptors:
             acceptor.stop()
+            if acceptor is not self._heir:
+                acceptor.take_all()
         for listener in sockets or []:
             listener.close()
         await self._finish()
@@ -114,12 +122,24 @@ class ServingLoop(Server):
         limit = time.monotonic() + (self.config.timeout_graceful_shutdown or 0)
         asked: set[Any] = set()
         while not self._hurry and time.monotonic() < limit:
+            self._pass_on()
             for connection in self.server_state.connections - asked:
                 connection.shutdown()
                 asked.add(connection)
             if not any(self._open()):
                 return
             await asyncio.sleep(_POLL_SECONDS)
+
+    def _pass_on(self) -> None:
+        """Give idle connections to the workers that go on. The last worker takes what others gave before they ended."""
+        if self._life.handover is None or self._heir is None:
+            return
+        if self._share.is_alone:
+            self._heir.take_all()
+            return
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and connection.is_idle:
+                connection.hand_over(self._life.handover)
 
     async def _part(self) -> None:
         """End what is still open, in good order first, then at once."""

@@ -16,6 +16,7 @@ from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
 from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, tell
 from proxy_pkg.server.connection import Connection
+from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.seats import Seats
 from proxy_pkg.server.serving import ServingLoop
 from proxy_pkg.server.websocket import SocketConnection
@@ -35,11 +36,12 @@ _MASTER_ONLY = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
 
 
 class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships no types
-    """Runs the app that its Settings describe. `settings` is set by the post_fork hook, the seat by pre_fork."""
+    """Runs the app that its Settings describe. `settings` is set by the post_fork hook, the rest by pre_fork."""
 
     settings: Settings
     seats: Seats | None = None
     seat: int = -1
+    handover: Handover | None = None
 
     def init_process(self) -> None:
         self.config = Config(**uvicorn_options(self.settings))

@@ -128,6 +128,7 @@ async def test_what_has_been_queued_before_the_end_is_taken(listener: socket.soc
     acceptor.start()
     with clients(listener, 3):
         acceptor.stop()
+        acceptor.take_all()
         assert acceptor.opening == 3
         await arrived(3)
     with clients(listener, 1):

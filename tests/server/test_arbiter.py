@@ -12,6 +12,7 @@ from gunicorn.errors import HaltServer
 
 from proxy_pkg.server import condition
 from proxy_pkg.server.arbiter import BOOT_RETRY_SECONDS, ProxyArbiter
+from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.notify import ServiceManager
 from proxy_pkg.server.seats import Seats
 
@@ -58,6 +59,7 @@ class Master(ProxyArbiter):
         self.log = logging.getLogger("tests.master")
         self.generation = 0
         self.seats = Seats()
+        self.handover = Handover()
         self.manager: Any = Manager()
         self._announced = self._serving = False
         self._retry_at = 0.0
@@ -87,6 +89,7 @@ class Master(ProxyArbiter):
         self.manage_workers()
 
     def close(self) -> None:
+        self.handover.close()
         for worker in self.WORKERS.values():
             worker.tmp.close()
 

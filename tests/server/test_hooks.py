@@ -18,7 +18,7 @@ class Arbiter:
 
     def __init__(self) -> None:
         self.log = logging.getLogger("tests.arbiter")
-        self.seats = 2
+        self.seats, self.handover = 2, 3
 
     def seat(self) -> int:
         return 1

@@ -81,6 +81,38 @@ def test_a_lone_worker_is_replaced_at_its_limit_without_a_gap(server: Start, ups
         assert serving or "draining: " not in line, "it stopped to take connections before its successor took them"
 
 
+def test_idle_clients_keep_their_connections_when_workers_change(server: Start, upstream: Upstream) -> None:
+    running = server()
+    eventually(lambda: len(generation(running)) == 2)
+    callers = [Caller(running.port) for _ in range(60)]
+    try:
+        for caller in callers[:40]:  # the others have asked nothing yet
+            assert caller.ask("POST", "/v1/messages", (), BODY).status == 200
+        for _ in range(2):
+            before = set(running.worker_pids)
+            os.kill(running.master_pid, signal.SIGHUP)
+            eventually(lambda: len(running.worker_pids) == 2 and not set(running.worker_pids) & before)  # noqa: B023
+            for caller in callers:
+                answer = caller.ask("POST", "/v1/messages", (), BODY)
+                assert (answer.status, answer.header("connection")) == (200, "")
+        victim = stats(running)["workers"]["live"][0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        ends = [caller.ask("POST", "/v1/messages", (), BODY).status for caller in callers]
+        assert set(ends) == {0, 200}, "those of the other worker stay"
+    finally:
+        for caller in callers:
+            caller.__exit__()
+
+
+def test_a_lone_worker_at_its_limit_hands_its_clients_on(server: Start, upstream: Upstream) -> None:
+    running = server(HEADROOM_WORKERS="1", HEADROOM_MAX_REQUESTS="20")
+    first = running.worker_pids
+    with Caller(running.port) as idle:
+        assert idle.ask("POST", "/v1/messages", (), BODY).status == 200
+        eventually(lambda: stats(running)["workers"]["starts"] > 2 and not set(running.worker_pids) & set(first))
+        assert idle.ask("POST", "/v1/messages", (), BODY).status == 200
+
+
 def test_an_upgrade_in_place_costs_nothing(server: Start, upstream: Upstream) -> None:
     running = server()
     with load(running, upstream):

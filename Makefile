@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TEST_PROCESSES ?= 3
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 export PIP_NO_INPUT := 1
 
@@ -44,8 +45,8 @@ lint: dev ## Style and forbidden calls
 types: dev ## Static types
 	$(BIN)/mypy
 
-test: dev ## All tests
-	$(BIN)/pytest
+test: dev ## All tests, side by side
+	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 check-image: dev ## Build the container image without an engine, and run it (as root; most of a minute)
 	$(BIN)/pytest tests/deploy/built_image.py

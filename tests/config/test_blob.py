@@ -1,5 +1,3 @@
-import os
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -57,7 +55,7 @@ def test_an_unknown_field_is_an_error() -> None:
         unpack(msgspec.msgpack.encode(structs.asdict(load({}).settings) | {"newcomer": 1}))
 
 
-@pytest.mark.parametrize("blob", [b"", b"\x80", b"\xff", b"\xc1", os.urandom(64), b"\x81\xa4host\xa1\xff"])
+@pytest.mark.parametrize("blob", [b"", b"\x80", b"\xff", b"\xc1", bytes(range(160, 224)), b"\x81\xa4host\xa1\xff"])
 def test_noise_is_an_error(blob: bytes) -> None:
     with pytest.raises(SettingsError):
         unpack(blob)

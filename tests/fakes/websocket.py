@@ -167,8 +167,8 @@ class Sockets:
         socket = Socket(request, self._deflate, self._headers)
 
         async def converse(connection: Connection) -> None:
-            await socket.open(connection)
             self.opened.append(socket)
+            await socket.open(connection)
             try:
                 await self._talk(socket)
             except PeerLeft:

@@ -137,13 +137,13 @@ def test_drain_waits_for_open_requests_and_tells_of_them(server: Start, held: by
         caller.write(held)
         answer = caller.begin()
         draining = command(running, "drain")
+        assert draining.stdout is not None
+        assert draining.stdout.readline() == "1 requests in flight\n"
         eventually(lambda: "draining" in running.log.read_text())
-        assert draining.poll() is None
         upstream.release("it")
         assert caller.finish(answer).complete
     code, out, _ = done(draining)
     assert code == 0
-    assert out.startswith("1 requests in flight\n")
     assert out.endswith("The server has ended.\n")
     assert running.process.wait(5) == 0
 

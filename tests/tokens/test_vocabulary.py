@@ -15,7 +15,7 @@ def test_the_shipped_file_is_the_published_one() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [None, b"", b"not gzip", gzip.compress(b"YQ== 0\n"), vocabulary.VOCABULARY_PATH.read_bytes()[:-9000]],
+    [None, b"", b"not gzip", gzip.compress(b"YQ== 0\n", mtime=0), vocabulary.VOCABULARY_PATH.read_bytes()[:-9000]],
     ids=["missing", "empty", "not gzip", "another vocabulary", "cut short"],
 )
 def test_a_missing_or_damaged_file_is_named_with_the_cure(tmp_path: Path, content: bytes | None) -> None:

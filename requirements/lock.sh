@@ -3,7 +3,8 @@
 set -eu
 uv=$1
 cd "$(dirname "$0")"
-compile() { "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url "$@"; }
+# Extras stay in the names: an older pip takes the newest version for `name[extra]` where the file holds `name` alone.
+compile() { "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-strip-extras "$@"; }
 compile ../pyproject.toml --output-file runtime.lock
 printf 'hatchling>=1.27,<2\neditables>=0.5,<1\n' | compile - --output-file build.lock
 compile ../pyproject.toml --all-extras --output-file extras.lock

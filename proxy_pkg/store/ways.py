@@ -89,7 +89,7 @@ class FleetWays:
 
     async def learn(self, keys: Sequence[Key]) -> None:
         """Mark `keys` with the ways that they went elsewhere, within the time limit of the store. Never raises."""
-        names = {_name(key): key for key in keys[:ASKED_MAX]}
+        names = {name_of(key): key for key in keys[:ASKED_MAX]}
         wanted = list(names)
         for start in range(0, len(wanted), MANY_MAX):
             some = wanted[start : start + MANY_MAX]
@@ -134,19 +134,19 @@ class FleetWays:
                 await asyncio.sleep(RETRY_SECONDS)
                 # A probe that writes nothing here.
                 while self._queue and not self._store.reached:
-                    await self._store.get_many([_name(self._queue[0][0])])
+                    await self._store.get_many([name_of(self._queue[0][0])])
                     await asyncio.sleep(0 if self._store.reached else RETRY_SECONDS)
 
     async def _told(self) -> bool:
         """Tell all that waits. False if the store did not take it; then it waits on."""
         while self._queue:
             batch = dict(self._queue.popleft() for _ in range(min(len(self._queue), BATCH_MAX)))
-            items = {_name(key): b"%d" % way for key, way in batch.items()}
+            items = {name_of(key): b"%d" % way for key, way in batch.items()}
             held = await self._store.put_many(items, KEPT_SECONDS, keep=True)
             if not self._store.reached:
                 self._queue.extendleft(reversed(batch.items()))
                 return False
-            self._heed({key: _way(held[_name(key)]) for key in batch}, batch)
+            self._heed({key: _way(held[name_of(key)]) for key in batch}, batch)
         return True
 
     def _heed(self, held: dict[Key, int], told: dict[Key, int]) -> None:
@@ -157,7 +157,8 @@ class FleetWays:
                 self._overruled = True
 
 
-def _name(key: Key) -> str:
+def name_of(key: Key) -> str:
+    """What the store calls the mark of `key`."""
     # In a Cluster, what is in braces says the slot: a conversation is asked for in one step.
     return f"ways/{{{group_of(key):05x}}}/{key:016x}"
 

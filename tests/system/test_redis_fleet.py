@@ -1,18 +1,24 @@
 """Several real servers with one real Redis are one server: what was sent, what was counted, and through failovers."""
 
+import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 import redis as redis_client
 
+from bench.compression_laws import rules
 from bench.compression_price import broken_prefixes
 from bench.processes import Server
+from proxy_pkg.planning.offload import Planner
+from proxy_pkg.protocols.anthropic import MESSAGES
+from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.ways import name_of
+from proxy_pkg.tokens.count import load
 from tests.fakes.client import Answer, ask
 from tests.fakes.scripts import reply
 from tests.fakes.upstream import Upstream
@@ -22,6 +28,7 @@ from tests.system.patience import eventually, stats
 
 Start = Callable[..., Server]
 TURNS, RESULTS = 16, 8
+PREFIX = "a-fleet:"
 BODY = b'{"model":"claude-test","messages":[]}'
 
 
@@ -34,7 +41,11 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 def settings(redis: RedisServer, **more: str) -> dict[str, str]:
     """A timeout that a busy machine does not reach."""
-    return {"HEADROOM_REDIS_URL": redis.url, "HEADROOM_REDIS_TIMEOUT_MS": "2000"} | more
+    return {
+        "HEADROOM_REDIS_URL": redis.url,
+        "HEADROOM_REDIS_TIMEOUT_MS": "2000",
+        "HEADROOM_REDIS_KEY_PREFIX": PREFIX,
+    } | more
 
 
 def asked(server: Server, body: bytes = BODY) -> Answer:
@@ -47,18 +58,30 @@ def end(server: Server) -> None:
     eventually(lambda: server.process.poll() is not None)
 
 
-class Told:
-    """Whether the servers have told Redis what they had to: it was asked for nothing between two looks."""
+class Noted(Marks):
+    """Marks that remember the keys of all that were made."""
 
-    def __init__(self, redis: RedisServer) -> None:
-        self._client = redis_client.Redis(port=redis.port)
-        self._seen = -1
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: set[int] = set()
 
-    def __call__(self) -> bool:
-        calls: Any = self._client.info("commandstats")
-        count = sum(calls.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("eval", "evalsha"))
-        before, self._seen = self._seen, count
-        return bool(before == count)
+    def first(self, key: int, way: int) -> int:
+        self.keys.add(key)
+        return super().first(key, way)
+
+
+async def marked(bodies: Sequence[bytes]) -> list[set[str]]:
+    """Of each turn, the names of the marks that there are in Redis when everything was told: a text that can be made
+    shorter has one, whether there was time for it or not.
+    """
+    marks, found = Noted(), []
+    planner = Planner(rules(), load(), 16 << 20, 60_000, marks)
+    assert MESSAGES.conversation is not None
+    for body in bodies:
+        await planner.plan(body, MESSAGES.conversation)
+        found.append({f"{PREFIX}value:{name_of(key)}" for key in marks.keys})
+    planner.close()
+    return found
 
 
 def conversation(seed: int) -> Iterator[bytes]:
@@ -87,10 +110,10 @@ def test_a_conversation_may_go_to_any_server_with_each_turn(
     upstream.answer = lambda _: reply()
     late = {"HEADROOM_COMPRESSION_DEADLINE_MS": "1"}
     servers = [server(**settings(redis, **late)), server(**settings(redis))]
-    told, chooser = Told(redis), random.Random(5)
-    for turn, body in enumerate(conversation(5)):
+    turns, chooser, told = list(conversation(5)), random.Random(5), redis_client.Redis(port=redis.port)
+    for turn, (body, names) in enumerate(zip(turns, asyncio.run(marked(turns)), strict=True)):
         assert asked(chooser.choice(servers), body).status == 200
-        eventually(told)
+        eventually(lambda: told.exists(*names) == len(names))  # noqa: B023 (asked before the next turn)
         if turn == TURNS // 2:
             end(servers[1])
             servers[1] = server(**settings(redis, HEADROOM_STATE_DIR=str(tmp_path / "another")))

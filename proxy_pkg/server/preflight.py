@@ -19,6 +19,7 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError, VocabularyError
 from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.trust import trusting
+from proxy_pkg.stats.layout import DISK_FAULTS
 from proxy_pkg.store.address import parse
 from proxy_pkg.tokens.vocabulary import verify
 
@@ -78,30 +79,36 @@ def port_free(settings: Settings) -> Findings:
 
 
 def state_dir_usable(settings: Settings) -> Findings:
-    """The directory is ours alone (mode 0700) and can be written, or it can be created."""
+    """The directory is ours alone (mode 0700) and can be written, or it can be created. A disk that takes nothing is
+    a warning: a server starts all the same.
+    """
     path = Path(settings.state_dir)
     try:
         reason = _unfit(path) if os.path.lexists(path) else _not_creatable(path)
     except OSError as error:
         reason = f"{error.strerror}"
+        if error.errno in DISK_FAULTS:
+            text = f"state directory {path} cannot be written: {reason}; workers would count, and keep limits, alone"
+            return Findings(warnings=(text,))
     return Findings((f"state directory {path}: {reason}",) if reason else ())
 
 
 def descriptors_enough(settings: Settings) -> Findings:
-    """Whether one worker at its limits stays below the soft limit for open files."""
+    """Whether one worker at its limits stays below the hard limit for open files, to which a server raises its own."""
+    return descriptors_judged(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def descriptors_judged(settings: Settings, limit: int) -> Findings:
+    """The same for a given limit; RLIM_INFINITY is none."""
     needed = descriptors_needed(settings)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft in (resource.RLIM_INFINITY,) or soft >= needed:
+    if limit == resource.RLIM_INFINITY or limit >= needed:
         return Findings()
     text = (
         f"each worker may need {needed} open files (HEADROOM_LIMIT_CONCURRENCY + HEADROOM_MAX_CONNECTIONS + "
-        f"{DESCRIPTORS_SPARE}), and the limit is {soft}: "
+        f"{DESCRIPTORS_SPARE}), and the hard limit is {limit}: lower the two settings, or raise it with "
+        f"`ulimit -Hn {needed}`, LimitNOFILE={needed} in a unit, or --ulimit nofile={needed} of a container"
     )
-    if hard == resource.RLIM_INFINITY or hard >= needed:
-        text += f"start it after `ulimit -n {needed}`, or with LimitNOFILE={needed} in its systemd unit"
-    else:
-        text += f"the hard limit is {hard}, so lower the two settings or have that limit raised"
-    if soft * DESCRIPTORS_SHARE_MIN < needed:
+    if limit * DESCRIPTORS_SHARE_MIN < needed:
         return Findings((text,))
     return Findings(warnings=(text,))
 
@@ -189,11 +196,14 @@ def _exposed(parent: Path) -> str:
 
 
 def _not_writable(directory: Path) -> str:
+    """Why nothing can be made in it, or nothing. Raises OSError where the disk is at fault."""
     probe = directory / f".proxyctl-{os.getpid()}"
     try:
         probe.mkdir(0o700)
         probe.rmdir()
     except OSError as error:
+        if error.errno in DISK_FAULTS:
+            raise
         return f"{directory} cannot be written: {error.strerror}"
     return ""
 

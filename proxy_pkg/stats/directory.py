@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.stats import locks
-from proxy_pkg.stats.layout import SERVER_LOCK, SLOTS, STARTED, slot_paths, started_ns
+from proxy_pkg.stats.layout import DISK_FAULTS, SERVER_LOCK, SLOTS, STARTED, slot_paths, started_ns
 from proxy_pkg.stats.lifetime import fold
 
 _SHARED_LOCK_TRIES = 500
@@ -37,8 +37,9 @@ def prepare(state_dir: str) -> ServerLock:
 
     Totals count since the server started: if no process of a server holds the directory, the ledgers of the
     run before are added to the lifetime totals and removed. Where there is no room for that, its totals go on.
-    Under a second master (USR2), or when called again, everything stays as it is. Raises SettingsError if the
-    directory cannot be made, or could be another user's.
+    Under a second master (USR2), or when called again, everything stays as it is. Where the disk takes nothing, the
+    server goes on without the directory, and a warning says so. Raises SettingsError if it cannot be made for any
+    other reason, or could be another user's.
     """
     directory = Path(state_dir).absolute()
     try:
@@ -46,6 +47,9 @@ def prepare(state_dir: str) -> ServerLock:
         fd = os.open(directory / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         return _claim(directory, fd)
     except OSError as error:
+        if error.errno in DISK_FAULTS:
+            logger.warning("workers count, and keep limits, each alone: state_dir %s: %s", directory, error.strerror)
+            return ServerLock((), fresh=False)
         raise SettingsError((f"state_dir {directory}: {error.strerror or error}",)) from error
 
 

@@ -7,6 +7,7 @@ STATE_DIR/lifetime.damaged       the last such file that could not be read
 STATE_DIR/publisher.lock         held by the worker that speaks for the server, see `web/publishing.py`
 """
 
+import errno
 import struct
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,10 @@ LIFETIME_NEW: Final = "lifetime.new"
 LIFETIME_DAMAGED: Final = "lifetime.damaged"
 STARTED: Final = struct.Struct("<q")
 
+DISK_FAULTS: Final = frozenset((errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO))
+"""What the operating system says of a disk that takes nothing. The directory itself is not to blame: a server goes on
+without it.
+"""
 LEDGERS_BESIDE_SLOTS: Final = 3
 """The lifetime ledger, the one that is about to replace it, and a damaged one."""
 

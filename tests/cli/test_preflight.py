@@ -104,21 +104,26 @@ def test_a_port_that_the_service_manager_hands_over_is_not_tried(monkeypatch: py
     assert preflight.port_free(settings(host="192.0.2.1")) == preflight.Findings()
 
 
+def test_few_descriptors_are_a_warning_and_far_too_few_a_problem() -> None:
+    enough = settings(limit_concurrency=500, max_connections=400)
+    assert preflight.descriptors_needed(enough) == 1000
+    assert preflight.descriptors_judged(enough, 1000) == preflight.Findings()
+    assert preflight.descriptors_judged(enough, resource.RLIM_INFINITY) == preflight.Findings()
+    few = preflight.descriptors_judged(settings(limit_concurrency=501, max_connections=400), 1000)
+    assert few.problems == () and "1001 open files" in few.warnings[0]
+    assert preflight.descriptors_judged(settings(limit_concurrency=4000, max_connections=1), 1000).problems
+
+
 @pytest.fixture
-def soft_limit_1000() -> Iterator[None]:
+def soft_limit_of_256() -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1000, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_few_descriptors_are_a_warning_and_far_too_few_a_problem(soft_limit_1000: None) -> None:
-    enough = settings(limit_concurrency=500, max_connections=400)
-    assert preflight.descriptors_needed(enough) == 1000
-    assert preflight.descriptors_enough(enough) == preflight.Findings()
-    few = preflight.descriptors_enough(settings(limit_concurrency=501, max_connections=400))
-    assert few.problems == () and "1001 open files" in few.warnings[0]
-    assert preflight.descriptors_enough(settings(limit_concurrency=4000, max_connections=1)).problems
+def test_a_soft_limit_that_the_server_raises_by_itself_is_no_finding(soft_limit_of_256: None) -> None:
+    assert preflight.descriptors_enough(settings()) == preflight.Findings()
 
 
 def test_settings_that_are_uncertain_are_not_judged() -> None:

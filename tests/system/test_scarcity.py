@@ -13,6 +13,7 @@ import pytest
 
 from bench.processes import Server, free_port, started
 from bench.stacks import ours_environment
+from tests.deploy.engine import hindrance
 from tests.fakes.client import Caller, ask
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import ARGUMENTS, Start
@@ -27,7 +28,9 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 READ = "\\n".join(f"{line:6}→    value_{line} = compute_{line}(mode='fast')" for line in range(1, 80))
 RESULT = '{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"%s"}]}'
+MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
 BODY = ('{"messages":[' + RESULT.replace("%s", READ) + "]}").encode()
+PROXYCTL = str(Path(sys.executable).parent / "proxyctl")
 REWRITTEN = "rewritten; reason=smaller"
 
 
@@ -64,6 +67,27 @@ def test_a_state_directory_that_is_lost_while_it_serves_costs_no_request(server:
     for _ in range(4):
         serves(running)
     assert running.process.poll() is None
+
+
+@pytest.mark.skipif(bool(hindrance()), reason=hindrance() or "it can")
+@pytest.mark.parametrize("below", ["", "/8787"], ids=["a directory that is there", "one still to be made"])
+@pytest.mark.parametrize("options", ["ro,mode=700", "nr_inodes=1,mode=700"], ids=["read-only", "full"])
+def test_a_disk_that_takes_nothing_keeps_no_server_from_starting(
+    options: str, below: str, upstream: Upstream, tmp_path: Path
+) -> None:
+    port, disk = free_port(), tmp_path / "disk"
+    disk.mkdir()
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_STATE_DIR": f"{disk}{below}"}
+    apart = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", MOUNTED, "sh", options, str(disk)]
+    serve = [*apart, PROXYCTL, "serve", "--workers", "2"]
+    with started(serve, port, tmp_path / "log", "/readyz", settings) as server:
+        serves(server)
+        assert "workers would count, and keep limits, alone" in server.log.read_text(), "checked before"
+        assert "this worker counts for itself alone" in server.log.read_text()
+        before = set(server.worker_pids)
+        os.kill(server.master_pid, signal.SIGHUP)
+        eventually(lambda: len(server.worker_pids) == 2 and not before & set(server.worker_pids))
+        serves(server)
 
 
 def test_without_descriptors_connections_wait_and_are_served(upstream: Upstream, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    hooks.when_ready(server)
+    hooks.when_ready(server, settings)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

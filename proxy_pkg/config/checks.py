@@ -56,14 +56,19 @@ def _asks(settings: Settings) -> bool:
     return bool(settings.proxy_token or settings.proxy_keys)
 
 
-def _open_bind(settings: Settings) -> str:
-    if loopback(settings.host) or _asks(settings) or settings.allow_unauthenticated_bind:
+def open_bind(settings: Settings, host: str, place: str) -> str:
+    """Why nothing may listen on `host`, which `place` names for people; empty if it may."""
+    if loopback(host) or _asks(settings) or settings.allow_unauthenticated_bind:
         return ""
     return (
-        f"{_name('host')} {settings.host} can be reached from other machines, and nothing asks callers who "
-        f"they are: set {_name('proxy_token')}, or {_name('allow_unauthenticated_bind')}=true if the network "
-        f"itself keeps strangers out, or {_name('host')}=127.0.0.1"
+        f"{place} can be reached from other machines, and nothing asks callers who they are: set "
+        f"{_name('proxy_token')}, or {_name('allow_unauthenticated_bind')}=true if the network itself keeps strangers "
+        "out, or listen on 127.0.0.1"
     )
+
+
+def _open_bind(settings: Settings) -> str:
+    return open_bind(settings, settings.host, f"{_name('host')} {settings.host}")
 
 
 def _body_too_large_to_hold(settings: Settings) -> str:

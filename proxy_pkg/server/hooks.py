@@ -2,16 +2,22 @@
 
 import gc
 import resource
+import socket
 import sys
 import threading
-from typing import Any
+from typing import Any, Final
 
 from proxy_pkg.config.blob import unpack
+from proxy_pkg.config.checks import open_bind
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.store import embedded
 from proxy_pkg.tokens import count
+
+_NETWORK: Final = frozenset((socket.AF_INET, socket.AF_INET6))
+_LOCAL: Final = "localhost"
+"""Where a socket of the file system is reached from."""
 
 
 def on_starting(server: Any, settings: Settings) -> None:
@@ -39,8 +45,17 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def when_ready(server: Any) -> None:
-    """Move what is loaded out of the collector's sight, so that workers go on sharing its pages."""
+def when_ready(server: Any, settings: Settings) -> None:
+    """Move what is loaded out of the collector's sight, so that workers go on sharing its pages.
+
+    Ends the process with status 1 if a socket that a service manager handed over, or an address on gunicorn's command
+    line, lets in strangers where the settings would not.
+    """
+    for listener in server.LISTENERS:
+        host = listener.sock.getsockname()[0] if listener.sock.family in _NETWORK else _LOCAL
+        if refusal := open_bind(settings, host, f"the socket at {host}"):
+            server.log.error("cannot start: %s", refusal)
+            sys.exit(1)
     gc.collect()
     gc.freeze()
     server.log.info("vocabulary loaded, forking workers")

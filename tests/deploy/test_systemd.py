@@ -122,6 +122,19 @@ def test_a_socket_of_the_managers_is_served_and_outlives_a_restart(upstream: Ups
                 assert waiting.recv(100).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    ("more", "code"), [({}, 1), ({"HEADROOM_PROXY_TOKEN": "a-token-of-some-length"}, None)], ids=["open", "with a token"]
+)
+def test_a_socket_that_others_reach_wants_a_token(
+    more: dict[str, str], code: int | None, upstream: Upstream, tmp_path: Path
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as held:
+        settings = ours_environment(upstream.url, held.getsockname()[1], tmp_path) | more
+        with activated(held, settings, tmp_path) as server:
+            assert server.process.poll() == code
+            assert ("HEADROOM_PROXY_TOKEN" in server.log.read_text()) == bool(code)
+
+
 @contextmanager
 def activated(held: socket.socket, settings: dict[str, str], folder: Path) -> Iterator[Server]:
     """The server as sd_listen_fds(3) describes its start: the socket is descriptor 3, and its pid is in LISTEN_PID."""

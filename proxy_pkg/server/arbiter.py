@@ -100,7 +100,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         if self.reexec_pid:
             self.manager.hand_over(self.reexec_pid)
         else:
-            self.manager.stopping()
+            self.manager.stopping(self.cfg.graceful_timeout + HURRY_SECONDS)
         self._drop_unready()
         sock.close_sockets(self.LISTENERS, unlink=False)
         self.LISTENERS = []

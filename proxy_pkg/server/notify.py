@@ -17,8 +17,10 @@ class ServiceManager:
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={now_us}\nSTATUS=Starting workers with the new configuration.")
 
-    def stopping(self) -> None:
-        self._tell("STOPPING=1\nSTATUS=Finishing open requests.")
+    def stopping(self, limit_seconds: float) -> None:
+        """We end within `limit_seconds`; a manager that would wait for less is asked to wait so long."""
+        limit_us = int(limit_seconds * 1_000_000)
+        self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={limit_us}\nSTATUS=Finishing open requests.")
 
     def hand_over(self, pid: int) -> None:
         """We end, and the server goes on under the master `pid`."""

@@ -43,9 +43,12 @@ def inspect(settings: Settings, uncertain: Collection[str] = (), *, running: boo
     """Tries everything and leaves nothing behind. Checks that read one of the `uncertain` settings are left
     out.
 
-    `running` says that the server is up with these settings, so that its port is taken by right.
+    `running` says that the server is up with these settings, so that its port is taken by right, and its state
+    directory may be of the user that it runs as, where root asks.
     """
-    found = [check(settings) for check, reads in CHECKS.items() if not set(reads) & set(uncertain)]
+    left_out = {state_dir_usable} if running and _root_asks_about(settings.state_dir) else set()
+    checks = {check: reads for check, reads in CHECKS.items() if check not in left_out}
+    found = [check(settings) for check, reads in checks.items() if not set(reads) & set(uncertain)]
     if not running and not {"host", "port"} & set(uncertain):
         found.append(port_free(settings))
     return Findings(
@@ -161,6 +164,14 @@ def otel_usable(settings: Settings) -> Findings:
     if settings.otel and extras.is_missing("otel"):
         return Findings(("HEADROOM_OTEL is set, but the extra is missing: pip install 'proxy_pkg[otel]'",))
     return Findings()
+
+
+def _root_asks_about(directory: str) -> bool:
+    """Whether we are root, and the directory is another user's."""
+    try:
+        return os.geteuid() == 0 != Path(directory).stat().st_uid
+    except OSError:
+        return False
 
 
 def _unfit(path: Path) -> str:

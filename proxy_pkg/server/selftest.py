@@ -9,6 +9,7 @@ from msgspec import Struct, structs
 
 from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.model import Level
+from proxy_pkg.server.limits import heartbeat_dir
 from proxy_pkg.stats.counters import private_counters
 from proxy_pkg.tokens.count import load
 from proxy_pkg.web.app import ProxyApp, build_app
@@ -67,23 +68,26 @@ def request_body() -> bytes:
 def self_test(settings: Settings) -> Outcome:
     """Send one request through an app with these settings. Touches neither a server's state nor a real upstream."""
     try:
-        return asyncio.run(asyncio.wait_for(_test(settings), LIMIT_SECONDS))
+        # In memory, where heartbeats are: in a container with a read-only root there is no other place.
+        with TemporaryDirectory(prefix="proxy_pkg-", dir=heartbeat_dir()) as folder:
+            return asyncio.run(asyncio.wait_for(_test(settings, folder), LIMIT_SECONDS))
     except TimeoutError:
         return Outcome(f"no answer within {LIMIT_SECONDS:g} seconds")
+    except OSError as error:
+        return Outcome(f"it cannot be tried here: {error}")
 
 
-async def _test(settings: Settings) -> Outcome:
+async def _test(settings: Settings, folder: str) -> Outcome:
     upstream = Upstream()
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     targets = {name: origin for name, row in ROWS.items() if row.kind == "url"}
-    with TemporaryDirectory(prefix="proxy_pkg-") as folder:
-        here = structs.replace(settings, **targets, **_ALONE, state_dir=folder)
-        app = build_app(here, private_counters(), load())
-        async with server, app.router.lifespan_context(app):
-            began = asyncio.get_running_loop().time()
-            status, body = await _ask(app, request_body())
-            seconds = asyncio.get_running_loop().time() - began
+    here = structs.replace(settings, **targets, **_ALONE, state_dir=folder)
+    app = build_app(here, private_counters(), load())
+    async with server, app.router.lifespan_context(app):
+        began = asyncio.get_running_loop().time()
+        status, body = await _ask(app, request_body())
+        seconds = asyncio.get_running_loop().time() - began
     problem = _problem(settings.compression, status, body, upstream.body)
     return Outcome(problem, len(request_body()), len(upstream.body), seconds)
 

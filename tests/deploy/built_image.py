@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from bench.processes import ROOT, Server, children, free_port, started
@@ -93,6 +94,12 @@ def test_it_serves_drains_and_writes_only_where_it_said(
     said = container.log.read_text()
     assert "Read-only" not in said
     assert "Traceback" not in said
+
+
+def test_the_doctor_can_be_asked_in_it(image: Built) -> None:
+    told = image.run(["proxyctl", "doctor", "--offline", "--json"], HEADROOM_PROXY_TOKEN=TOKEN)
+    states = {found["subject"]: found["state"] for found in msgspec.json.decode(told.stdout)}
+    assert (states["self-test"], states["configuration"]) == ("ok", "ok"), told.stdout
 
 
 def test_the_check_fails_where_nothing_listens(image: Built, final: Stage) -> None:

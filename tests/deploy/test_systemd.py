@@ -97,6 +97,7 @@ def test_the_manager_is_told_when_workers_serve_reload_and_stop(
 ) -> None:
     port = free_port()
     settings = ours_environment(upstream.url, port, tmp_path) | {"NOTIFY_SOCKET": manager.getsockname()}
+    settings["HEADROOM_DRAIN_LIMIT_SECONDS"] = "700"
     with started(ARGUMENTS, port, tmp_path / "log", "/readyz", settings) as server:
         assert told(manager) == "READY=1"
         assert "Application startup complete" in server.log.read_text(), "not before a worker serves"
@@ -106,7 +107,11 @@ def test_the_manager_is_told_when_workers_serve_reload_and_stop(
         assert told(manager) == "READY=1"
         assert set(server.worker_pids) - set(before)
         os.kill(server.master_pid, signal.SIGTERM)
-        assert told(manager) == "STOPPING=1"
+        said = manager.recv(4096).decode()
+        assert said.startswith("STOPPING=1\n")
+        extended = re.search(r"^EXTEND_TIMEOUT_USEC=(\d+)$", said, re.MULTILINE)
+        assert extended, "a longer drain than TimeoutStopSec would be cut off"
+        assert int(extended[1]) > (700 + 10) * 1_000_000
 
 
 def test_a_socket_of_the_managers_is_served_and_outlives_a_restart(upstream: Upstream, tmp_path: Path) -> None:
@@ -123,7 +128,9 @@ def test_a_socket_of_the_managers_is_served_and_outlives_a_restart(upstream: Ups
 
 
 @pytest.mark.parametrize(
-    ("more", "code"), [({}, 1), ({"HEADROOM_PROXY_TOKEN": "a-token-of-some-length"}, None)], ids=["open", "with a token"]
+    ("more", "code"),
+    [({}, 1), ({"HEADROOM_PROXY_TOKEN": "a-token-of-some-length"}, None)],
+    ids=["open", "with a token"],
 )
 def test_a_socket_that_others_reach_wants_a_token(
     more: dict[str, str], code: int | None, upstream: Upstream, tmp_path: Path

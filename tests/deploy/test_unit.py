@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.processes import ROOT, Server, free_port, started
+from proxy_pkg.config import env_file
 from tests.deploy.engine import PYTHON, Built, Namespace, hindrance
 from tests.fakes.bodies import ANTHROPIC, NUMBERED, literal
 from tests.fakes.client import ask
@@ -23,6 +24,8 @@ from tests.system.patience import eventually
 UNITS = ROOT / "deploy/systemd"
 UNIT = (UNITS / "proxy_pkg.service").read_text()
 SETTINGS = "/etc/proxy_pkg/environment"
+SECRETS = re.findall(r"^EnvironmentFile=-(\S+)$", UNIT, re.MULTILINE)
+TOKEN = "a-token-of-some-length"
 FOLDERS = ("/run/proxy_pkg", "/var/lib/proxy_pkg")
 BODY = ANTHROPIC.body(literal(NUMBERED))
 DENY_WRITE_EXECUTE = (
@@ -51,6 +54,22 @@ class Service:
         """Write the file of the settings."""
         text = (UNITS / "environment.example").read_text()
         self.system.seen(SETTINGS).write_text("\n".join((text, *self.lines, *lines, "")))
+
+    def keep(self, *lines: str) -> None:
+        """Write the file of what is secret, for root alone, and read it as the manager does."""
+        (path,) = SECRETS
+        file = self.system.seen(path)
+        file.touch(0o600)
+        file.write_text("\n".join((*lines, "")))
+        self.system.environment |= env_file.parse(file.read_text()).values
+
+    def by_root(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """What the unit says that root may type, in the root of the service."""
+        shown = re.search(r"^#   (\S+/proxyctl) status (.+)$", UNIT, re.MULTILINE)
+        assert shown
+        words = ["env", "-i", shown[1], *arguments, *shlex.split(shown[2].replace("8787", str(self.port)))]
+        inside = self.system.namespace.entering("chroot", self.system.root, *words)
+        return subprocess.run(inside, capture_output=True, text=True, timeout=30, check=False)
 
     def command(self, arguments: list[str]) -> list[str]:
         words = [PYTHON / "python3", "-c", DENY_WRITE_EXECUTE, *arguments]
@@ -155,3 +174,29 @@ def test_a_broken_file_of_settings_ends_the_start_with_its_reason(service: Servi
     done = service.run(commands("ExecStartPre")[0])
     assert done.returncode == 1
     assert "HEADROOM_WORKERS" in done.stderr
+
+
+def test_secrets_come_from_a_file_that_the_service_cannot_read(service: Service) -> None:
+    (path,) = SECRETS
+    service.say("HEADROOM_HOST=0.0.0.0")
+    refused = service.run(commands("ExecStartPre")[0])
+    assert (refused.returncode, "HEADROOM_PROXY_TOKEN" in refused.stderr) == (1, True)
+    service.keep(f"HEADROOM_PROXY_TOKEN={TOKEN}")
+    assert "Permission denied" in service.run([str(PYTHON / "python3"), "-c", f"open('{path}')"]).stderr
+    assert service.run(commands("ExecStartPre")[0]).returncode == 0
+    service.say()
+    with service.serving():
+        assert ask(service.port, "GET", "/stats").status == 401
+
+
+def test_root_may_ask_reload_and_drain_it(service: Service) -> None:
+    with service.serving() as server:
+        before = set(server.worker_pids)
+        told = service.by_root("status")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert f"master {server.master_pid}" in told.stdout
+        found = service.by_root("doctor", "--offline")
+        assert (found.returncode, "chown" in found.stdout) == (0, False), found
+        assert service.by_root("reload").returncode == 0
+        assert not before & set(server.worker_pids)
+        assert service.by_root("drain").stdout.endswith("The server has ended.\n")

@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from proxy_pkg.cli.checkups import fleet, knowledge, machine, state, upstreams
+from proxy_pkg.cli.checkups import fleet, knowledge, machine, state, traffic, upstreams
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
@@ -21,6 +21,7 @@ from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.server.preflight import inspect
 from proxy_pkg.server.running import Running, find
 from proxy_pkg.server.selftest import self_test
+from proxy_pkg.stats.reading import read_server
 
 _PROBE: Final = "proxy_pkg.web.otel_probe"
 
@@ -81,6 +82,7 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
         yield ok("server", f"none runs with state directory {settings.state_dir}")
         return
     yield ok("server", f"master {server.master_pid}, {len(server.serving)} workers serve")
+    yield from traffic.examined(read_server(settings.state_dir))
     wanted = "fleet" if settings.redis_url else "machine"
     alone = [worker for worker in server.serving if worker.scope != wanted]
     if alone:

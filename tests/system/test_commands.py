@@ -15,7 +15,7 @@ from bench.processes import Server, free_port
 from bench.stacks import plain_environment
 from proxy_pkg import __version__
 from proxy_pkg.config.settings import ROWS
-from tests.fakes.client import Caller
+from tests.fakes.client import Caller, ask
 from tests.fakes.scripts import Script, begin, last_chunk
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import Start
@@ -156,6 +156,19 @@ def test_doctor_sends_a_request_through_the_real_path(server: Start, upstream: U
     assert {found[subject]["state"] for subject in ("configuration", "server", "self-test")} == {"ok"}
     assert f"master {running.master_pid}" in found["server"]["text"]
     assert upstream.requests == [], "nothing of it reaches the server that runs or its upstreams"
+
+
+def test_doctor_says_whether_a_client_has_come(server: Start) -> None:
+    running = server(HEADROOM_WORKERS="1")
+
+    def clients() -> str:
+        out = done(command(running, "doctor", "--offline", "--json"))[1]
+        return next(str(each["text"]) for each in msgspec.json.decode(out) if each["subject"] == "clients")
+
+    assert "no conversation has come yet" in clients()
+    asked = ask(running.port, "POST", "/v1/messages", ((b"user-agent", b"claude-cli/2.1.0"),), b'{"messages":[]}')
+    assert asked.status == 200
+    assert clients() == "bodies of conversations since the start: 1 (claude-cli/2.1.0 1)"
 
 
 def test_doctor_says_which_upstream_cannot_be_reached_and_what_to_do(server: Start, upstream: Upstream) -> None:

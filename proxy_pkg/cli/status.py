@@ -54,13 +54,20 @@ def running(overrides: dict[str, str]) -> Running | None:
 
 
 def running_or_exit(overrides: dict[str, str]) -> Running:
-    """The same; ends the command if there is none."""
+    """The same; ends the command if there is none, or more than one to do something to."""
     settings = _settings(overrides)
     server = _found(settings)
     if server is None:
         _print_none(settings)
         raise typer.Exit(NOT_RUNNING)
+    if server.other_masters:
+        fail((f"{_shared(server)}; send a signal to the master that you mean",))
     return server
+
+
+def _shared(server: Running) -> str:
+    masters = ", ".join(map(str, sorted((server.master_pid, *server.other_masters))))
+    return f"servers with the masters {masters} share one state directory: give each its own HEADROOM_STATE_DIR"
 
 
 def _settings(overrides: dict[str, str]) -> Settings:
@@ -117,6 +124,8 @@ def _print(server: Running, told: dict[str, Any], silence: str) -> None:
     if version and version != __version__:
         running_version += f" (installed is {__version__}: it takes effect with a restart)"
     print(f"up {_age_text(server.master_age_seconds)}, {running_version}")
+    if server.other_masters:
+        print(_shared(server))
     print(
         f"{server.worker_starts} workers started since {_moment(server.started_ns):%Y-%m-%d %H:%M} UTC, "
         f"run {server.runs} with this state directory"
@@ -126,6 +135,7 @@ def _print(server: Running, told: dict[str, Any], silence: str) -> None:
     print(f"{'slot':>4}{'pid':>9}{'age':>12}{'served':>10}{'in flight':>11}  state")
     for worker in server.workers:
         age, state = _age_text(worker.age_seconds), "draining" if worker.draining else "serving"
+        state = "stopped" if worker.pid in server.stopped else state
         print(f"{worker.slot:>4}{worker.pid:>9}{age:>12}{worker.requests:>10}{worker.in_flight:>11}  {state}")
     if silence:
         print(f"what is open cannot be told: {silence}")

@@ -31,6 +31,12 @@ def on_starting(server: Any, settings: Settings) -> None:
     except SettingsError as error:
         server.log.error("cannot start: %s", error)
         sys.exit(1)
+    if not server.state_lock.fresh and not server.master_pid:
+        server.log.warning(
+            "a server that still runs uses the state directory %s: both count and limit as one; if it does not end, "
+            "give each its own HEADROOM_STATE_DIR",
+            settings.state_dir,
+        )
     if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
         server.log.warning("%s", said)
     _raise_descriptor_limit()

@@ -28,6 +28,10 @@ class Running(Struct, frozen=True):
     """How many workers have been started since then, replacements included."""
     runs: int = 1
     """Starts of a server with this state directory, this one included, as far as that was kept."""
+    stopped: tuple[int, ...] = ()
+    """Workers that the kernel does not run, as after SIGSTOP: their master replaces them when their time is up."""
+    other_masters: tuple[int, ...] = ()
+    """Masters of other servers that were given the same state directory."""
 
     @property
     def serving(self) -> list[Worker]:
@@ -45,11 +49,37 @@ def find(state_dir: str) -> Running | None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), state_dir)
     told = read_lifetimes(state_dir)
     workers = told.now.workers
-    masters = [(worker.age_seconds, master) for worker in workers if (master := parent_of(worker.pid)) > 1]
+    masters = [(worker.age_seconds, master) for worker in workers if (master := _master_of(worker.pid))]
     if not masters:
         return None
     pid = min(masters)[1]
-    return Running(pid, workers, age_seconds_of(pid), told.now.started_ns, told.now.worker_starts, told.runs)
+    return Running(
+        pid,
+        workers,
+        age_seconds_of(pid),
+        told.now.started_ns,
+        told.now.worker_starts,
+        told.runs,
+        tuple(worker.pid for worker in workers if _status(worker.pid)[:1] in (["T"], ["t"])),
+        tuple(sorted({master for _, master in masters} - {pid, parent_of(pid)})),
+    )
+
+
+def _master_of(worker: int) -> int:
+    """The process that forked a worker, which runs the same program: 1 in a container, whose parent is elsewhere on a
+    machine. 0 where the worker lost it, and belongs to whoever takes orphans in.
+    """
+    parent = parent_of(worker)
+    program = _program_of(worker)
+    return parent if program and program == _program_of(parent) else 0
+
+
+def _program_of(pid: int) -> str:
+    """What a process runs; empty if it is gone, or hidden."""
+    try:
+        return str(Path(f"/proc/{pid}/exe").readlink())
+    except OSError:
+        return ""
 
 
 def parent_of(pid: int) -> int:

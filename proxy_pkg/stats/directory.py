@@ -49,7 +49,7 @@ def prepare(state_dir: str) -> ServerLock:
     except OSError as error:
         if error.errno in DISK_FAULTS:
             logger.warning("workers count, and keep limits, each alone: state_dir %s: %s", directory, error.strerror)
-            return ServerLock((), fresh=False)
+            return ServerLock((), fresh=True)
         raise SettingsError((f"state_dir {directory}: {error.strerror or error}",)) from error
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.processes import Server, free_port
-from bench.stacks import plain_environment
+from bench.processes import Server, children, free_port, started
+from bench.stacks import ours_environment, plain_environment
 from proxy_pkg import __version__
 from proxy_pkg.config.settings import ROWS
+from tests.deploy.engine import hindrance
 from tests.fakes.client import Caller, ask
 from tests.fakes.scripts import Script, begin, last_chunk
 from tests.fakes.upstream import Upstream
-from tests.system.conftest import Start
+from tests.system.conftest import ARGUMENTS, Start
 from tests.system.patience import eventually, stats
 
 TARGETS = [row.environment for row in ROWS.values() if row.kind == "url" and row.default]
@@ -104,8 +105,41 @@ def test_status_tells_of_workers_that_stand_still(server: Start) -> None:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
     assert (code, err) == (0, "")
-    assert "2 workers serve" in out
+    assert out.count("  stopped\n") == 2
     assert "what is open cannot be told" in out
+
+
+def test_two_servers_with_one_state_directory_are_told_apart_by_nobody(server: Start, upstream: Upstream) -> None:
+    first = server()
+    second = server(HEADROOM_STATE_DIR=str(first.log.parent / "state"))
+    assert "give each its own HEADROOM_STATE_DIR" in second.log.read_text()
+    masters = f"{first.master_pid}, {second.master_pid}"
+    code, out, _ = done(command(first, "status"))
+    assert (code, f"servers with the masters {masters} share" in out) == (0, True)
+    for wish in ("drain", "reload"):
+        code, _, err = done(command(first, wish))
+        assert (code, masters in err) == (1, True)
+    assert (first.process.poll(), second.process.poll()) == (None, None)
+
+
+@pytest.mark.skipif(bool(hindrance()), reason=hindrance() or "it can")
+def test_a_master_that_is_process_one_is_found(upstream: Upstream, tmp_path: Path) -> None:
+    port = free_port()
+    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *ARGUMENTS]
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "2"}
+    with started(alone, port, tmp_path / "log", "/readyz", settings) as container:
+        (master,) = children(container.process.pid)
+        inside = ["nsenter", "--pid", "--mount", "--target", str(master), "--wd=/", str(PROXYCTL)]
+
+        def told(*arguments: str) -> tuple[int, str]:
+            run = subprocess.run([*inside, *arguments], env=settings, capture_output=True, text=True, check=False)
+            return run.returncode, run.stdout
+
+        code, out = told("status")
+        assert (code, "master 1, 2 workers serve" in out) == (0, True)
+        assert "new workers serve" in told("reload")[1]
+        told("drain")  # which ends with the last of the container's processes
+        assert container.process.wait(15) == 0
 
 
 def test_without_a_server_status_says_so(server: Start) -> None:

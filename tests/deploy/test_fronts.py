@@ -76,6 +76,12 @@ def test_the_file_is_accepted(binary: tuple[str, str], tmp_path: Path) -> None:
     assert "warn" not in done.stderr.lower(), done.stderr
 
 
+def test_the_file_beside_compose_is_accepted_where_its_names_are_not_known_yet() -> None:
+    check, _ = COMMANDS["haproxy.cfg"](program_for("haproxy.cfg"), str(ROOT / "deploy/docker/haproxy.cfg"))
+    done = subprocess.run(check, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture(scope="module")
 def front(binary: tuple[str, str], shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a front that serves, with the proxy behind it."""

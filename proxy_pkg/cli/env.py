@@ -8,7 +8,7 @@ import typer
 
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail
-from proxy_pkg.config.checks import WILDCARDS
+from proxy_pkg.config.checks import WILDCARDS, asks_for_token
 from proxy_pkg.config.load import examine
 from proxy_pkg.config.settings import ROWS, Settings
 
@@ -78,7 +78,7 @@ def _codex(origin: str, settings: Settings) -> list[str]:
         "# Without this line Codex sends no credentials:",
         "requires_openai_auth = true",
     ]
-    if settings.proxy_token:
+    if asks_for_token(settings):
         lines += [
             f"# The proxy asks for a token; Codex takes it from the variable {TOKEN_VARIABLE}:",
             f'env_http_headers = {{ "{TOKEN_HEADER}" = "{TOKEN_VARIABLE}" }}',
@@ -108,7 +108,7 @@ def _openai(origin: str, settings: Settings) -> list[str]:
 
 def _token(settings: Settings, line: str) -> list[str]:
     """The line that sends the proxy's token. It names the variable; the token itself is never printed."""
-    if not settings.proxy_token:
+    if not asks_for_token(settings):
         return []
     return [f"# The proxy asks for a token, here taken from the variable {TOKEN_VARIABLE}:", line]
 

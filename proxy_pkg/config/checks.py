@@ -51,14 +51,14 @@ def _local(host: str) -> bool:
     return loopback(host) or host in WILDCARDS
 
 
-def _asks(settings: Settings) -> bool:
+def asks_for_token(settings: Settings) -> bool:
     """Whether callers have to show a token."""
     return bool(settings.proxy_token or settings.proxy_keys)
 
 
 def open_bind(settings: Settings, host: str, place: str) -> str:
     """Why nothing may listen on `host`, which `place` names for people; empty if it may."""
-    if loopback(host) or _asks(settings) or settings.allow_unauthenticated_bind:
+    if loopback(host) or asks_for_token(settings) or settings.allow_unauthenticated_bind:
         return ""
     return (
         f"{place} can be reached from other machines, and nothing asks callers who they are: set "
@@ -118,7 +118,7 @@ def _first_byte_after_total(settings: Settings) -> str:
 
 
 def _unauthenticated_bind(settings: Settings) -> str:
-    if loopback(settings.host) or _asks(settings) or not settings.allow_unauthenticated_bind:
+    if loopback(settings.host) or asks_for_token(settings) or not settings.allow_unauthenticated_bind:
         return ""
     reach = " and read its operations routes" if settings.operations_remote else ""
     return f"{_name('host')} {settings.host}: whoever can reach this address can use the proxy{reach}"

@@ -58,6 +58,13 @@ def test_codex_takes_the_token_from_its_variable(proxyctl, monkeypatch) -> None:
     assert provider["env_http_headers"] == {"x-headroom-token": "HEADROOM_PROXY_TOKEN"}
 
 
+@pytest.mark.parametrize("client", ["claude", "codex", "gemini", "openai"])
+def test_named_tokens_are_asked_for_too(proxyctl, monkeypatch, client: str) -> None:
+    monkeypatch.setenv("HEADROOM_PROXY_KEYS", f"alice:{TOKEN}")
+    script = proxyctl("env", client).stdout
+    assert "x-headroom-token" in script and TOKEN not in script
+
+
 @pytest.mark.parametrize(
     ("host", "origin"),
     [

@@ -11,7 +11,9 @@ PAUSE_SECONDS_MAX: Final = 5.0
 
 class Breaker:
     """Closed, it lets calls through. `FAILURES_MAX` failures in a row, the first of them at most `WINDOW_SECONDS` ago,
-    open it; then `allows` is False until a probe succeeds. `clock` gives seconds and never goes back.
+    open it; then `allows` is False until a probe succeeds. Each pause before a probe is twice as long as the last one,
+    also where it was closed in between for less than `WINDOW_SECONDS`: what is down every other moment is left in
+    peace for longer. `clock` gives seconds and never goes back.
     """
 
     def __init__(self, clock: Callable[[], float], failures_max: int = FAILURES_MAX) -> None:
@@ -21,13 +23,15 @@ class Breaker:
         self._first_failure_at = 0.0
         self._pause_seconds = PAUSE_SECONDS
         self._probe_at = 0.0
+        self._closed_at = 0.0
         self.allows = True
 
     def succeeded(self) -> None:
         """A call, or the probe, came back: close, and forget the failures."""
         self._failures = 0
-        self._pause_seconds = PAUSE_SECONDS
-        self.allows = True
+        if not self.allows:
+            self._closed_at = self._clock()
+            self.allows = True
 
     def failed(self) -> None:
         """A call, or the probe, did not. A late failure of a call from before the opening changes nothing."""
@@ -39,6 +43,8 @@ class Breaker:
         self._failures += 1
         if self._failures >= self._failures_max:
             self.allows = False
+            if now - self._closed_at > WINDOW_SECONDS:
+                self._pause_seconds = PAUSE_SECONDS
             self._probe_at = now + self._pause_seconds
 
     def probe_due(self) -> bool:

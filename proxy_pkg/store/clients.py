@@ -35,7 +35,8 @@ def _connection(address: Address, timeout_seconds: float) -> dict[str, Any]:
     tls = {name: value for name, value in address.options.items() if name.startswith("ssl_")} if address.tls else {}
     if "ssl_check_hostname" in tls:
         tls["ssl_check_hostname"] = tls["ssl_check_hostname"].lower() not in ("0", "no", "false", "off")  # type: ignore[assignment]
-    return {**given, **wait, **tls, "ssl": address.tls, "protocol": _RESP}
+    # Telling Redis the name of this library would take two answers more on each new connection.
+    return {**given, **wait, **tls, "ssl": address.tls, "protocol": _RESP, "driver_info": None}
 
 
 def _single(address: Address, connection: dict[str, Any]) -> Any:

@@ -1,9 +1,9 @@
-"""What this worker spent and added while the fleet's store was out of reach, and what it had last seen there."""
+"""What this worker spent, added and ended while the fleet's store was out of reach, and what it had last seen there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from proxy_pkg.store.contract import Budget, Claim, Standing
+from proxy_pkg.store.contract import Budget, Claim, Standing, Stay
 
 DEBTS_MAX: Final = 10_000
 """Keys that are remembered; what comes on top is forgotten, the oldest first among what was only seen."""
@@ -17,9 +17,10 @@ class Debts:
         self._owed: dict[str, tuple[int, int]] = {}
         self._seen_totals: dict[str, dict[str, int]] = {}
         self._owed_totals: dict[str, tuple[dict[str, int], int]] = {}
+        self._owed_ends: dict[tuple[str, str], Stay] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._owed or self._owed_totals)
+        return bool(self._owed or self._owed_totals or self._owed_ends)
 
     def saw(self, claims: Sequence[Claim], standings: Sequence[Standing]) -> None:
         """Remember what the fleet has spent of each budget."""
@@ -54,6 +55,21 @@ class Debts:
                 self._owed[claim.key] = (left, claim.ttl_s)
             else:
                 del self._owed[claim.key]
+
+    def owe_ends(self, stays: Iterable[Stay]) -> None:
+        """Remember stays that ended, and that the fleet may take for being here."""
+        for stay in stays:
+            if len(self._owed_ends) < DEBTS_MAX:
+                self._owed_ends[stay.key, stay.name] = stay
+
+    def ends(self) -> list[Stay]:
+        """The stays whose end is owed."""
+        return list(self._owed_ends.values())
+
+    def paid_ends(self, stays: Iterable[Stay]) -> None:
+        """Forget those that were told."""
+        for stay in stays:
+            self._owed_ends.pop((stay.key, stay.name), None)
 
     def owe_totals(self, key: str, amounts: Mapping[str, int], ttl_s: int) -> None:
         """Remember what was to be added."""

@@ -3,15 +3,18 @@
 Whatever fails, the answer is one that lets the request go on, and `lost` is told which operation and why. While the
 fleet's store is out of reach:
 
-    rates and stays   hold for this machine by itself, at its share of each limit: one part in `servers`
+    rates and stays   hold for this machine by itself, at its share of each limit: one part in `servers`; those who
+                      leave meanwhile are told to the fleet when it is back, lest they hold their places there
     budgets           start from what the fleet had last spent; of what was left then, this machine has its share
     rings             take and show what is this machine's own
     totals            keep what is added in this worker, and show it on top of what was last seen
-    values            are kept on this machine, and found there as long as this worker lives
+    values            are kept on this machine, and found there as long as this worker lives, where they are put and
+                      asked for one by one. What many are put at once is not kept, nor looked for here: whoever asks
+                      for many does so while a request waits, and has files of its own
 
-When it is back, what was spent and added meanwhile is paid in by a task of its own, at most DEBTS_MAX keys per worker;
-a worker that is killed before that takes its part along. A call that ran into its timeout may have been done all the
-same, so that paying in may count it twice: at most the calls that were under way when the store fell silent.
+When it is back, what was spent, added and ended meanwhile is paid in by a task of its own, at most DEBTS_MAX keys per
+worker; a worker that ends before that takes its part along. A call that ran into its timeout may have been done all
+the same, so that paying in may count it twice: at most the calls that were under way when the store fell silent.
 """
 
 import asyncio
@@ -57,8 +60,8 @@ class Fallback:
         self._lost = lost
         self._debts = Debts()
         self._paying: asyncio.Task[None] | None = None
-        self._here_only: set[tuple[str, str]] = set()
-        """Stays that only this machine knows of."""
+        self._here: set[tuple[str, str]] = set()
+        """Stays that were taken on this machine."""
         self._values_here = False
         self.reached = shared is not None
         """True while the fleet's store answers; False where there is none."""
@@ -90,13 +93,15 @@ class Fallback:
             return Taken(True, -1, (_UNKNOWN,) * len(claims), "none")
 
     async def leave(self, stays: Sequence[Stay]) -> None:
-        mine = [stay for stay in stays if self._shared is None or (stay.key, stay.name) in self._here_only]
-        theirs = [stay for stay in stays if stay not in mine] if mine else stays
-        self._here_only.difference_update((stay.key, stay.name) for stay in mine)
-        if mine:
+        if self._shared is None:
+            await self._safely("leave", self._local.leave(stays), None)
+            return
+        # Those of this machine too: a call that ran into its timeout may have been done, and then the fleet knows them.
+        if not await self._done("leave", self._shared.leave(stays)):
+            self._debts.owe_ends(stays)
+        if mine := [stay for stay in stays if (stay.key, stay.name) in self._here]:
+            self._here.difference_update((stay.key, stay.name) for stay in mine)
             await self._safely("leave", self._local.leave(mine), None)
-        if theirs and self._shared is not None:
-            await self._from_fleet("leave", self._shared.leave(theirs), None)
 
     async def stays(self, key: str) -> list[Here]:
         if self._shared is not None:
@@ -145,20 +150,14 @@ class Fallback:
 
     async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
         if self._shared is not None:
-            held = await self._from_fleet("put_many", self._shared.put_many(items, ttl_s, keep=keep), None)
-            if held is not None:
-                return held
-            self._values_here = True
+            return await self._from_fleet("put_many", self._shared.put_many(items, ttl_s, keep=keep), dict(items))
         return await self._safely("put_many", self._local.put_many(items, ttl_s, keep=keep), dict(items))
 
     async def get_many(self, keys: Sequence[str], renew_s: int = 0) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
+        nothing: dict[str, bytes] = {}
         if self._shared is not None:
-            found = await self._from_fleet("get_many", self._shared.get_many(keys, renew_s), found)
-            keys = [key for key in keys if key not in found] if self._values_here else ()
-        if not keys:
-            return found
-        return await self._safely("get_many", self._local.get_many(keys, renew_s), {}) | found
+            return await self._from_fleet("get_many", self._shared.get_many(keys, renew_s), nothing)
+        return await self._safely("get_many", self._local.get_many(keys, renew_s), nothing)
 
     async def delete(self, key: str) -> None:
         if self._shared is not None:
@@ -181,7 +180,7 @@ class Fallback:
         taken = await self._local.take([self._share(claim) for claim in claims], force=force)
         if taken.granted:
             self._debts.owe_claims(claims)
-            self._here_only.update((claim.key, claim.name) for claim in claims if isinstance(claim, Stay))
+            self._here.update((claim.key, claim.name) for claim in claims if isinstance(claim, Stay))
         standings = tuple(
             structs.replace(standing, used=standing.used + self._debts.spent(claim), remaining=standing.remaining)
             for claim, standing in zip(claims, taken.standings, strict=True)
@@ -231,9 +230,12 @@ class Fallback:
             self._paying = asyncio.get_running_loop().create_task(self._pay())
 
     async def _pay(self) -> None:
-        """Bring to the fleet what was spent and added while it was out of reach."""
+        """Bring to the fleet what was spent, added and ended while it was out of reach."""
         assert self._shared is not None, "without a fleet there is nothing to owe"
         try:
+            ended = self._debts.ends()
+            await self._shared.leave(ended)
+            self._debts.paid_ends(ended)
             claims = iter(self._debts.claims())
             while batch := list(islice(claims, CLAIMS_MAX)):
                 await self._shared.take(batch, force=True)

@@ -7,17 +7,18 @@ once, and a task of its own finds out when Redis is back, so that no request eve
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha1
 from typing import Any, Final, TypeVar
 
+from msgspec import convert
 from redis.exceptions import (
     ConnectionError,
     NoScriptError,
     OutOfMemoryError,
-    RedisError,
+    RedisClusterException,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -97,27 +98,31 @@ class Redis:
         for claim in claims:
             keys += self._keys(claim)
             values += _fields(claim)
-        answer = await self._call(lambda: self._run(TAKE, keys, values))
-        refused = int(answer[0]) - 1
-        standings = tuple(
-            _standing(claim, *answer[1 + 3 * number : 4 + 3 * number]) for number, claim in enumerate(claims)
-        )
-        if refused < 0:
+
+        async def take() -> Taken:
+            return _taken(claims, convert(await self._run(TAKE, keys, values), list[int]))
+
+        taken = await self._call(take)
+        if taken.granted:
             for claim in claims:
                 if isinstance(claim, Stay):
                     self._mine[claim.key, claim.name] = claim
-        return Taken(refused < 0, refused, standings, "fleet")
+        return taken
 
     async def leave(self, stays: Sequence[Stay]) -> None:
         for stay in stays:
             self._mine.pop((stay.key, stay.name), None)
-        for batch in _batches(stays):
-            names = [stay.name for stay in batch]
-            await self._call(partial(self._run, LEAVE, self._keys(batch[0]), names))
+        for start in range(0, len(stays), STAYS_AT_ONCE):
+            batch = stays[start : start + STAYS_AT_ONCE]
+            await self._call(partial(self._run, LEAVE, self._keys_of(batch), [stay.name for stay in batch]))
 
     async def stays(self, key: str) -> list[Here]:
-        flat = await self._call(lambda: self._run(HERE, self._keys(Stay(key, "")), []))
-        return [Here(name.decode("utf-8", "replace"), note) for name, note in zip(flat[::2], flat[1::2], strict=True)]
+        async def here() -> list[Here]:
+            flat = convert(await self._run(HERE, self._keys(Stay(key, "")), []), list[bytes])
+            pairs = zip(flat[::2], flat[1::2], strict=True)
+            return [Here(name.decode("utf-8", "replace"), note) for name, note in pairs]
+
+        return await self._call(here)
 
     async def append(self, ring: str, notes: Sequence[bytes]) -> None:
         checked_notes(notes)
@@ -126,38 +131,49 @@ class Redis:
     async def recent(self, ring: str, count: int) -> list[bytes]:
         if count <= 0:
             return []
-        notes = await self._call(
-            lambda: self._client.execute_command("LRANGE", f"{self._prefix}ring:{ring}", 0, count - 1)
-        )
-        return list(notes)
+
+        async def recent() -> list[bytes]:
+            return convert(await self._command("LRANGE", f"{self._prefix}ring:{ring}", 0, count - 1), list[bytes])
+
+        return await self._call(recent)
 
     async def add(self, key: str, amounts: Mapping[str, int], ttl_s: int) -> None:
         flat = [part for field, amount in amounts.items() for part in (field, _bounded(amount, UNITS_MAX))]
         await self._call(lambda: self._run(ADD, [f"{self._prefix}totals:{key}"], [ttl_s, *flat]))
 
     async def totals(self, key: str) -> dict[str, int]:
-        held = await self._call(lambda: self._client.execute_command("HGETALL", f"{self._prefix}totals:{key}"))
-        return {field.decode("utf-8", "replace"): int(amount) for field, amount in held.items()}
+        async def totals() -> dict[str, int]:
+            held = convert(await self._command("HGETALL", f"{self._prefix}totals:{key}"), dict[bytes, bytes])
+            return {field.decode("utf-8", "replace"): int(amount) for field, amount in held.items()}
+
+        return await self._call(totals)
 
     async def put(self, key: str, value: bytes, ttl_s: int, *, keep: bool = False) -> bytes:
         if len(value) > VALUE_BYTES_MAX:
             raise StoreError("a value is longer than the store takes", "size")
         place = f"{self._prefix}value:{key}"
+
+        async def kept() -> bytes:
+            return convert(await self._run(KEEP, [place], [ttl_s, value]), bytes)
+
         if keep:
-            return bytes(await self._call(lambda: self._run(KEEP, [place], [ttl_s, value])))
-        await self._call(lambda: self._client.execute_command("SET", place, value, "EX", ttl_s))
+            return await self._call(kept)
+        await self._call(lambda: self._command("SET", place, value, "EX", ttl_s))
         return value
 
     async def get(self, key: str) -> bytes | None:
-        value = await self._call(lambda: self._client.execute_command("GET", f"{self._prefix}value:{key}"))
-        return None if value is None else bytes(value)
+        async def get() -> bytes | None:
+            return convert(await self._command("GET", f"{self._prefix}value:{key}"), bytes | None)
+
+        return await self._call(get)
 
     async def put_many(self, items: Mapping[str, bytes], ttl_s: int, *, keep: bool = False) -> dict[str, bytes]:
         checked_many(len(items), sum(map(len, items.values())))
 
         async def put(keys: list[str]) -> list[bytes]:
             given = [ttl_s, int(keep), *(items[key] for key in keys)]
-            return list(await self._run(PUT_MANY, [f"{self._prefix}value:{key}" for key in keys], given))
+            places = [f"{self._prefix}value:{key}" for key in keys]
+            return convert(await self._run(PUT_MANY, places, given), list[bytes])
 
         return await self._call(partial(self._by_slot, list(items), put))
 
@@ -165,7 +181,8 @@ class Redis:
         checked_many(len(keys))
 
         async def get(some: list[str]) -> list[bytes | None]:
-            return list(await self._run(GET_MANY, [f"{self._prefix}value:{key}" for key in some], [renew_s]))
+            places = [f"{self._prefix}value:{key}" for key in some]
+            return convert(await self._run(GET_MANY, places, [renew_s]), list[bytes | None])
 
         found = await self._call(partial(self._by_slot, keys, get))
         return {key: value for key, value in found.items() if value is not None}
@@ -186,7 +203,7 @@ class Redis:
         return answers
 
     async def delete(self, key: str) -> None:
-        await self._call(lambda: self._client.execute_command("DEL", f"{self._prefix}value:{key}"))
+        await self._call(lambda: self._command("DEL", f"{self._prefix}value:{key}"))
 
     async def close(self) -> None:
         if self._tending is not None:
@@ -195,14 +212,16 @@ class Redis:
                 await self._tending
         with suppress(StoreError):
             await self.leave(list(self._mine.values()))
-        with suppress(RedisError, OSError, TimeoutError):
-            async with asyncio.timeout(self._timeout_seconds):
-                await close(self._client)
+        with suppress(StoreError):
+            await _within(self._timeout_seconds, partial(close, self._client))
 
     def _keys(self, claim: Claim) -> list[str]:
         kind = type(claim).__name__.lower()
         key = f"{self._claims}{kind}:{claim.key}"
         return [key, f"{self._claims}note:{claim.key}"]
+
+    def _keys_of(self, claims: Sequence[Claim]) -> list[str]:
+        return [key for claim in claims for key in self._keys(claim)]
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         if self._tending is None:
@@ -210,24 +229,26 @@ class Redis:
         if not self._breaker.allows:
             raise StoreError("Redis is out of reach", "open")
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._connections:
-                answer = await call()
-        except UnicodeError as error:
-            raise StoreError("a key or a name is no text", "size") from error
-        except (RedisError, OSError, TimeoutError) as error:
-            self._breaker.failed()
+            answer = await _within(self._timeout_seconds, call)
+        except StoreError as error:
+            if error.reason != "size":
+                self._breaker.failed()
             if not self._breaker.allows:
                 self._opened.set()
-            raise StoreError(f"Redis: {type(error).__name__}: {error}", _reason(error)) from error
+            raise
         self._breaker.succeeded()
         return answer
 
     async def _run(self, script: Script, keys: Sequence[str], values: Sequence[Any]) -> Any:
         text, digest = script
         try:
-            return await self._client.execute_command("EVALSHA", digest, len(keys), *keys, *values)
+            return await self._command("EVALSHA", digest, len(keys), *keys, *values)
         except NoScriptError:
-            return await self._client.execute_command("EVAL", text, len(keys), *keys, *values)
+            return await self._command("EVAL", text, len(keys), *keys, *values)
+
+    async def _command(self, *words: Any) -> Any:
+        async with self._connections:
+            return await self._client.execute_command(*words)
 
     async def _tend(self) -> None:
         """Renew the stays of this worker, and find out when Redis is back."""
@@ -246,32 +267,24 @@ class Redis:
     async def _probe(self) -> bool:
         # A write, as a replica or a full server would answer a PING too.
         try:
-            async with asyncio.timeout(PROBE_SECONDS_MAX):
-                await self._client.execute_command("SET", f"{self._claims}probe", b"", "EX", 60)
-        except (RedisError, OSError, TimeoutError):
+            await _within(
+                PROBE_SECONDS_MAX, partial(self._client.execute_command, "SET", f"{self._claims}probe", b"", "EX", 60)
+            )
+        except StoreError:
             return False
         return True
 
     async def _renew(self) -> None:
-        for batch in _batches(list(self._mine.values())):
+        mine = list(self._mine)
+        for start in range(0, len(mine), STAYS_AT_ONCE):
             # Some may have left while an earlier batch was on its way.
-            still = [stay for stay in batch if (stay.key, stay.name) in self._mine]
-            flat = [part for stay in still for part in (stay.name, stay.note)]
-            await self._call(partial(self._run, RENEW, self._keys(batch[0]), flat))
+            batch = [self._mine[which] for which in mine[start : start + STAYS_AT_ONCE] if which in self._mine]
+            flat = [part for stay in batch for part in (stay.name, stay.note)]
+            await self._call(partial(self._run, RENEW, self._keys_of(batch), flat))
 
 
 def _one_slot(_key: str) -> int:
     return 0
-
-
-def _batches(stays: Sequence[Stay]) -> Iterator[list[Stay]]:
-    """Stays of one key at a time, and not too many."""
-    by_key: dict[str, list[Stay]] = {}
-    for stay in stays:
-        by_key.setdefault(stay.key, []).append(stay)
-    for same in by_key.values():
-        for start in range(0, len(same), STAYS_AT_ONCE):
-            yield same[start : start + STAYS_AT_ONCE]
 
 
 def _fields(claim: Claim) -> list[str | bytes | int]:
@@ -293,8 +306,29 @@ def _bounded(number: int, most: int) -> int:
     return max(-most, min(number, most))
 
 
+def _taken(claims: Sequence[Claim], answer: list[int]) -> Taken:
+    refused = answer[0] - 1
+    standings = [
+        _standing(claim, *answer[at : at + 3]) for at, claim in zip(range(1, len(answer), 3), claims, strict=True)
+    ]
+    return Taken(refused < 0, refused, tuple(standings), "fleet")
+
+
 def _standing(claim: Claim, used: int, retry_after_ms: int, reset_ms: int) -> Standing:
     return Standing(used, max(0, claim.limit - used), retry_after_ms, reset_ms)
+
+
+async def _within(seconds: float, call: Callable[[], Awaitable[T]]) -> T:
+    """What `call` answers within so many seconds. Raises StoreError, and nothing else."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call()
+    except UnicodeEncodeError as error:
+        raise StoreError("a key or a name is no text", "size") from error
+    except Exception as error:
+        # The client raises more than RedisError: its own error for a Cluster that is gone, and whatever its parser
+        # meets where something else than Redis answers.
+        raise StoreError(f"Redis: {type(error).__name__}: {error}", _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
@@ -302,4 +336,5 @@ def _reason(error: Exception) -> str:
         return "timeout"
     if isinstance(error, OutOfMemoryError):
         return "full"
-    return "unreachable" if isinstance(error, ConnectionError | OSError) else "refused"
+    gone = ConnectionError | OSError | RedisClusterException
+    return "unreachable" if isinstance(error, gone) else "refused"

@@ -167,20 +167,23 @@ return answer
 """
 )
 
-# KEYS: places and notes of one key. ARGV: name, note, name, note…
+# KEYS: places and notes of each stay. ARGV: name, note, name, note…
 RENEW: Final = (
     _CLOCK
     + _STAYS
     + """
-for index = 1, #ARGV, 2 do enter(KEYS[1], KEYS[2], ARGV[index], ARGV[index + 1]) end
+for index = 1, #ARGV, 2 do enter(KEYS[index], KEYS[index + 1], ARGV[index], ARGV[index + 1]) end
 return #ARGV / 2
 """
 )
 
-# KEYS: places and notes of one key. ARGV: names.
+# KEYS: places and notes of each stay. ARGV: names.
 LEAVE: Final = """
-redis.call('ZREM', KEYS[1], unpack(ARGV))
-return redis.call('HDEL', KEYS[2], unpack(ARGV))
+for number, name in ipairs(ARGV) do
+  redis.call('ZREM', KEYS[2 * number - 1], name)
+  redis.call('HDEL', KEYS[2 * number], name)
+end
+return #ARGV
 """
 
 # KEYS: places and notes of one key. Answer: name, note, name, note…

@@ -67,16 +67,30 @@ def test_one_probe_at_a_time_with_growing_pauses() -> None:
     assert PAUSE_SECONDS_MAX - 0.02 < pauses[-1] < PAUSE_SECONDS_MAX + 0.02
 
 
-def test_a_success_closes_it_and_the_next_opening_starts_afresh() -> None:
-    clock = Clock()
-    breaker = opened(clock)
-    clock.seconds += 60
-    assert breaker.probe_due()
+def pause_of(breaker: Breaker, clock: Clock) -> float:
+    """Opens it, and closes it with the first probe. Returns how long that took to be due."""
+    for _ in range(FAILURES_MAX):
+        breaker.failed()
+    began = clock.seconds
+    while not breaker.probe_due():
+        clock.seconds += 0.01
     breaker.succeeded()
     assert breaker.allows
-    for _ in range(FAILURES_MAX - 1):
-        breaker.failed()
-    assert breaker.allows
-    breaker.failed()
-    clock.seconds += PAUSE_SECONDS
-    assert breaker.probe_due()
+    return clock.seconds - began
+
+
+def test_what_opens_again_and_again_is_tried_less_often() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    pauses = [pause_of(breaker, clock) for _ in range(6)]
+    assert abs(pauses[0] - PAUSE_SECONDS) < 0.02
+    assert all(later > 1.9 * earlier for earlier, later in pairwise(pauses[:4]))
+    assert PAUSE_SECONDS_MAX - 0.02 < pauses[-1] < PAUSE_SECONDS_MAX + 0.02
+
+
+def test_after_a_while_without_a_fault_the_pauses_start_afresh() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    pause_of(breaker, clock)
+    clock.seconds += WINDOW_SECONDS + 0.1
+    assert abs(pause_of(breaker, clock) - PAUSE_SECONDS) < 0.02

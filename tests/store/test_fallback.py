@@ -1,11 +1,11 @@
 """What a worker holds: it never raises, keeps to its share, and pays in what it owes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from proxy_pkg.store.contract import Budget, Here, Rate, Stay, StoreError, Taken
+from proxy_pkg.store.contract import Budget, Claim, Here, Rate, Stay, StoreError, Taken
 from proxy_pkg.store.fallback import Fallback
 from tests.store.memory import Memory
 
@@ -147,6 +147,56 @@ async def test_stays_end_where_they_began() -> None:
     await fleet.one.leave([before, during])
     assert await fleet.one.stays("s") == []
     assert await fleet.locals[0].stays("s") == []
+
+
+async def test_those_who_left_in_an_outage_hold_no_places_after_it() -> None:
+    fleet = Fleet()
+    stays = [Stay("s", f"request {number}", 3) for number in range(3)]
+    for stay in stays:
+        assert (await fleet.one.take([stay])).granted
+    fleet.shared.failing = DOWN
+    await fleet.one.leave(stays)
+    fleet.shared.failing = None
+    await fleet.one.recent("r", 1)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert await fleet.shared.stays("s") == []
+
+
+async def test_a_stay_that_is_renewed_in_an_outage_ends_in_the_fleet_too() -> None:
+    fleet = Fleet()
+    stay = Stay("live", "request", 0, b"waiting")
+    await fleet.one.take([stay])
+    fleet.shared.failing = DOWN
+    await fleet.one.take([Stay("live", "request", 0, b"answering")], force=True)
+    fleet.shared.failing = None
+    await fleet.one.leave([stay])
+    assert await fleet.shared.stays("live") == []
+    assert await fleet.locals[0].stays("live") == []
+
+
+async def test_a_stay_ends_where_a_call_was_done_after_it_was_given_up() -> None:
+    class Late(Memory):
+        async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+            await super().take(claims, force=force)
+            raise StoreError("too late", "timeout")
+
+    late = Late(lambda: 1000.0)
+    store = Fallback(Memory(lambda: 1000.0), late, 2, lambda *loss: None)
+    stay = Stay("s", "request", 3)
+    assert (await store.take([stay])).granted
+    await store.leave([stay])
+    assert await late.stays("s") == []
+
+
+async def test_many_values_are_not_looked_for_on_this_machine() -> None:
+    fleet = Fleet()
+    fleet.shared.failing = DOWN
+    assert await fleet.one.put_many({"k": b"v"}, 60, keep=True) == {"k": b"v"}
+    assert await fleet.one.get_many(["k"]) == {}
+    fleet.shared.failing = None
+    assert await fleet.one.get_many(["k"]) == {}
+    assert [local.calls for local in fleet.locals] == [0, 0]
 
 
 async def test_values_of_an_outage_are_found_on_their_machine() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy_pkg.store.contract import Budget, Rate, Stay, Store, StoreError
+from proxy_pkg.store.contract import STAY_SECONDS_MAX, Budget, Rate, Stay, Store, StoreError
 from proxy_pkg.store.embedded import Embedded
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.store.redis import Redis
@@ -61,6 +61,106 @@ async def test_out_of_reach_it_says_so_at_once_and_comes_back_by_itself(make: Ma
     # Killed, it has forgotten everything; who is still here is told to it again.
     await soon(lambda: named(store, ["one"]))
     await store.close()
+
+
+async def test_places_that_were_left_while_it_was_out_of_reach_are_free_when_it_is_back(
+    make: Make, tmp_path: Path
+) -> None:
+    server = make()
+    store = Fallback(Embedded(str(tmp_path)), engine(server.url, timeout_ms=400), 2, lambda *loss: None)
+    stays = [Stay("s", f"request {number}", 4) for number in range(4)]
+    for stay in stays:
+        assert (await store.take([stay])).scope == "fleet"
+    server.send(signal.SIGSTOP)
+    while store.reached:
+        await store.take([Rate("r", 1, 0, 60)])
+    await store.leave(stays)
+    server.send(signal.SIGCONT)
+
+    async def free() -> bool:
+        taken = await store.take([Stay("s", "another", 1)])
+        await store.leave([Stay("s", "another")])
+        return taken.scope == "fleet" and taken.granted
+
+    began = time.monotonic()
+    await soon(free)
+    assert time.monotonic() - began < STAY_SECONDS_MAX / 2  # they end by themselves, but not so soon
+    await store.close()
+
+
+GREETINGS = [
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9\r\n",
+    b"\x15\x03\x01\x00\x02\x02F",
+    b"+OK\r\n",
+    b":1\r\n",
+    b"$-1\r\n",
+    b"$abc\r\n",
+    b"*-7\r\n",
+    b"*1\r\n*1\r\n:1\r\n",
+    b"-MOVED 3 nohost\r\n",
+    b"-\xff\r\n",
+    b"",
+]
+OPERATIONS: dict[str, Callable[[Redis], Awaitable[object]]] = {
+    "take": lambda store: store.take([Rate("a", 1, 5, 60), Stay("s", "one", 5)]),
+    "leave": lambda store: store.leave([Stay("s", "one")]),
+    "stays": lambda store: store.stays("s"),
+    "recent": lambda store: store.recent("r", 5),
+    "totals": lambda store: store.totals("t"),
+    "keep": lambda store: store.put("k", b"v", 60, keep=True),
+    "get": lambda store: store.get("k"),
+    "put_many": lambda store: store.put_many({"a": b"1", "b": b"2"}, 60),
+    "get_many": lambda store: store.get_many(["a", "b"]),
+    "probe": lambda store: store._probe(),
+}
+
+
+@pytest.mark.parametrize("kind", ["redis", "redis+cluster", "redis+sentinel"])
+async def test_what_answers_and_is_no_redis_raises_nothing_but_our_error(kind: str) -> None:
+    for greeting in GREETINGS:
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: bytes = greeting) -> None:
+            with suppress(OSError):
+                while words and await reader.read(65536):
+                    writer.write(words)
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            for operation in OPERATIONS.values():
+                store = engine(f"{kind}://127.0.0.1:{port}{'/main' * ('sentinel' in kind)}", timeout_ms=200)
+                with suppress(StoreError):
+                    await operation(store)
+                await store.close()
+
+
+@pytest.mark.parametrize("kind", ["redis", "redis+cluster", "redis+sentinel"])
+async def test_nothing_at_its_address_is_out_of_reach(kind: str, tmp_path: Path) -> None:
+    losses: list[tuple[str, str]] = []
+    shared = engine(f"{kind}://127.0.0.1:{free_port()}{'/main' * ('sentinel' in kind)}")
+    store = Fallback(Embedded(str(tmp_path)), shared, 2, lambda *loss: losses.append(loss))
+    assert {(await store.take([Rate("a", 1, 10, 60)])).scope for _ in range(5)} == {"machine"}
+    assert losses == [("take", "unreachable")] * 3 + [("take", "open")] * 2
+    await store.close()
+
+
+async def test_a_whole_cluster_may_go_and_come_back(make: Make, tmp_path: Path) -> None:
+    node = make("--cluster-enabled", "yes")
+    admin = engine(node.url)
+    await admin._client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+    store = Fallback(Embedded(str(tmp_path)), engine(f"redis+cluster://127.0.0.1:{node.port}"), 2, lambda *loss: None)
+
+    async def agreed() -> bool:
+        return (await store.take([Rate("a", 1, 0, 60)])).scope == "fleet"
+
+    await soon(agreed)
+    node.stop()
+    assert {(await store.take([Rate("a", 1, 0, 60)])).scope for _ in range(20)} == {"machine"}
+    node.start()
+    await soon(agreed)
+    for each in (store, admin):
+        await each.close()
 
 
 async def named(store: Store, names: list[str]) -> bool:

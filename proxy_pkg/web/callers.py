@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from proxy_pkg.protocols.grammar import Api
-from proxy_pkg.store.contract import Store
+from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web.middleware.auth import KEY_NAME
 
 SECRET_BYTES: Final = 32
@@ -32,12 +32,17 @@ class Callers:
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(SECRET_BYTES)
+        self._is_fleets = False
 
-    async def agree(self, store: Store) -> None:
-        """Use the secret that the store holds; if it has none, it gets this one. Call it again now and then."""
+    async def agree(self, store: Fallback) -> None:
+        """Use the secret that the store holds; if it has none, it gets this one. Call it again now and then.
+
+        A secret of the fleet stays in use while the fleet is out of reach: this machine may hold another one, from
+        before, and limits would start afresh with new names.
+        """
         held = await store.put(_STORED_AS, self._secret, SECRET_DAYS * 86_400, keep=True)
-        if len(held) == SECRET_BYTES:
-            self._secret = held
+        if len(held) == SECRET_BYTES and (store.reached or not self._is_fleets):
+            self._secret, self._is_fleets = held, store.reached
 
     def name(self, scope: dict[str, Any], api: Api) -> str:
         """The caller of a request or a handshake, as a key of the store may hold it."""

@@ -96,7 +96,9 @@ class Exchange:
         services = self.services
         if services.limits is not None:
             caller = services.callers.name(self.scope, self.matched.protocol.api)
-            self.granted = await services.limits.enter(caller, self.id)
+            charged = self.matched.protocol.conversation is not None and self._is_charged()
+            body_bytes = announced_bytes(self.headers) or 0
+            self.granted = await services.limits.enter(caller, self.id, body_bytes if charged else 0)
 
     def leave(self) -> None:
         """Give back what the limits granted. What no upstream answered took no tokens."""
@@ -199,9 +201,13 @@ class Exchange:
     async def _charge(self, body_bytes: int) -> None:
         """Charge the tokens of the body as it will be sent, before it is. Raises LimitedError."""
         record, limits = self.record, self.services.limits
-        if limits is not None and self.granted is not None and tells_usage(self.matched, self.scope["path"], _OK):
+        if limits is not None and self.granted is not None and self._is_charged():
             plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
             await limits.charge(self.granted, plain_bytes or body_bytes)
+
+    def _is_charged(self) -> bool:
+        """Whether its answer will tell the tokens that it took."""
+        return tells_usage(self.matched, self.scope["path"], _OK)
 
     def _chooses_by_body(self) -> bool:
         """Whether the body has to be read for the model that chooses the upstream. The path alone may do."""

@@ -7,20 +7,23 @@ given back and what is settled goes to the store from a task of its own, so that
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from proxy_pkg.stats.reading import Server
-from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Rate, Standing, Stay, Store, Taken
+from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Claim, Rate, Standing, Stay, Store, Taken
+from proxy_pkg.store.fallback import Lost
 from proxy_pkg.web.failures import Allowance, LimitedError
 from proxy_pkg.web.rules import MINUTE_SECONDS, Rule
 
-SLOT_WAIT_SECONDS: Final = 0.1
+PLACE_WAIT_SECONDS: Final = 0.1
 """How long a request waits for one in progress to end: a client that has its answer may be ahead of us."""
-_SLOT_LOOKS: Final = 5
+_PLACE_LOOK_SECONDS: Final = 0.02
+OWED_MAX: Final = 10_000
+"""Keys with something to settle that wait for the store; what is owed under further ones is lost."""
 _CLOSE_SECONDS: Final = 1.0
 BYTES_PER_TOKEN: Final = 4
 """For the estimate that holds until the provider tells the tokens. It takes images for text, and so too many."""
@@ -37,8 +40,13 @@ class Granted(Struct):
 class Limits:
     """The limits of one worker, which are those of all through the store. Close it before the store."""
 
-    def __init__(self, rules: Sequence[Rule], store: Store) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], store: Store, lost: Lost, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`lost` is told an operation and a reason where something cannot be settled."""
         self._store = store
+        self._lost = lost
+        self._clock = clock
         self._rules = rules
         self._of_tokens = [rule for rule in rules if rule.kind == "tokens"]
         self._of_money = [rule for rule in rules if rule.kind == "budget"]
@@ -47,36 +55,55 @@ class Limits:
         self._leaving: list[Stay] = []
         self._paying: asyncio.Task[None] | None = None
 
-    async def enter(self, caller: str, name: str) -> Granted:
-        """Let in a request whose `name` no other has, or raise LimitedError. Its tokens are charged later."""
-        now = time.time()
-        claims = [rule.claim(caller, int(rule.kind == "requests"), now, name) for rule in self._rules]
+    async def enter(self, caller: str, name: str, body_bytes: int = 0) -> Granted:
+        """Let in a request whose `name` no other has, or raise LimitedError. Its tokens are charged later.
+
+        `body_bytes` is how long the body is that it will be charged for, as far as that is known; 0 if for none.
+        """
+        claims = self._claims(caller, name)
         granted = Granted(caller, [claim for claim in claims if isinstance(claim, Stay)])
+        until = self._clock() + PLACE_WAIT_SECONDS
         try:
-            for _ in range(_SLOT_LOOKS):
+            while True:
                 taken = await self._store.take(claims)
                 if taken.granted:
                     return granted
-                if self._rules[taken.refused].kind != "concurrency":
+                if self._rules[taken.refused].kind != "concurrency" or self._clock() >= until:
                     break
-                await asyncio.sleep(SLOT_WAIT_SECONDS / _SLOT_LOOKS)
+                await asyncio.sleep(_PLACE_LOOK_SECONDS)
+            if body_bytes > 0 and self._rules[taken.refused].kind == "tokens":
+                taken = await self._ask_for_all(granted, name, _estimate(body_bytes))
+                if taken.granted:
+                    return granted
         except BaseException:
             self.ended(granted)
             raise
-        raise _refusal(self._rules, taken, now)
+        raise _refusal(self._rules, taken, time.time())
+
+    async def _ask_for_all(self, granted: Granted, name: str, tokens: int) -> Taken:
+        """What a request is told that is refused for want of one token, asked as for all of its tokens: so it hears
+        when they fit, and need not come twice.
+        """
+        claims = self._claims(granted.caller, name, tokens)
+        taken = await self._store.take(claims)
+        if taken.granted:  # some were given back meanwhile
+            granted.tokens = _charged(
+                claim for claim, rule in zip(claims, self._rules, strict=True) if rule.kind == "tokens"
+            )
+        return taken
 
     async def charge(self, granted: Granted, body_bytes: int) -> None:
         """Charge a request for its tokens, as estimated from its decoded body. Raises LimitedError.
 
         One that is longer than the whole limit needs all of it: it goes when nothing else has gone for a minute.
         """
-        if not self._of_tokens:
+        if not self._of_tokens or granted.tokens:
             return
-        now, estimate = time.time(), body_bytes // BYTES_PER_TOKEN + 1
+        now, estimate = time.time(), _estimate(body_bytes)
         claims = [rule.claim(granted.caller, min(estimate, rule.limit), now) for rule in self._of_tokens]
         taken = await self._store.take(claims)
         if taken.granted:
-            granted.tokens = {claim.key: claim.cost for claim in claims if isinstance(claim, Rate)}
+            granted.tokens = _charged(claims)
             return
         for rule in self._of_requests:  # what is refused counts for nothing
             self._owe(rule.claim(granted.caller, -1, now))
@@ -126,9 +153,17 @@ class Limits:
             await asyncio.wait((self._paying,), timeout=_CLOSE_SECONDS)
             self._paying.cancel()
 
+    def _claims(self, caller: str, name: str, tokens: int = 0) -> list[Claim]:
+        now = time.time()
+        costs = {"requests": 1, "tokens": tokens}
+        return [rule.claim(caller, min(costs.get(rule.kind, 0), rule.limit), now, name) for rule in self._rules]
+
     def _owe(self, claim: Rate | Budget | Stay) -> None:
         assert not isinstance(claim, Stay), "a stay is left, not owed"
         before = self._owed.get(claim.key)
+        if before is None and len(self._owed) >= OWED_MAX:
+            self._lost("settle", "full")
+            return
         self._owed[claim.key] = structs.replace(claim, cost=claim.cost + (before.cost if before else 0))
 
     def _pay(self) -> None:
@@ -145,6 +180,14 @@ class Limits:
                 await self._store.take(batch, force=True)
 
 
+def _estimate(body_bytes: int) -> int:
+    return body_bytes // BYTES_PER_TOKEN + 1
+
+
+def _charged(claims: Iterable[Claim]) -> dict[str, int]:
+    return {claim.key: claim.cost for claim in claims if isinstance(claim, Rate)}
+
+
 def _refusal(rules: Sequence[Rule], taken: Taken, now: float) -> LimitedError:
     rule = rules[taken.refused]
     standings = sorted(
@@ -156,7 +199,11 @@ def _refusal(rules: Sequence[Rule], taken: Taken, now: float) -> LimitedError:
         for place, standing in standings
         if place.kind in ("requests", "tokens")
     )
-    wait = _seconds_to_wait(rule, taken.standings[taken.refused], now)
+    wait = max(
+        _seconds_to_wait(place, standing, now)
+        for place, standing in zip(rules, taken.standings, strict=True)
+        if place is rule or standing.retry_after_ms
+    )
     message = f"{rule.text()}: try again in {wait} seconds"
     return LimitedError(message, _CODES[rule.kind], wait, allowances, soon=rule.kind != "budget")
 

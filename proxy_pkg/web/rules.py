@@ -64,15 +64,21 @@ class Rule(Struct, frozen=True):
 
 
 def rules_set(settings: Settings) -> list[Rule]:
-    """The limits that are on, in the order in which they refuse: money first, then rates, then concurrency."""
-    found = []
+    """The limits that are on, in the order in which they refuse: money first, then rates, then concurrency.
+
+    Of two for the same, such as two settings for a budget of all callers and a day, the lower one holds.
+    """
+    found: dict[tuple[Kind, bool, Period], Rule] = {}
     for name, kind, each, period in _TABLE:
         value = getattr(settings, name)
         if value:
             limit = max(1, round(value * MICRODOLLARS)) if kind == "budget" else value
             chosen = settings.budget_period if name == "budget_usd" else period
-            found.append(Rule(kind, limit, ROWS[name].environment, each, chosen))
-    return found
+            rule = Rule(kind, limit, ROWS[name].environment, each, chosen)
+            same = found.setdefault((kind, each, chosen), rule)
+            if limit < same.limit:
+                found[kind, each, chosen] = rule
+    return list(found.values())
 
 
 _STAMPS: Final = {"hourly": "%Y-%m-%dT%H", "daily": "%Y-%m-%d", "monthly": "%Y-%m"}

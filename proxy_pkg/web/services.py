@@ -191,7 +191,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         store=store,
         ways=ways,
         callers=callers,
-        limits=Limits(rules, store) if rules else None,
+        limits=Limits(rules, store, counters.lost) if rules else None,
         board=Board(store, callers, counters.lost, counters.holds),
         access_log=access_log,
         tracing=open_tracing(settings, counters.slot),

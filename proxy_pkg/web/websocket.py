@@ -165,7 +165,7 @@ class SocketExchange:
         name = self.services.next_request_id()
         granted = None
         try:
-            granted = await limits.enter(self._caller(), name)
+            granted = await limits.enter(self._caller(), name, frame_bytes)
             self.granted.append(granted)
             await limits.charge(granted, frame_bytes)
         except LimitedError as error:

@@ -6,6 +6,8 @@ import pytest
 
 from proxy_pkg.protocols import anthropic, gemini, openai
 from proxy_pkg.protocols.grammar import Api
+from proxy_pkg.store.contract import StoreError
+from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web.callers import NOBODY, Callers
 from proxy_pkg.web.middleware.auth import KEY_NAME, tokens_of
 from tests.store.memory import Memory
@@ -65,8 +67,13 @@ def test_requests_without_a_credential_are_one_caller() -> None:
     assert Callers().label(scope(), gemini.API) == NOBODY
 
 
+def alone(store: Memory) -> Fallback:
+    """A store without a fleet."""
+    return Fallback(store, None, 1, lambda *loss: None)
+
+
 async def test_workers_agree_through_the_store() -> None:
-    store, workers = Memory(lambda: 1.0), [Callers(), Callers(), Callers()]
+    store, workers = alone(Memory(lambda: 1.0)), [Callers(), Callers(), Callers()]
     given = scope((b"x-api-key", SECRET))
     assert len({callers.name(given, anthropic.API) for callers in workers}) == 3
     for callers in workers:
@@ -74,8 +81,24 @@ async def test_workers_agree_through_the_store() -> None:
     assert len({callers.name(given, anthropic.API) for callers in workers}) == 1
 
 
+async def test_an_outage_gives_no_caller_another_name() -> None:
+    local, shared = Memory(lambda: 1.0), Memory(lambda: 1.0)
+    await local.put("callers", bytes(32), 60)  # from before there was a fleet
+    fleet, callers = Fallback(local, shared, 2, lambda *loss: None), Callers()
+    given = scope((b"x-api-key", SECRET))
+    await callers.agree(fleet)
+    before = callers.name(given, anthropic.API)
+    shared.failing = StoreError("away", "open")
+    await callers.agree(fleet)
+    assert callers.name(given, anthropic.API) == before
+    shared.failing = None
+    another = Callers()
+    await another.agree(fleet)
+    assert another.name(given, anthropic.API) == before
+
+
 async def test_a_damaged_secret_is_not_used() -> None:
-    store, callers = Memory(lambda: 1.0), Callers()
+    store, callers = alone(Memory(lambda: 1.0)), Callers()
     await store.put("callers", b"", 60)
     before = callers.name(scope((b"x-api-key", SECRET)), anthropic.API)
     await callers.agree(store)

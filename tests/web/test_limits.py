@@ -1,7 +1,7 @@
 """Limits: who is let in, what is charged, and how a refusal reads in each API."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ from proxy_pkg.config.load import load
 from proxy_pkg.protocols import anthropic, gemini, openai
 from proxy_pkg.protocols.grammar import Api
 from proxy_pkg.stats.reading import Reading, Server
-from proxy_pkg.store.contract import Rate, StoreError
+from proxy_pkg.store.contract import Claim, Rate, StoreError, Taken
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import rules
 from proxy_pkg.web.failures import LimitedError, failure_of, send_failure
@@ -39,6 +39,10 @@ def store(clock: Clock) -> Memory:
     return Memory(clock)
 
 
+def unexpected(operation: str, reason: str) -> None:
+    raise AssertionError(f"{operation} was lost: {reason}")
+
+
 Limited = Callable[..., Limits]
 
 
@@ -48,7 +52,7 @@ def limited(store: Memory) -> Limited:
 
     def made(**environment: Any) -> Limits:
         settings = load({name: str(value) for name, value in environment.items()}).settings
-        return Limits(rules_set(settings), store)
+        return Limits(rules_set(settings), store, unexpected)
 
     return made
 
@@ -115,6 +119,79 @@ async def test_the_time_to_wait_is_when_the_next_one_fits(limited: Limited, cloc
     assert 40 <= wait <= 41
     clock.now += wait
     await granted(limits)
+
+
+async def test_whoever_waits_as_told_gets_in_whatever_limits_were_in_the_way(limited: Limited, clock: Clock) -> None:
+    limits = limited(HEADROOM_RPM=2, HEADROOM_TPM=100)
+    await granted(limits)
+    clock.now += 30.0
+    limits.settled(await granted(limits), 100)
+    await paid()
+    clock.now += 10.0
+    wait = (await refused(limits)).retry_after_seconds
+    assert 50 <= wait <= 51
+    clock.now += wait
+    await granted(limits)
+
+
+async def test_a_long_request_hears_at_once_when_all_of_it_fits(limited: Limited, clock: Clock) -> None:
+    limits = limited(HEADROOM_TPM=100)
+    await granted(limits, tokens=10)
+    clock.now += 30.0
+    await granted(limits, tokens=90)
+    with pytest.raises(LimitedError) as caught:
+        await limits.enter("key:a", "r", 50 * 4 - 4)
+    wait = caught.value.retry_after_seconds
+    assert 60 <= wait <= 61
+    clock.now += wait
+    await limits.charge(await limits.enter("key:a", "r", 50 * 4 - 4), 50 * 4 - 4)
+
+
+async def test_tokens_that_are_given_back_in_time_are_charged_once(limited: Limited, store: Memory) -> None:
+    limits = limited(HEADROOM_TPM=100)
+    first = await granted(limits, tokens=100)
+
+    class Giving(Memory):
+        """Gives the tokens back between two calls."""
+
+        async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+            taken = await store.take(claims, force=force)
+            if not taken.granted:
+                await store.take([Rate("tokens:key:a", -100, 0, 60)], force=True)
+            return taken
+
+    limits._store = Giving(lambda: 0.0)
+    given = await limits.enter("key:a", "s", 50 * 4 - 4)
+    await limits.charge(given, 50 * 4 - 4)
+    assert (first.tokens, given.tokens) == ({"tokens:key:a": 100}, {"tokens:key:a": 50})
+    taken = await store.take([Rate("tokens:key:a", 0, 0, 60)], force=True)
+    assert taken.standings[0].used == 50
+
+
+async def test_a_slow_store_is_not_asked_again_and_again_for_a_place(clock: Clock) -> None:
+    class Slow(Memory):
+        async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+            clock.now += 0.099
+            return await super().take(claims, force=force)
+
+    store = Slow(clock)
+    limits = Limits(rules_set(load({"HEADROOM_TOTAL_CONCURRENCY": "1"}).settings), store, unexpected, clock)
+    await granted(limits)
+    store.calls = 0
+    await refused(limits)
+    assert store.calls == 2
+
+
+async def test_what_waits_for_the_store_has_a_bound(
+    limited: Limited, store: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: list[tuple[str, str]] = []
+    monkeypatch.setattr("proxy_pkg.web.limits.OWED_MAX", 3)
+    limits = limited(HEADROOM_TPM=100)
+    limits._lost = lambda *loss: lost.append(loss)
+    for number in range(5):
+        limits.settled(Granted(f"key:{number}"), 1)
+    assert lost == [("settle", "full")] * 2
 
 
 async def test_what_is_refused_by_one_limit_counts_for_none(limited: Limited) -> None:
@@ -195,6 +272,15 @@ async def test_a_cancelled_request_leaves_no_place_taken(limited: Limited, store
     assert await store.stays("concurrency:all") == []
 
 
+async def test_money_is_counted_once_where_two_settings_are_for_the_same(limited: Limited) -> None:
+    limits = limited(HEADROOM_BUDGET=2, HEADROOM_BUDGET_DAY_USD=1, HEADROOM_CALLER_BUDGET_DAY_USD=1)
+    limits.settled(await granted(limits), None, 750_000)
+    await paid()
+    told = {limit["setting"]: limit.get("used") for limit in await limits.section(UNREAD)}
+    assert told == {"HEADROOM_BUDGET_DAY_USD": 0.75, "HEADROOM_CALLER_BUDGET_DAY_USD": None}
+    await granted(limits)
+
+
 @pytest.mark.parametrize(
     ("settings", "left"),
     [
@@ -223,7 +309,11 @@ async def test_a_store_that_answers_nothing_refuses_nobody(store: Memory) -> Non
     lost: list[tuple[str, str]] = []
     store.failing = StoreError("no", "busy")
     settings = load({"HEADROOM_RPM": "1", "HEADROOM_TPM": "1", "HEADROOM_CALLER_CONCURRENCY": "1"}).settings
-    limits = Limits(rules_set(settings), Fallback(store, None, 1, lambda *why: lost.append(why)))
+
+    def told(operation: str, reason: str) -> None:
+        lost.append((operation, reason))
+
+    limits = Limits(rules_set(settings), Fallback(store, None, 1, told), told)
     for number in range(3):
         given = await granted(limits, name=str(number), tokens=9)
         limits.settled(given, 5)

@@ -29,12 +29,13 @@ class Budgets:
         key = hash_of(claim.key)
         at = self._places.find(key)
         if at < 0:
-            return Purse(-1, key, 0, 0)
+            return Purse(-1, key, claim.least, 0)
         expires_s = self._words[at + 2]
         latest_s = int(now.wall_s) + claim.ttl_s + 1
         if expires_s > latest_s:  # the clock was ahead when this was written, and nobody is to wait for that time
             expires_s = self._words[at + 2] = latest_s
-        return Purse(at, key, self._words[at + 1] if expires_s > now.wall_s else 0, expires_s)
+        held = self._words[at + 1] if expires_s > now.wall_s else 0
+        return Purse(at, key, max(held, claim.least), expires_s)
 
     def add(self, claim: Budget, purse: Purse, now: Now) -> int:
         """Charge the cost. Returns what is used then."""

@@ -70,13 +70,15 @@ class Budget(Struct, frozen=True, tag=True):
 
     For calendar days and months: put the date into the key, and let `ttl_s`, in every call, reach beyond its end. It
     survives a restart. Units are what the caller means, say millionths of a dollar. A `limit` of 0 counts and never
-    refuses, and one below 0 always does.
+    refuses, and one below 0 always does. What is used counts as `least` units if it is less: for who knows of so
+    many, where a store may have forgotten.
     """
 
     key: str
     cost: int
     limit: int
     ttl_s: int
+    least: int = 0
 
 
 class Stay(Struct, frozen=True, tag=True):

@@ -1,7 +1,10 @@
 """What this worker spent, added and ended while the fleet's store was out of reach, and what it had last seen there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
+
+from msgspec import structs
 
 from proxy_pkg.store.contract import Budget, Claim, Standing, Stay
 
@@ -12,8 +15,10 @@ DEBTS_MAX: Final = 10_000
 class Debts:
     """In memory, for one worker."""
 
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, tuple[int, float]] = {}
+        """What the fleet had spent of a budget, and until when that holds."""
         self._owed: dict[str, tuple[int, int]] = {}
         self._seen_totals: dict[str, dict[str, int]] = {}
         self._owed_totals: dict[str, tuple[dict[str, int], int]] = {}
@@ -27,13 +32,20 @@ class Debts:
         for claim, standing in zip(claims, standings, strict=True):
             if isinstance(claim, Budget):
                 self._seen.pop(claim.key, None)
-                self._seen[claim.key] = standing.used
+                self._seen[claim.key] = (standing.used, self._clock() + standing.reset_ms / 1000)
         while len(self._seen) > DEBTS_MAX:
             del self._seen[next(iter(self._seen))]
 
     def spent(self, claim: Claim) -> int:
         """What the fleet had spent of a budget when it was last seen; 0 for other claims."""
-        return self._seen.get(claim.key, 0) if isinstance(claim, Budget) else 0
+        used, until = self._seen.get(claim.key, (0, 0.0)) if isinstance(claim, Budget) else (0, 0.0)
+        return used if self._clock() < until else 0
+
+    def reminding(self, claims: Sequence[Claim]) -> list[Claim]:
+        """The claims, with what was last seen of each budget: a store that came back empty hears of it."""
+        return [
+            structs.replace(claim, least=self.spent(claim)) if isinstance(claim, Budget) else claim for claim in claims
+        ]
 
     def owe_claims(self, claims: Sequence[Claim]) -> None:
         """Remember what was charged on this machine alone."""
@@ -45,7 +57,8 @@ class Debts:
 
     def claims(self) -> list[Budget]:
         """What is owed to the fleet's budgets."""
-        return [Budget(key, cost, 0, ttl_s) for key, (cost, ttl_s) in self._owed.items()]
+        owed = (Budget(key, cost, 0, ttl_s) for key, (cost, ttl_s) in self._owed.items())
+        return [structs.replace(claim, least=self.spent(claim)) for claim in owed]
 
     def paid_claims(self, claims: Sequence[Budget]) -> None:
         """Forget what was paid in; more may have come on top meanwhile."""

@@ -5,7 +5,8 @@ fleet's store is out of reach:
 
     rates and stays   hold for this machine by itself, at its share of each limit: one part in `servers`; those who
                       leave meanwhile are told to the fleet when it is back, lest they hold their places there
-    budgets           start from what the fleet had last spent; of what was left then, this machine has its share
+    budgets           start from what the fleet had last spent; of what was left then, this machine has its share. A
+                      store that comes back empty is told what each worker had last seen of it
     rings             take and show what is this machine's own
     totals            keep what is added in this worker, and show it on top of what was last seen
     values            are kept on this machine, and found there as long as this worker lives, where they are put and
@@ -79,7 +80,7 @@ class Fallback:
     async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
         if self._shared is not None:
             try:
-                taken = await self._shared.take(claims, force=force)
+                taken = await self._shared.take(self._debts.reminding(claims), force=force)
             except StoreError as error:
                 self._missed("take", error)
             else:
@@ -240,7 +241,7 @@ class Fallback:
             while batch := list(islice(claims, CLAIMS_MAX)):
                 await self._shared.take(batch, force=True)
                 self._debts.paid_claims(batch)
-                back = [structs.replace(claim, cost=-claim.cost) for claim in batch]
+                back = [structs.replace(claim, cost=-claim.cost, least=0) for claim in batch]
                 await self._safely("take", self._local.take(back, force=True), None)
             for key, amounts, ttl_s in self._debts.additions():
                 await self._shared.add(key, amounts, ttl_s)

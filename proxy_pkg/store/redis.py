@@ -299,7 +299,7 @@ def _fields(claim: Claim) -> list[str | bytes | int]:
             "",
             "",
         ]
-    return ["budget", _bounded(claim.cost, UNITS_MAX), claim.limit, claim.ttl_s, "", ""]
+    return ["budget", _bounded(claim.cost, UNITS_MAX), claim.limit, claim.ttl_s, _bounded(claim.least, UNITS_MAX), ""]
 
 
 def _bounded(number: int, most: int) -> int:

@@ -31,7 +31,8 @@ local function enter(places, notes, name, note)
 end
 """
 
-# ARGV: force, then for each claim: kind, cost, limit, span (microseconds of a part, or seconds to live), name, note.
+# ARGV: force, then for each claim: kind, cost, limit, span (microseconds of a part, or seconds to live), name (for a
+# budget, the least that is used), note.
 # KEYS: two for each claim; only a stay has a use for the second, its notes.
 # Answer: the number of the claim in the way or 0, then used, retry and reset in ms for each; retry -1 is never.
 # A rate is a hash: part -> units, and n the newest part, s the sum, t the oldest part that may be there.
@@ -69,7 +70,8 @@ local function look_rate(claim)
 end
 
 local function look_budget(claim)
-  claim.used = tonumber(redis.call('GET', claim.key) or '0')
+  claim.held = tonumber(redis.call('GET', claim.key) or '0')
+  claim.used = math.max(claim.held, tonumber(claim.name))
 end
 
 local function look_stay(claim)
@@ -103,7 +105,7 @@ end
 local function add_budget(claim)
   local there = redis.call('EXISTS', claim.key) == 1
   claim.used = math.min(math.max(0, claim.used + claim.cost), 2 ^ 52)
-  if claim.cost == 0 then return end
+  if claim.used == claim.held then return end
   if there then
     redis.call('SET', claim.key, whole(claim.used), 'KEEPTTL')
   elseif claim.used > 0 then
@@ -135,7 +137,8 @@ local function times(claim, blocked)
     if claim.used > 0 then reset = math.ceil(((claim.part + PARTS) * claim.span - now_us) / 1000) end
     if blocked then retry = cost > claim.limit and -1 or rate_retry_ms(claim, cost) end
   elseif claim.kind == 'budget' then
-    if claim.used > 0 then reset = math.max(0, redis.call('PTTL', claim.key)) end
+    local left_ms = redis.call('PTTL', claim.key)
+    if claim.used > 0 then reset = left_ms > 0 and left_ms or claim.span * 1000 end
     if blocked then retry = cost > claim.limit and -1 or reset end
   end
   return retry, reset

@@ -36,6 +36,10 @@ class Memory:
         self._totals: dict[str, tuple[dict[str, int], float]] = {}
         self._values: dict[str, tuple[bytes, float]] = {}
 
+    def empty(self) -> None:
+        """Forget everything, as a server without persistence does when it starts anew."""
+        self.__init__(self._clock)  # type: ignore[misc]
+
     def _called(self) -> float:
         self.calls += 1
         if self.failing is not None:
@@ -61,7 +65,7 @@ class Memory:
             return len(self._stays.get(claim.key, {}))
         if isinstance(claim, Budget):
             used, until = self._budgets.get(claim.key, (0, 0.0))
-            return used if until > now else 0
+            return max(used if until > now else 0, claim.least)
         log = self._rates.setdefault(claim.key, [])
         log[:] = [entry for entry in log if now - entry[0] < claim.period_s]
         return int(sum(units for _, units in log))

@@ -18,7 +18,7 @@ COSTS, LIMITS = st.integers(0, 5), st.integers(0, 9)
 
 CLAIM: st.SearchStrategy[Claim] = (
     st.builds(Rate, KEYS, COSTS, LIMITS, st.just(HOUR))
-    | st.builds(Budget, KEYS, COSTS, LIMITS, st.just(HOUR))
+    | st.builds(Budget, KEYS, COSTS, LIMITS, st.just(HOUR), COSTS)
     | st.builds(Stay, KEYS, st.sampled_from(["one", "two", "three"]), st.integers(0, 3), st.binary(max_size=3))
 )
 FORCED: st.SearchStrategy[Claim] = st.builds(Rate, KEYS, st.integers(-9, 9), LIMITS, st.just(HOUR)) | st.builds(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from proxy_pkg.store.contract import Budget, Claim, Here, Rate, Stay, StoreError, Taken
+from proxy_pkg.store.debts import Debts
 from proxy_pkg.store.fallback import Fallback
 from tests.store.memory import Memory
 
@@ -79,6 +80,33 @@ async def test_a_budget_that_is_spent_stays_spent_without_the_fleet() -> None:
     refused = await fleet.one.take([Budget("b", 1, 100, 60)])
     assert not refused.granted
     assert refused.standings[0].retry_after_ms > 0
+
+
+async def test_a_store_that_comes_back_empty_is_told_what_was_spent() -> None:
+    fleet = Fleet()
+    await fleet.two.take([Budget("b", 60, 100, 60)])
+    await fleet.one.take([Budget("b", 30, 100, 60)])
+    fleet.shared.failing = DOWN
+    await fleet.one.take([Budget("b", 3, 0, 60)], force=True)
+    fleet.shared.failing = None
+    fleet.shared.empty()
+    assert (await fleet.two.take([Budget("b", 0, 100, 60)])).standings[0].used == 60  # it had not seen more
+    await fleet.one.recent("r", 1)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (await fleet.two.take([Budget("b", 0, 100, 60)])).standings[0].used == 93
+    assert not (await fleet.two.take([Budget("b", 8, 100, 60)])).granted
+
+
+async def test_what_was_seen_of_a_budget_ends_with_it() -> None:
+    now = [1000.0]
+    shared, debts = Memory(lambda: now[0]), Debts(lambda: now[0])
+    claims = [Budget("b", 5, 5, 60)]
+    debts.saw(claims, (await shared.take(claims)).standings)
+    assert debts.spent(claims[0]) == 5
+    now[0] += 61
+    assert debts.spent(claims[0]) == 0
+    assert (await shared.take(debts.reminding(claims))).granted
 
 
 async def test_what_was_spent_meanwhile_is_paid_in() -> None:

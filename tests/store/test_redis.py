@@ -88,6 +88,29 @@ async def test_places_that_were_left_while_it_was_out_of_reach_are_free_when_it_
     await store.close()
 
 
+async def test_a_budget_stays_spent_when_it_comes_back_empty(make: Make, tmp_path: Path) -> None:
+    server = make()
+    store = Fallback(Embedded(str(tmp_path)), engine(server.url), 1, lambda *loss: None)
+    budget = Budget("b", 5, 5, 3600)
+    assert (await store.take([budget])).granted
+    server.stop()
+    assert not (await store.take([budget])).granted
+    server.start()
+
+    async def agreed() -> bool:
+        taken = await store.take([budget])
+        assert not taken.granted
+        assert taken.standings[0].retry_after_ms > 0
+        return taken.scope == "fleet"
+
+    await soon(agreed)
+    await store.take([Budget("b", 0, 0, 3600)], force=True)
+    another = engine(server.url)
+    assert not (await another.take([budget])).granted
+    for each in (store, another):
+        await each.close()
+
+
 GREETINGS = [
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
     b"SSH-2.0-OpenSSH_9\r\n",

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from proxy_pkg.store.budgets import Budgets
-from proxy_pkg.store.contract import Budget, Claim, Rate, Scope, Stay, Taken
+from proxy_pkg.store.contract import Budget, Claim, Here, Rate, Scope, Stay, StoreError, Taken
 from proxy_pkg.store.rates import Rates
 from proxy_pkg.store.region import Now, Region, now
 from proxy_pkg.store.stays import Stays
@@ -24,13 +25,14 @@ class Claims:
         self._books: dict[type, Any] = {Rate: Rates(region), Budget: Budgets(region), Stay: self.stays}
         """Claim -> where it is kept: each has `look`, `add` and `standing`."""
         self._settled_at = 0.0
+        with suppress(StoreError), region:  # where many workers begin at once, the first claim does it
+            self.stays.settle()
 
     def take(self, claims: Sequence[Claim], force: bool) -> Taken:
         """As the contract says."""
         with self._region:
             moment = now()
-            if self.stays.unsettled():
-                self.stays.settle()
+            self._settle_first()
             taken = self._take(claims, force, moment)
             if not taken.granted and type(claims[taken.refused]) is Stay and self._settled():
                 taken = self._take(claims, force, moment)
@@ -41,6 +43,21 @@ class Claims:
         with self._region:
             for stay in stays:
                 self.stays.leave(stay)
+
+    def here(self, key: str) -> list[Here]:
+        """As `stays` in the contract."""
+        with self._region:
+            self._settle_first()
+            return self.stays.those(key)
+
+    def close(self) -> None:
+        """End the stays of this worker."""
+        with self._region:
+            self.stays.close()
+
+    def _settle_first(self) -> None:
+        if self.stays.unsettled():
+            self.stays.settle()
 
     def _take(self, claims: Sequence[Claim], force: bool, moment: Now) -> Taken:
         steps = []

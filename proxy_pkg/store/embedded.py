@@ -39,16 +39,9 @@ class Embedded:
     def __init__(self, state_dir: str, values_bytes_max: int = VALUES_BYTES_MAX) -> None:
         self.problem = ""
         self._region, self._filing = self._opened(state_dir, values_bytes_max)
-        shared = self._region.fd >= 0
-        try:
-            self._claims = Claims(self._region, "machine" if shared else "worker")
-        except StoreError as error:
-            self._region.close()
-            self.problem = f"limits are kept in this worker alone: {error}"
-            self._region = private_region()
-            self._claims = Claims(self._region, "worker")
-        self._rings = Rings(self._region)
         self.scope: Scope = "machine" if self._region.fd >= 0 else "worker"
+        self._claims = Claims(self._region, self.scope)
+        self._rings = Rings(self._region)
 
     def _opened(self, state_dir: str, values_bytes_max: int) -> tuple[Region, Filing | None]:
         if not state_dir:  # asked for, so no problem
@@ -70,8 +63,7 @@ class Embedded:
         self._claims.leave(stays)
 
     async def stays(self, key: str) -> list[Here]:
-        with self._region:
-            return self._claims.stays.those(key)
+        return self._claims.here(key)
 
     async def append(self, ring: str, notes: Sequence[bytes]) -> None:
         checked_notes(notes)
@@ -106,8 +98,8 @@ class Embedded:
         await self._file().delete(key)
 
     async def close(self) -> None:
-        with suppress(StoreError), self._region:
-            self._claims.stays.close()
+        with suppress(StoreError):
+            self._claims.close()
         self._region.close()
         if self._filing is not None:
             self._filing.close()

@@ -45,7 +45,9 @@ class Party(Struct, frozen=True, gc=False):
 
 
 class Stays:
-    """The stays of a region. Call all of it but the making with the region's lock held."""
+    """The stays of a region. Call all of it but the making with the region's lock held, and `settle` before all else
+    where they are `unsettled`.
+    """
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -56,8 +58,8 @@ class Stays:
         self._spare: list[int] = []
         """Entries that this worker has used and freed, and still owns."""
         self._owner = self._take_number()
-        with region:
-            self.settle(newborn=True)
+        self._is_newborn = True
+        """Until the first `settle`, entries under its number are of another worker that had it before."""
 
     def look(self, stay: Stay, now: Now) -> Party:
         """Who is here under the key of a stay."""
@@ -108,15 +110,12 @@ class Stays:
         living = {owner: self._lives(owner) for owner in {self._words[at + 1] for at in entries}}
         return [self._read(at) for at in entries if living[self._words[at + 1]]]
 
-    def settle(self, *, newborn: bool = False) -> None:
-        """Free what dead workers left, and count anew who is here. A pass over all entries: not for every request.
-
-        A `newborn` worker has no entries yet: those under its number are of another that had it before.
-        """
+    def settle(self) -> None:
+        """Free what dead workers left, and count anew who is here. A pass over all entries: not for every request."""
         words = self._words
         owners = self._column(1)
         dead = {owner for owner in set(owners) if owner and not self._lives(owner)}
-        if newborn:
+        if self._is_newborn:
             dead.add(self._owner)
         words[UNSETTLED] = 1
         if dead:
@@ -132,10 +131,11 @@ class Stays:
                 words[head + 1] = here
                 words[head] = key
         words[UNSETTLED] = 0
+        self._is_newborn = False
 
     def unsettled(self) -> bool:
-        """True if a worker was killed while it entered or ended a stay."""
-        return self._words[UNSETTLED] != 0
+        """True for a worker that has just begun, and if one was killed while it entered or ended a stay."""
+        return self._is_newborn or self._words[UNSETTLED] != 0
 
     def close(self) -> None:
         """End all stays of this worker, and give its number back."""

@@ -70,5 +70,6 @@ class Board:
             await self.recent.publish()
             self._held(self._store.scope)
             turn += 1
-            if turn % _AGREE_TURNS == 0:
+            is_due = self._store.reached and not self._callers.have_agreed
+            if is_due or turn % _AGREE_TURNS == 0:
                 await self._callers.agree(self._store)

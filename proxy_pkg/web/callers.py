@@ -34,6 +34,11 @@ class Callers:
         self._secret = secrets.token_bytes(SECRET_BYTES)
         self._is_fleets = False
 
+    @property
+    def have_agreed(self) -> bool:
+        """Whether the names are those of all servers that share a store."""
+        return self._is_fleets
+
     async def agree(self, store: Fallback) -> None:
         """Use the secret that the store holds; if it has none, it gets this one. Call it again now and then.
 

@@ -174,6 +174,20 @@ async def test_a_worker_that_stands_still_with_the_lock_is_not_waited_for_again(
     await store.close()
 
 
+async def test_a_worker_that_begins_while_the_lock_is_kept_shares_all_the_same(tmp_path: Path) -> None:
+    first = Embedded(str(tmp_path))
+    assert (await first.take([Rate("a", 1, 1, 3600), Stay("s", "one", 1)])).granted
+    stuck = os.open(tmp_path / FILE, os.O_RDWR)
+    fcntl.flock(stuck, fcntl.LOCK_EX)
+    second = Embedded(str(tmp_path))
+    assert (second.scope, second.problem) == ("machine", "")
+    os.close(stuck)
+    assert not (await second.take([Rate("a", 1, 1, 3600)])).granted
+    assert [here.name for here in await second.stays("s")] == ["one"]
+    for store in (first, second):
+        await store.close()
+
+
 @pytest.mark.parametrize("place", ["missing", "a file"])
 async def test_where_the_directory_cannot_be_used_the_worker_is_by_itself(tmp_path: Path, place: str) -> None:
     directory = tmp_path / "state"

@@ -1,15 +1,19 @@
 """What workers show of their requests: those that last, and the last ones."""
 
+import asyncio
 from time import monotonic_ns
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from proxy_pkg.protocols import anthropic
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here
+from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here, StoreError
+from proxy_pkg.store.fallback import Fallback
+from proxy_pkg.web import board
 from proxy_pkg.web.callers import Callers
 from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.live import LIVE_MS, SHOWN, SHOWN_PER_WORKER, Live
@@ -142,3 +146,24 @@ async def test_without_requests_the_store_is_left_alone() -> None:
     store, recent, _ = noting()
     await recent.publish()
     assert store.calls == 0
+
+
+async def test_callers_are_agreed_on_as_soon_as_the_fleet_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "PUBLISH_SECONDS", 0.0)
+    monkeypatch.setattr(board, "_AGREE_TURNS", 1 << 60)
+    local, shared, callers = Memory(lambda: 1.0), Memory(lambda: 1.0), Callers()
+    await shared.put("callers", bytes(32), 60)
+    shared.failing = StoreError("away", "open")
+
+    def told(*_: object) -> None: ...
+
+    store = Fallback(local, shared, 2, told)
+    one = board.Board(store, callers, told, told)
+    await one.begin()
+    assert not callers.have_agreed
+    shared.failing = None
+    await store.recent("r", 1)
+    async with asyncio.timeout(10):
+        while not callers.have_agreed:
+            await asyncio.sleep(0)
+    await one.close()

@@ -191,7 +191,7 @@ async def measured(folder: Path, redis: RedisServer) -> list[Figure]:
         with serving(place, folder) as serve:
             figures += await admitted("600 a minute, 4 workers", [serve(HEADROOM_WORKERS="4", **rpm)])
         with serving(place, folder) as serve:
-            pair = [serve(HEADROOM_REDIS_URL=redis.url, HEADROOM_REDIS_TIMEOUT_MS="2000", **rpm) for _ in range(2)]
+            pair = [serve(HEADROOM_REDIS_URL=redis.url, **rpm) for _ in range(2)]
             figures += await admitted("600 a minute, 2 servers", pair)
     return figures
 

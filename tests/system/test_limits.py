@@ -124,9 +124,14 @@ def test_no_request_fails_while_redis_does(
     assert stats(started)["store"]["lost"]["take"]
 
 
-def test_a_server_starts_without_the_redis_it_is_told_of(server: Callable[..., Server], upstream: Upstream) -> None:
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:1", "redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/x"]
+)
+def test_a_server_starts_without_the_redis_it_is_told_of(
+    url: str, server: Callable[..., Server], upstream: Upstream
+) -> None:
     upstream.answer = lambda _: reply()
-    started = server(HEADROOM_REDIS_URL="redis://127.0.0.1:1", HEADROOM_RPM="2")
+    started = server(HEADROOM_REDIS_URL=url, HEADROOM_RPM="2")
     assert [asked(started).status for _ in range(3)] == [200, 200, 429]
 
 

@@ -1,12 +1,15 @@
 """Log lines of the master and the workers, all in one form: JSON, one object a line, or text."""
 
 import logging
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from gunicorn.glogging import Logger
+
+from proxy_pkg.web.outlet import STANDARD_ERROR
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,14 +52,19 @@ class TextFormatter(JsonFormatter):
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """Gunicorn's logger with our lines; loggers of the package, uvicorn and OpenTelemetry share its handler."""
+    """Gunicorn's logger with our lines; all loggers of the process share its handler."""
 
     formatter_class: type[logging.Formatter] = JsonFormatter
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
+        STANDARD_ERROR.formatter = self.formatter_class()
         for handler in self.error_log.handlers:
             handler.setFormatter(self.formatter_class())
+            if getattr(handler, "stream", None) is sys.stderr:
+                handler.setStream(STANDARD_ERROR)
+        logging.getLogger().handlers = self.error_log.handlers  # what is wrong elsewhere: asyncio, libraries, warnings
+        logging.captureWarnings(capture=True)
         for name in ("proxy_pkg", "uvicorn.error", "opentelemetry"):
             logger = logging.getLogger(name)
             logger.handlers = self.error_log.handlers

@@ -1,6 +1,5 @@
 """One worker's Starlette app: what it serves, and what lives as long as its loop."""
 
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,12 +20,12 @@ from proxy_pkg.web.forward import Forward
 from proxy_pkg.web.middleware.access_log import AccessLog
 from proxy_pkg.web.middleware.auth import TokenAuth, tokens_of
 from proxy_pkg.web.operations import operations_routes
+from proxy_pkg.web.outlet import STANDARD_ERROR
 from proxy_pkg.web.publishing import PERIOD_SECONDS, Publish, Publisher
 from proxy_pkg.web.services import Services, open_services, rules_of
 from proxy_pkg.web.state import WorkerState
 from proxy_pkg.web.websocket import SocketForward
 
-_STANDARD_ERROR = 2
 _RETRY_AFTER_SECONDS = 1
 _ENDED = "the proxy restarts, and this request was not complete within HEADROOM_DRAIN_LIMIT_SECONDS: send it again"
 
@@ -93,7 +92,8 @@ def build_app(settings: Settings, counters: Counters, encoder: Encoder) -> Proxy
 async def _lifespan(
     settings: Settings, counters: Counters, encoder: Encoder, state: WorkerState, app: ProxyApp
 ) -> AsyncIterator[None]:
-    access_log = AccessLog(settings.log_format, partial(os.write, _STANDARD_ERROR)) if settings.access_log else None
+    STANDARD_ERROR.begin()
+    access_log = AccessLog(settings.log_format, STANDARD_ERROR.write) if settings.access_log else None
     services = open_services(settings, counters, encoder, access_log)
     await services.begin()
     state.board, state.prices = services.board, services.prices.sources
@@ -113,6 +113,7 @@ async def _lifespan(
         await publisher.close()
         await services.close()
         counters.close()
+        await STANDARD_ERROR.end()
 
 
 def _publisher(settings: Settings, counters: Counters, services: Services, state: WorkerState) -> Publisher:

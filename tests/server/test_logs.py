@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from gunicorn.config import Config
 
 from proxy_pkg.server.logs import LOGGERS, JsonFormatter, TextFormatter
 
@@ -47,3 +48,19 @@ def test_a_text_line_begins_with_when_who_and_how_bad() -> None:
 
 def test_each_form_has_its_logger() -> None:
     assert set(LOGGERS) == {"json", "text"}
+
+
+def test_every_logger_of_the_process_writes_in_the_form(capfd: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = root.handlers
+    logger = LOGGERS["json"](Config())
+    try:
+        for name in ("gunicorn.error", "uvicorn.error", "proxy_pkg", "asyncio", "redis.connection"):
+            logging.getLogger(name).warning("from %s", name)
+    finally:
+        root.handlers = before
+        logging.captureWarnings(capture=False)
+    lines = [msgspec.json.decode(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["message"] for line in lines] == [f"from {line['logger']}" for line in lines]
+    assert len(lines) == 5
+    assert logger.error_log.handlers

@@ -1,0 +1,118 @@
+"""Log lines never hold up who writes them, whatever became of who reads them."""
+
+import asyncio
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from proxy_pkg.web.outlet import AT_ONCE_BYTES, WAITING_BYTES_MAX, Outlet
+
+PIPE_BYTES = 8192
+LINE = b"x" * 99 + b"\n"
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    yield reader, writer
+    for end in (reader, writer):
+        os.close(end)
+
+
+def read_until(reader: int, wanted: Callable[[bytes], bool]) -> bytes:
+    os.set_blocking(reader, False)
+    read, end = b"", time.monotonic() + 10
+    while not wanted(read):
+        assert time.monotonic() < end, read[-200:]
+        try:
+            read += os.read(reader, 1 << 16)
+        except BlockingIOError:
+            time.sleep(0.001)
+    return read
+
+
+async def test_lines_wait_for_a_reader_that_is_slow(pipe: tuple[int, int]) -> None:
+    outlet = Outlet(pipe[1])
+    outlet.begin()
+    for _ in range(1000):  # many times what the pipe holds
+        outlet.write(LINE)
+    assert read_until(pipe[0], lambda read: len(read) >= 100_000) == LINE * 1000
+    await outlet.end()
+
+
+async def test_a_reader_that_reads_nothing_costs_lines_which_are_counted(pipe: tuple[int, int]) -> None:
+    outlet = Outlet(pipe[1])
+    outlet.begin()
+    lines = 2 * WAITING_BYTES_MAX // len(LINE)
+    for _ in range(lines):
+        outlet.write(LINE)
+    ended = asyncio.create_task(outlet.end())
+    read = await asyncio.to_thread(read_until, pipe[0], lambda _: ended.done())
+    await ended
+    outlet.write("the \ud83d last\n")
+    read += read_until(pipe[0], lambda read: b"last\n" in read)
+    dropped = sum(int(line.split()[0]) for line in read.splitlines() if b"dropped" in line)
+    assert read.count(LINE) + dropped == lines
+    assert dropped > lines // 3
+
+
+def test_without_a_thread_what_finds_no_room_is_dropped(pipe: tuple[int, int]) -> None:
+    outlet = Outlet(pipe[1])
+    for _ in range(100):
+        outlet.write(LINE)
+    kept = os.read(pipe[0], 1 << 16)
+    outlet.write("after\n")
+    dropped, after = os.read(pipe[0], 1 << 16).splitlines()
+    assert int(dropped.split()[0]) == 100 - kept.count(LINE)
+    assert after == b"after"
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_a_reader_that_is_gone_and_a_full_disk_are_no_faults(threaded: bool) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for descriptor in (writer, full):
+        outlet = Outlet(descriptor)
+        if threaded:
+            outlet.begin()
+        for _ in range(100):
+            outlet.write(LINE)
+        await outlet.end()
+        os.close(descriptor)
+
+
+async def test_the_end_waits_for_lines_and_not_for_a_reader(pipe: tuple[int, int]) -> None:
+    outlet = Outlet(pipe[1])
+    outlet.begin()
+    outlet.write(LINE)
+    await outlet.end()
+    assert os.read(pipe[0], 1 << 16) == LINE
+    outlet.begin()
+    for _ in range(100):
+        outlet.write(LINE)
+    await outlet.end()  # nobody reads
+    outlet.write("late\n")
+    read_until(pipe[0], lambda read: len(read) >= 100 * len(LINE))
+
+
+def test_lines_of_two_writers_stay_whole(pipe: tuple[int, int]) -> None:
+    lines = [letter * length + b"\n" for letter in (b"a", b"b") for length in (10, 700, 3000, AT_ONCE_BYTES - 1)]
+    outlets = [Outlet(pipe[1]) for _ in range(2)]
+    for outlet in outlets:
+        outlet.begin()
+
+    def write(outlet: Outlet, own: list[bytes]) -> None:
+        for _ in range(50):
+            outlet.write(b"".join(own))
+
+    writers = [threading.Thread(target=write, args=pair) for pair in zip(outlets, (lines[:4], lines[4:]), strict=True)]
+    for writer in writers:
+        writer.start()
+    read = read_until(pipe[0], lambda read: len(read) >= 50 * sum(map(len, lines)))
+    assert {line + b"\n" for line in read.splitlines()} == set(lines)

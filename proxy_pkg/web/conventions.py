@@ -3,6 +3,7 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy_pkg.web.ended import shown_path
 from proxy_pkg.web.tracing import Outcome
 
 Value = str | int | float
@@ -25,7 +26,7 @@ def attributes_of(outcome: Outcome) -> Attributes:
     found: Attributes = {
         "http.request.method": method_of(outcome),
         "http.route": record.route,
-        "url.path": outcome.path,
+        "url.path": shown_path(outcome.path),
         "http.request.body.size": record.request_bytes,
         "http.response.body.size": record.response_bytes,
         "headroom.request.id": outcome.id,

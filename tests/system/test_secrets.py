@@ -11,7 +11,7 @@ from tests.fakes.scripts import CLOSE_AFTER_BODY, CUT_SHORT, STALL_AFTER_BODY, r
 from tests.fakes.upstream import Upstream
 from tests.system.patience import eventually
 
-KEYS = tuple(f"canary{n}-5e1f0d6a".encode() for n in range(8))
+KEYS = tuple(f"canary{n}-5e1f0d6a".encode() for n in range(13))
 HEADERS = (
     (b"authorization", b"Bearer " + KEYS[0]),
     (b"x-api-key", KEYS[1]),
@@ -28,6 +28,11 @@ TARGETS = (
     "/v1/files",
     "/nowhere",
     "/v1beta/models/m:countTokens/../x",
+    "/v1beta/models/m:generateContent%3Fkey=" + KEYS[8].decode(),
+    "/v1/models;key=" + KEYS[9].decode(),
+    "/v1/Bearer%20" + KEYS[10].decode(),
+    "/sk-ant-api03-" + KEYS[11].decode() + "/v1/messages",
+    "/u/https://user:" + KEYS[12].decode() + "@host/v1/messages",
 )
 
 

@@ -62,3 +62,29 @@ async def test_lines_are_written_together_and_none_is_forgotten() -> None:
     log.flush()
     assert sum(data.count(b"\n") for data in writes) == 300
     assert len(writes) == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/responses/resp_68a1b2c3d4e5f60718293a4b", "/v1/responses/resp_68a1b2c3d4e5f60718293a4b"),
+        ("/model/us.anthropic.claude-sonnet-4-5-20250929-v1:0/invoke",) * 2,
+        ("/v1/projects/sk-learn/models",) * 2,
+        ("/v1beta/models/m:generateContent?key=AIzaSecret", "/v1beta/models/m:generateContent"),
+        ("/v1/models;key=secret", "/v1/models"),
+        ("/v1/models&key=secret", "/v1/models"),
+        ("/v1/Bearer secret/messages", "/v1/***/messages"),
+        ("/sk-ant-api03-secret/v1/messages", "/***/v1/messages"),
+        ("/x/AIzaSySecret", "/x/***"),
+        ("/v1/key=secret/x", "/v1/***/x"),
+        ("http://user:secret@host/v1/messages", "http://***host/v1/messages"),
+        ("/" + "a" * 70_000, "/" + "a" * 255 + "..."),
+    ],
+)
+async def test_a_path_shows_no_credential_and_is_not_too_long(path: str, shown: str) -> None:
+    assert msgspec.json.decode(await logged("json", path))["path"] == shown
+
+
+async def test_what_cannot_be_encoded_takes_no_other_line_with_it() -> None:
+    assert msgspec.json.decode(await logged("json", "/v1/\ud83d", problem="lone \udcff"))["problem"] == "lone ?"

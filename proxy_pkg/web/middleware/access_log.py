@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from proxy_pkg.web.ended import Ended
+from proxy_pkg.web.ended import Ended, shown_path
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,7 +82,7 @@ def _line(ended: Ended, pid: int) -> Line:
         pid=pid,
         id=ended.id,
         method=ended.method,
-        path=ended.path,
+        path=shown_path(ended.path),
         status=ended.status,
         outcome=record.outcome,
         protocol=record.protocol,
@@ -99,7 +99,15 @@ def _line(ended: Ended, pid: int) -> Line:
 
 
 def _json(line: Line) -> bytes:
-    return _encode(line) + b"\n"
+    try:
+        return _encode(line) + b"\n"
+    except UnicodeEncodeError:  # a lone surrogate, which no encoding has: the lines beside it are not to go with it
+        fields = {name: value for name, value in asdict(line).items() if value is not None}
+        return _encode({name: _writable(value) for name, value in fields.items()}) + b"\n"
+
+
+def _writable(value: object) -> object:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _text(line: Line) -> bytes:

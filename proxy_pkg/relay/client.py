@@ -48,12 +48,15 @@ class PoolLimits(Struct, frozen=True):
 
 
 class Connecting:
-    """What getting a connection took; `connect_ns` stays 0 where one that was open could be used again."""
+    """What getting a connection took; `connect_ns` stays 0 where one that was open could be used again, `pool_ns` where
+    there was room for one.
+    """
 
-    __slots__ = ("connect_ns",)
+    __slots__ = ("connect_ns", "pool_ns")
 
     def __init__(self) -> None:
         self.connect_ns = 0
+        self.pool_ns = 0
 
 
 connecting: ContextVar[Connecting | None] = ContextVar("connecting", default=None)
@@ -153,6 +156,14 @@ class BoundedConnector(TCPConnector):
         if (made := connecting.get()) is not None:
             made.connect_ns = monotonic_ns() - began_ns
         return protocol
+
+    async def _wait_for_available_connection(self, key: Any, traces: Any) -> None:
+        began_ns = monotonic_ns()
+        try:
+            await super()._wait_for_available_connection(key, traces)
+        finally:
+            if (made := connecting.get()) is not None:
+                made.pool_ns += monotonic_ns() - began_ns
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         full = self.idle_count >= self._idle_max

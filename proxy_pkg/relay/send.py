@@ -26,8 +26,9 @@ async def send(
     headers: CIMultiDict[str],
     body: Body,
     gap_timeout_seconds: float,
-) -> tuple[aiohttp.ClientResponse, Connecting]:
-    """The upstream's answer, its body not yet read, and how its connection was had. The caller closes the answer.
+    made: Connecting | None = None,
+) -> aiohttp.ClientResponse:
+    """The upstream's answer, its body not yet read. The caller closes it. `made` learns how its connection was had.
 
     `url` is sent as it is spelled. A body given as bytes is framed by its length, one given in parts by the
     content-length in `headers`, or else in chunks. Redirects are not followed. An upstream that takes no part of
@@ -41,7 +42,6 @@ async def send(
     if isinstance(body, AsyncIterator):
         patience = _Patience(gap_timeout_seconds)
         body = patience.watched(body)
-    made = Connecting()
     connecting.set(made)
     try:
         response = await exchange(session, method, URL(url, encoded=True), headers, body)
@@ -57,7 +57,7 @@ async def send(
     # The wait for the first byte is over; from here on the gap between two reads counts.
     if response.connection is not None and response.connection.protocol is not None:
         response.connection.protocol.read_timeout = gap_timeout_seconds or None
-    return response, made
+    return response
 
 
 class _Patience:

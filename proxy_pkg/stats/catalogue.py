@@ -16,7 +16,7 @@ _VERDICT = Label("verdict", ("compressed", "kept"))
 _STAGE = Label("stage", ("seen", "eligible", "compressed"))
 
 _OVERHEAD_BOUNDS = (
-    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0,
+    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 5.0, 30.0,
 )  # fmt: skip
 _WAIT_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _BYTES_BOUNDS = (1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
@@ -180,9 +180,10 @@ CATALOGUE: tuple[Metric, ...] = (
         "proxy_overhead_seconds",
         "histogram",
         "seconds",
-        "This server's own time in a request: reading the body, planning the rewrite, sending.",
-        (Label("phase", ("read", "plan", "send")),),
-        split=(("read", "read_ns"), ("plan", "plan_ns"), ("send", "send_ns")),
+        "This server's own time in a request: asking the limits, reading the body, planning the rewrite (parsing and "
+        "compressing), waiting for a place among the upstream connections, sending.",
+        (Label("phase", ("limits", "read", "plan", "pool", "send")),),
+        split=tuple((phase, f"{phase}_ns") for phase in ("limits", "read", "plan", "pool", "send")),
         bounds=_OVERHEAD_BOUNDS,
     ),
     Metric(

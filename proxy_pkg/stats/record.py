@@ -55,9 +55,13 @@ class RequestRecord(Struct):
     request_bytes: int = 0
     response_bytes: int = 0
 
+    limits_ns: int = 0
+    """Asking the limits, and waiting for a slot of theirs."""
     read_ns: int = 0
     plan_ns: int = 0
     send_ns: int = 0
+    pool_ns: int = 0
+    """Waiting for a place among the upstream connections of this worker."""
     connect_ns: int = 0
     first_byte_ns: int = 0
     upstream_ns: int = 0

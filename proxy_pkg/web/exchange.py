@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
 from proxy_pkg.protocols.table import Match
+from proxy_pkg.relay.client import Connecting
 from proxy_pkg.relay.headers import BODILESS, request_headers, response_headers
 from proxy_pkg.relay.pump import Departure, Message, Receive, Send, pump
 from proxy_pkg.relay.retry import insist
@@ -23,6 +24,7 @@ from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.web.services import Services
+from proxy_pkg.web.timing import server_timing
 from proxy_pkg.web.tracing import Outcome
 from proxy_pkg.web.usage import Copy, Usage
 from proxy_pkg.wire.encoding import EncodingError
@@ -98,7 +100,11 @@ class Exchange:
             caller = services.callers.name(self.scope, self.matched.protocol.api)
             charged = self.matched.protocol.conversation is not None and self._is_charged()
             body_bytes = announced_bytes(self.headers) or 0
-            self.granted = await services.limits.enter(caller, self.id, body_bytes if charged else 0)
+            began_ns = monotonic_ns()
+            try:
+                self.granted = await services.limits.enter(caller, self.id, body_bytes if charged else 0)
+            finally:
+                self.record.limits_ns = monotonic_ns() - began_ns
 
     def leave(self) -> None:
         """Give back what the limits granted. What no upstream answered took no tokens."""
@@ -172,7 +178,7 @@ class Exchange:
         body = await reader.whole(self.hold)
         departure.start()
         self.record.request_bytes = len(body)
-        self.record.read_ns = monotonic_ns() - self.began_ns
+        self.record.read_ns = monotonic_ns() - self.began_ns - self.record.limits_ns
         if not self.model and b"content-encoding" not in self._named:
             self._learn(asked_in(body))
         decoding = Decoding(settings.body_bytes_max, self.hold)
@@ -203,7 +209,11 @@ class Exchange:
         record, limits = self.record, self.services.limits
         if limits is not None and self.granted is not None and self._is_charged():
             plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
-            await limits.charge(self.granted, plain_bytes or body_bytes)
+            began_ns = monotonic_ns()
+            try:
+                await limits.charge(self.granted, plain_bytes or body_bytes)
+            finally:
+                record.limits_ns += monotonic_ns() - began_ns
 
     def _is_charged(self) -> bool:
         """Whether its answer will tell the tokens that it took."""
@@ -274,26 +284,28 @@ class Exchange:
 
     async def _ask_once(self, url: str, headers: CIMultiDict[str], body: Body) -> Any:
         services = self.services
-        asked_ns = monotonic_ns()
+        made, asked_ns = Connecting(), monotonic_ns()
         try:
-            answer, connecting = await send(
-                services.session, self.scope["method"], url, headers, body, services.settings.gap_timeout_seconds
+            answer = await send(
+                services.session, self.scope["method"], url, headers, body, services.settings.gap_timeout_seconds, made
             )
         except RelayError as error:
             if self.upload_error is not None:
                 raise self.upload_error from error
             raise
-        self.asked_ns = asked_ns
-        self.record.first_byte_ns = monotonic_ns() - asked_ns
-        self.record.connect_ns = connecting.connect_ns
-        self.record.connection = "new" if connecting.connect_ns else "reused"
+        finally:
+            self.record.pool_ns += made.pool_ns
+        self.asked_ns = asked_ns + made.pool_ns
+        self.record.first_byte_ns = monotonic_ns() - self.asked_ns
+        self.record.connect_ns = made.connect_ns
+        self.record.connection = "new" if made.connect_ns else "reused"
         return answer
 
     async def _answer(self, answer: Any) -> None:
         headers = response_headers(answer.raw_headers, answer.status)
         headers += self._told
         headers.append((b"x-headroom-request-id", self.id.encode()))
-        headers.append((b"server-timing", _timing(self.record)))
+        headers.append((b"server-timing", server_timing(self.record)))
         if answer.content_type == "text/event-stream":
             self._is_stream = True
             self._takes_events = not any(name in answer.headers for name in _FIXED_BYTES)
@@ -376,8 +388,3 @@ class Exchange:
 
 def _is_bodiless(method: str, status: int) -> bool:
     return method == "HEAD" or status in BODILESS
-
-
-def _timing(record: RequestRecord) -> bytes:
-    """Our own phases in milliseconds, as a Server-Timing header has them."""
-    return b"headroom-read;dur=%.2f, headroom-plan;dur=%.2f" % (record.read_ns / 1e6, record.plan_ns / 1e6)

@@ -70,9 +70,11 @@ def _note(ended: Ended) -> dict[str, Any]:
         "response_bytes": record.response_bytes,
         "ms": {
             "total": _ms(ended.duration_ns),
+            "limits": _ms(record.limits_ns),
             "read": _ms(record.read_ns),
             "plan": _ms(record.plan_ns),
             "send": _ms(record.send_ns),
+            "pool": _ms(record.pool_ns),
             "connect": _ms(record.connect_ns),
             "first_byte": _ms(record.first_byte_ns),
             "upstream": _ms(record.upstream_ns),

@@ -9,18 +9,19 @@ import pytest
 from multidict import CIMultiDict
 
 from proxy_pkg.errors import UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
-from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
+from proxy_pkg.relay.client import BoundedConnector, Connecting, PoolLimits, open_session
 from proxy_pkg.relay.send import send
 from tests.fakes.scripts import STALL_AFTER_BODY, Script, reply
 from tests.fakes.upstream import Upstream
 
+POOL = 10
 Session = tuple[aiohttp.ClientSession, BoundedConnector]
 
 
 @pytest.fixture
 async def session() -> AsyncIterator[Session]:
     limits = PoolLimits(
-        connections_max=10,
+        connections_max=POOL,
         idle_max=2,
         idle_seconds=15,
         dns_cache_seconds=60,
@@ -35,7 +36,7 @@ async def session() -> AsyncIterator[Session]:
 
 
 async def sent(session: Session, upstream: Upstream, body: Any = b"{}", gap_seconds: float = 5.0) -> bytes:
-    answer, _ = await send(session[0], "POST", upstream.url + "/v1/x", CIMultiDict(), body, gap_seconds)
+    answer = await send(session[0], "POST", upstream.url + "/v1/x", CIMultiDict(), body, gap_seconds)
     async with answer:
         return await answer.read()
 
@@ -63,6 +64,23 @@ async def test_idle_connections_stay_within_their_number(session: Session, upstr
     upstream.release("all")
     await waiting
     assert (session[1].idle_count, session[1].busy_count) == (2, 0)
+
+
+async def test_waiting_for_a_place_in_the_pool_is_measured_apart(session: Session, upstream: Upstream) -> None:
+    upstream.play(*[Script((("hold", "all"), *reply().steps))] * POOL)
+    made = [Connecting() for _ in range(POOL + 2)]
+
+    async def ask(own: Connecting) -> None:
+        async with await send(session[0], "POST", upstream.url + "/v1/x", CIMultiDict(), b"{}", 5, own) as answer:
+            await answer.read()
+
+    asked = [asyncio.create_task(ask(own)) for own in made]
+    await asyncio.to_thread(upstream.wait_until, lambda it: len(it.requests) == POOL)
+    asked[-1].cancel()  # who gave up has waited too
+    await asyncio.wait(asked[-1:])
+    upstream.release("all")
+    await asyncio.gather(*asked[:-1])
+    assert [own.pool_ns > 0 for own in made] == [False] * POOL + [True, True]
 
 
 async def test_a_connection_that_just_ended_is_not_used_again(session: Session, upstream: Upstream) -> None:

@@ -3,6 +3,7 @@
 import sys
 
 from proxy_pkg.stats.catalogue import CATALOGUE, Label, Metric
+from proxy_pkg.stats.metric import FAMILIES_MAX
 
 _HEAD = """# Metrics
 
@@ -14,7 +15,9 @@ together and give the same totals whichever worker answers. Totals count since t
 (`proxy_start_time_seconds`): a reload (HUP), an upgrade in place (USR2) and workers that die do not reset
 them, stopping the server does. `proxy_lifetime_total` and `lifetime` in `/stats` count on over that too, where the
 state directory survives it. A series appears when it is first counted. A label value that is not listed,
-or comes after as many others as are kept, is counted as `other`. Token counts are estimates by o200k_base.
+or comes after as many others as are kept, is counted as `other`. Of names that clients choose (`client`, `model`),
+requests that the upstream did not accept can take a quarter of the places at most. Token counts are estimates by
+o200k_base.
 
 | metric | type | unit | labels | meaning |
 |---|---|---|---|---|
@@ -33,6 +36,8 @@ def _row(metric: Metric) -> str:
 
 def _label(label: Label) -> str:
     allowed = ", ".join(label.values) if label.values else f"up to {label.values_max} values per worker slot"
+    if label.foreign:
+        allowed += f", then up to {FAMILIES_MAX} without their version"
     return f"`{label.name}`: {allowed}"
 
 

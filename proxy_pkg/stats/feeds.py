@@ -27,14 +27,19 @@ class Family:
         self._vocabularies = [Vocabulary(label) for label in metric.labels]
         for key in ledger.entries:
             for vocabulary, value in zip(self._vocabularies, series_values(metric, key) or (), strict=False):
-                vocabulary.admit(value)
+                vocabulary.restore(value)
 
-    def find(self, values: Values) -> int:
-        """The first cell of a series, made if need be; cells that nobody reads if a label does not apply."""
+    def find(self, values: Values, *, is_accepted: bool = True) -> int:
+        """The first cell of a series, made if need be; cells that nobody reads if a label does not apply.
+
+        `is_accepted` as in `Vocabulary.admit`.
+        """
         given = values + self._part
         if "" in given:
             return NOWHERE
-        admitted = tuple(words.admit(value) for words, value in zip(self._vocabularies, given, strict=True))
+        admitted = tuple(
+            words.admit(value, is_accepted=is_accepted) for words, value in zip(self._vocabularies, given, strict=True)
+        )
         entry = self._ledger.add(series_key(self._metric, admitted), self._metric.cells)
         if entry is None:  # the ledger is full: keep the total right and give up the detail
             overflow = (OTHER,) * len(given)
@@ -71,6 +76,7 @@ class RecordFeed:
 
     def __init__(self, metrics: Iterable[Metric], ledger: Ledger) -> None:
         self._cells = ledger.cells
+        self._entries = ledger.entries
         self._known: dict[Values, Places] = {}
         feeds = [_Feed(metric, ledger, part, field) for metric in metrics for part, field in _parts(metric)]
         self._spreads = [feed for feed in feeds if feed.bounds]
@@ -98,11 +104,13 @@ class RecordFeed:
                 cells[buckets + bisect_left(bounds, amount)] += 1
 
     def _find(self, record: Any) -> "Places":
-        if len(self._known) >= _KNOWN_MAX:
-            self._known.clear()
+        known_series = len(self._entries)
         ones = tuple(cell for cell in (feed.find(record) for feed in self._ones) if cell != NOWHERE)
         sums = tuple(feed.find(record) for feed in self._sums)
         spreads = tuple(feed.place(record) for feed in self._spreads)
+        # What is new may be a value that was "other" so far, in combinations that are remembered as that.
+        if len(self._entries) > known_series or len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
         places = self._known[self._values_of(record)] = (ones, sums, spreads)
         return places
 
@@ -133,7 +141,8 @@ class _Feed:
     def find(self, record: Any) -> int:
         if not all(getattr(record, field) for field in self._needed):
             return NOWHERE
-        return self._family.find(tuple(getattr(record, field) for field in self._labels))
+        values = tuple(getattr(record, field) for field in self._labels)
+        return self._family.find(values, is_accepted=getattr(record, "is_accepted", True))
 
     def place(self, record: Any) -> Place:
         """Where a histogram has this record."""

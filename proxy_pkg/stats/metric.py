@@ -7,18 +7,26 @@ from msgspec import Struct
 
 Kind = Literal["counter", "gauge", "histogram"]
 OTHER = "other"
+FAMILIES_MAX = 8
+UNACCEPTED_SHARE = 4
+"""One in so many places is for names that only requests have which the upstream did not accept."""
 
 
 class Label(Struct, frozen=True):
     """A dimension of a metric. `field` is where `RequestRecord` holds it, by default under the label's name.
 
     `values` closes the set; without it the first `values_max` distinct values are kept. The rest is "other".
+
+    Clients choose the values of one that is `foreign`. So that nobody can take all room with made-up ones, requests
+    that the upstream did not accept may bring a quarter of them; and when all are taken, FAMILIES_MAX more are kept of
+    what stands before the version, `claude-cli` of `claude-cli/2.1.3`.
     """
 
     name: str
     values: tuple[str, ...] = ()
     values_max: int = 32
     field: str = ""
+    foreign: bool = False
 
     @property
     def source(self) -> str:

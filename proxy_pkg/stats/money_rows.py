@@ -5,7 +5,7 @@ from typing import Final
 from proxy_pkg.stats.metric import Label, Metric
 
 _PROTOCOL = Label("protocol", values_max=12)
-_MODEL = Label("model", values_max=24)
+_MODEL = Label("model", values_max=24, foreign=True)
 
 MONEY_ROWS: Final[tuple[Metric, ...]] = (
     Metric(

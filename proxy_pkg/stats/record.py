@@ -69,6 +69,11 @@ class RequestRecord(Struct):
     """How often the upstream was asked again because it was too busy."""
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether the upstream took the request, so that its sender may use it."""
+        return self.status_class in ("1xx", "2xx")
+
+    @property
     def tokens_removed(self) -> int:
         """By how much the body that was sent is shorter than the one that came."""
         return self.tokens_before - self.tokens_after if self.decision == "rewritten" else 0

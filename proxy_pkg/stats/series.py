@@ -1,8 +1,10 @@
 """How a series is named in a ledger, and how many names there may be."""
 
 from proxy_pkg.stats.catalogue import OTHER, Label, Metric
+from proxy_pkg.stats.metric import FAMILIES_MAX, UNACCEPTED_SHARE
 
 _SEPARATOR = "\x1f"
+_VERSION = "/"
 _VALUE_CHARS_MAX = 64
 
 
@@ -10,19 +12,36 @@ class Vocabulary:
     """The values one label may take, bounded whatever requests bring."""
 
     def __init__(self, label: Label) -> None:
-        self._closed = bool(label.values)
-        self._values_max = label.values_max
+        self._label = label
         self._values = set(label.values)
 
-    def admit(self, value: str) -> str:
-        """`value` if it belongs to the set or there is room for it (of plain, short text), else "other"."""
+    def admit(self, value: str, *, is_accepted: bool = True) -> str:
+        """`value` if it belongs to the set or there is room for it (of plain, short text), else its family or "other".
+
+        `is_accepted` says that the upstream took the request that brings it: see `Label`.
+        """
+        label = self._label
         if value in self._values:
             return value
-        full = self._closed or len(self._values) >= self._values_max
-        if full or value == OTHER or len(value) > _VALUE_CHARS_MAX or not (value.isascii() and value.isprintable()):
+        if (
+            label.values
+            or value == OTHER
+            or len(value) > _VALUE_CHARS_MAX
+            or not (value.isascii() and value.isprintable())
+        ):
+            return OTHER
+        room = label.values_max if is_accepted or not label.foreign else label.values_max // UNACCEPTED_SHARE
+        if label.foreign and is_accepted and len(self._values) >= room:
+            value, room = value.partition(_VERSION)[0], label.values_max + FAMILIES_MAX
+        if value not in self._values and len(self._values) >= room:
             return OTHER
         self._values.add(value)
         return value
+
+    def restore(self, value: str) -> None:
+        """Know a value that was admitted before."""
+        if not self._label.values and value != OTHER:
+            self._values.add(value)
 
 
 def series_key(metric: Metric, values: tuple[str, ...]) -> str:

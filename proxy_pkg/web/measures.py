@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from proxy_pkg.stats.metric import UNACCEPTED_SHARE
 from proxy_pkg.web.conventions import (
     SOCKET_ROUTE,
     Attributes,
@@ -23,7 +24,9 @@ from proxy_pkg.web.conventions import (
 from proxy_pkg.web.tracing import Outcome
 
 SERIES_MAX: Final = 500
-"""Combinations of attributes of one instrument that are told apart; clients choose models' names."""
+"""Combinations of attributes of one instrument that are told apart; clients choose models' names, so requests that the
+upstream did not accept may bring a quarter of them.
+"""
 OVERFLOW: Final[Mapping[str, Value | bool]] = {"otel.metric.overflow": True}
 """The attributes of what finds no room, as OpenTelemetry's specification has them."""
 
@@ -93,7 +96,8 @@ class Measures:
         """Count a request that has ended, `lasted_ns` after it began."""
         if outcome.record.route == SOCKET_ROUTE:
             return
-        self._add(REQUEST, lasted_ns / 1e9, request_attributes(outcome))
+        accepted = outcome.record.is_accepted
+        self._add(REQUEST, lasted_ns / 1e9, request_attributes(outcome), accepted)
         operated_ns = _operated_ns(outcome, lasted_ns)
         if operated_ns and is_generation(outcome):
             self._record_operation(outcome, operated_ns)
@@ -107,19 +111,19 @@ class Measures:
         record, usage = outcome.record, outcome.usage
         shared = operation_attributes(outcome)
         error = error_of(outcome)
-        self._add(DURATION, operated_ns / 1e9, shared | ({"error.type": error} if error else {}))
+        self._add(DURATION, operated_ns / 1e9, shared | ({"error.type": error} if error else {}), record.is_accepted)
         if outcome.is_stream and record.first_byte_ns:
-            self._add(FIRST_CHUNK, record.first_byte_ns / 1e9, shared)
+            self._add(FIRST_CHUNK, record.first_byte_ns / 1e9, shared, record.is_accepted)
         if usage is not None:
-            self._add(TOKENS, usage.input_total, shared | {"gen_ai.token.type": "input"})
-            self._add(TOKENS, usage.output, shared | {"gen_ai.token.type": "output"})
+            self._add(TOKENS, usage.input_total, shared | {"gen_ai.token.type": "input"}, record.is_accepted)
+            self._add(TOKENS, usage.output, shared | {"gen_ai.token.type": "output"}, record.is_accepted)
 
-    def _add(self, instrument: Instrument, value: float, attributes: Attributes) -> None:
+    def _add(self, instrument: Instrument, value: float, attributes: Attributes, accepted: bool) -> None:
         series = self._series[instrument.name]
         key = tuple(attributes.items())
         spread = series.get(key)
         if spread is None:
-            key = key if len(series) < SERIES_MAX else ()
+            key = key if len(series) < (SERIES_MAX if accepted else SERIES_MAX // UNACCEPTED_SHARE) else ()
             spread = series.setdefault(key, Spread([0] * (len(instrument.bounds) + 1)))
         spread.buckets[bisect_left(instrument.bounds, value)] += 1
         spread.sum += value

@@ -9,6 +9,7 @@ import pytest
 from proxy_pkg.stats import catalogue, counters, feeds
 from proxy_pkg.stats.catalogue import CATALOGUE, METRICS
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.stats.metric import FAMILIES_MAX
 from proxy_pkg.stats.reading import read_server
 from proxy_pkg.stats.record import RequestRecord, status_class
 from tests.stats.reader import series, total
@@ -96,16 +97,21 @@ def test_a_duration_lands_in_the_bucket_whose_bound_it_does_not_exceed(state_dir
     assert sum(cells[:-1]) == 4
 
 
+MODELS = 24 + FAMILIES_MAX
+
+
 def test_waits_are_told_apart_by_model_and_those_of_no_known_model_are_not_lost(
     state_dir: str, start_worker: Start
 ) -> None:
     worker = start_worker()
     for number in range(100):
-        worker.finished(RequestRecord(protocol="p", model=f"m{number}", first_byte_ns=10**9, upstream_ns=10**9))
+        worker.finished(
+            RequestRecord(protocol="p", model=f"m{number}", status_class="2xx", first_byte_ns=10**9, upstream_ns=10**9)
+        )
     worker.finished(RequestRecord(protocol="p", first_byte_ns=10**9, upstream_ns=10**9))
     for name in ("proxy_upstream_first_byte_seconds", "proxy_upstream_duration_seconds"):
         found = series(state_dir, name)
-        assert len(found) == 25
+        assert len(found) == MODELS + 1
         assert ("p", "m0") in found
         assert sum(sum(cells[:-1]) for cells in found.values()) == 101
 
@@ -239,3 +245,39 @@ def test_status_classes_cover_everything_a_server_may_say() -> None:
     assert [status_class(status) for status in statuses] == [
         "none", "none", "1xx", "2xx", "3xx", "4xx", "5xx", "none", "none",
     ]  # fmt: skip
+
+
+def asked(client: str, model: str, status: str) -> RequestRecord:
+    return RequestRecord(
+        protocol="p", client=client, model=model, status_class=status, decision="passthrough", upstream_ns=10**9
+    )
+
+
+def test_names_that_nobody_may_use_leave_room_for_those_that_somebody_does(state_dir: str, start_worker: Start) -> None:
+    worker = start_worker()
+    worker.finished(asked("agent/1.0", "good-0", "4xx"))
+    for number in range(5000):
+        worker.finished(asked(f"junk{number}/1.0", f"junk-{number}", "4xx"))
+    for number in range(10):
+        worker.finished(asked("agent/9.9", f"good-{number}", "4xx"))  # is "other" at first, and not for ever
+        worker.finished(asked("agent/9.9", f"good-{number}", "2xx"))
+        worker.finished(asked("agent/9.9", f"good-{number}", "4xx"))
+    models = series(state_dir, "proxy_upstream_duration_seconds")
+    assert [sum(models["p", f"good-{number}"][:-1]) for number in range(10)] == [4, *[2] * 9]
+    clients = series(state_dir, "proxy_client_bodies_total")
+    assert clients["p", "agent/9.9"] == [29]
+    assert sum(cells[0] for cells in clients.values()) == 5031
+
+
+def test_a_client_with_more_versions_than_there_is_room_for_keeps_its_name(state_dir: str, start_worker: Start) -> None:
+    for _ in range(2):  # a successor goes on with the names it finds
+        worker = start_worker()
+        for number in range(60):
+            worker.finished(asked(f"agent/1.{number}", "m", "2xx"))
+        worker.finished(asked("another/1.0", "m", "2xx"))
+        worker.close()
+    clients = series(state_dir, "proxy_client_bodies_total")
+    assert len(clients) == 26
+    assert clients["p", "agent/1.0"] == [2]
+    assert clients["p", "agent"] == [2 * 36]
+    assert clients["p", "another"] == [2]

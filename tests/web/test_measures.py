@@ -37,6 +37,7 @@ def outcome(path: str = "/v1/messages", record: dict[str, Any] | None = None, **
         "route": place.route,
         "upstream_ns": 30 * MS,
         "first_byte_ns": 15 * MS,
+        "status_class": "2xx",
     }
     fields: dict[str, Any] = {"model": "claude-x-4", "origin": "https://api.test", "status": 200} | more
     return Outcome("hr_1", "POST", path, place, record=RequestRecord(**(given | (record or {}))), **fields)
@@ -128,6 +129,16 @@ def test_series_are_bounded_and_nothing_is_lost() -> None:
     assert series[-1][0] == OVERFLOW
     assert series[-1][1].count == 50
     assert sum(spread.count for _, spread in series) == SERIES_MAX + 50
+
+
+def test_what_the_upstream_does_not_accept_leaves_room_for_what_it_does() -> None:
+    measures = Measures()
+    for number in range(2 * SERIES_MAX):
+        measures.record(outcome(model=f"made-up-{number}", status=404, record={"status_class": "4xx"}), MS)
+    for number in range(100):
+        measures.record(outcome(model=f"real-{number}"), MS)
+    models = {attributes.get("gen_ai.request.model") for attributes, _ in told(measures, DURATION)}
+    assert {f"real-{number}" for number in range(100)} <= models
 
 
 def test_a_worker_without_a_shared_slot_has_a_name_of_its_own(tmp_path: Any) -> None:

@@ -1,6 +1,7 @@
 """The request function: one request in, its answer out, and whatever happens counted, logged and given back."""
 
 import logging
+from collections.abc import Mapping
 from time import monotonic_ns
 from typing import Any
 
@@ -42,11 +43,11 @@ class Forward:
         """Answer with `error` in the shape of the API that was called, counted and logged as every request is."""
         await self._serve(scope, receive, send, error)
 
-    def refused_unread(self, code: str, status: int, problem: str) -> str:
-        """Count and log what the server refused before anybody could read it as a request. Gives it an id."""
+    def refused_unread(self, code: str, status: int, problem: str, scope: Mapping[str, Any] = _UNREAD) -> str:
+        """Count and log what was refused before it got here, perhaps unread as a request. Gives it an id."""
         services, request_id, now_ns = self._services, self._services.next_request_id(), monotonic_ns()
         record = RequestRecord(route="unknown", outcome="refused", refusal=code, status_class=status_class(status))
-        services.ended(request_id, _UNREAD, status, record, problem, now_ns)
+        services.ended(request_id, scope, status, record, problem, now_ns)
         return request_id
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:

@@ -157,16 +157,24 @@ def guarded(endpoint: Endpoint, *, is_open: bool, names: frozenset[str] = frozen
         if is_loopback_host(client[0] if client else None):
             if names_this_machine(request.headers.get("host", ""), names):
                 return await endpoint(request)
-            return answer_json({"error": "the Host is not known here; HEADROOM_ALLOWED_HOSTS lists names"}, 421)
-        return answer_json(
-            {
-                "error": f"{request.url.path} answers callers on this machine alone; "
-                "set HEADROOM_OPERATIONS_REMOTE=true to answer others"
-            },
-            403,
+            message = "the Host is not known here; HEADROOM_ALLOWED_HOSTS lists names"
+            return _refused(request, "unknown_host", 421, message)
+        message = (
+            f"{request.url.path} answers callers on this machine alone; "
+            "set HEADROOM_OPERATIONS_REMOTE=true to answer others"
         )
+        return _refused(request, "not_local", 403, message)
 
     return local_only
+
+
+def _refused(request: Request, code: str, status: int, message: str) -> Response:
+    """Refuse a caller, counted and logged: it may be a page that should not be here."""
+    headers = {"x-headroom-error": code}
+    relay = getattr(request.app, "relay", None)  # there is one while the loop runs
+    if relay is not None:
+        headers["x-headroom-request-id"] = relay.refused_unread(code, status, message, request.scope)
+    return answer_json({"error": message}, status, headers)
 
 
 def answer_json(content: dict[str, Any], status: int = 200, headers: Mapping[str, str] = _FRESH) -> Response:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import msgspec
 import pytest
 
 from bench.processes import Server
@@ -131,3 +132,17 @@ def test_compression_gives_way_before_anything_is_refused(server: Callable[..., 
         eventually(lambda: stats(small)["requests"]["in_flight"] == 0)
         assert asked(asker, "crowded").header("x-headroom-decision") == "passthrough; reason=busy", "and stays so"
     assert stats(small)["requests"]["refused"] == {}
+
+
+def test_who_may_not_see_the_figures_is_counted_and_logged(server: Callable[..., Server]) -> None:
+    running = server(HEADROOM_WORKERS="1")
+    with Caller(running.port) as caller:
+        caller.write(b"GET /stats?key=canary HTTP/1.1\r\nhost: evil.test\r\n\r\n")
+        answer = caller.answer()
+    assert (answer.status, answer.header("x-headroom-error")) == (421, "unknown_host")
+    assert stats(running)["requests"]["refused"] == {"unknown_host": 1}
+    request_id = answer.header("x-headroom-request-id")
+    eventually(lambda: request_id in running.log.read_text())
+    line = next(line for line in running.log.read_bytes().splitlines() if request_id.encode() in line)
+    told = msgspec.json.decode(line)
+    assert (told["level"], told["method"], told["path"], told["status"]) == ("warning", "GET", "/stats", 421)

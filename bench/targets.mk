@@ -35,6 +35,10 @@ bench-alive: dev ## How soon a worker answers /livez with 50 MB bodies and with 
 bench-kills: dev ## 2,000 workers killed at random moments: none may stay stuck (ten minutes)
 	$(BIN)/python -m bench.kills
 
+.PHONY: bench-recycles
+bench-recycles: dev ## 1,000 workers recycled, killed and reloaded: what a scrape costs then, totals, size of the state directory (seven minutes)
+	$(BIN)/python -m bench.recycles
+
 .PHONY: bench-store
 bench-store: dev ## Requests while Redis is stopped and paused, and how exactly limits are kept over workers and servers (a minute and a half)
 	$(BIN)/python -m bench.store

@@ -52,7 +52,11 @@ MESSAGES = Protocol(
         input=(("input_tokens",),),
         cache_read=(("cache_read_input_tokens",),),
         cache_write=(("cache_creation_input_tokens",),),
+        cache_write_1h=(("cache_creation", "ephemeral_1h_input_tokens"),),
         output=(("output_tokens",),),
+        # Summing up a conversation that has grown too long reads all of it, and is paid beside the answer.
+        apart=("iterations", ("compaction",)),
+        wrapped=True,
     ),
     conversation=Conversation(
         items="messages",

@@ -24,6 +24,7 @@ CONVERSE = Protocol(
         cache_read=(("cacheReadInputTokens",),),
         cache_write=(("cacheWriteInputTokens",),),
         output=(("outputTokens",),),
+        model="",
     ),
     conversation=Conversation(
         items="messages",

@@ -7,7 +7,7 @@ whose format it speaks.
 from msgspec.structs import replace
 
 from proxy_pkg.protocols import anthropic, bedrock, gemini, openai, openai_chat, openai_responses
-from proxy_pkg.protocols.grammar import Api, Protocol
+from proxy_pkg.protocols.grammar import Api, Protocol, UsageMap
 
 VERTEX = Api(name="vertex", errors=gemini.API.errors)
 _VERTEX_ANTHROPIC = Api(name="vertex", errors=anthropic.API.errors)
@@ -18,7 +18,18 @@ VERTEX_CHAT = replace(openai_chat.CHAT, api=_VERTEX_OPENAI)
 VERTEX_GENERATE = replace(gemini.GENERATE, api=VERTEX)
 VERTEX_OTHER = replace(gemini.OTHER, api=VERTEX)
 
-BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=bedrock.API)
+# Whatever a model's own format is, the answer to an invocation comes in the same frames.
+_INVOKED = UsageMap(
+    key="usage",
+    input=(("input_tokens",), ("inputTokens",)),
+    cache_read=(("cache_read_input_tokens",), ("cacheReadInputTokenCount",)),
+    cache_write=(("cache_creation_input_tokens",), ("cacheWriteInputTokenCount",)),
+    cache_write_1h=(("cache_creation", "ephemeral_1h_input_tokens"),),
+    output=(("output_tokens",), ("outputTokens",)),
+    wrapped=True,
+    coded_at="bytes",
+)
+BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=bedrock.API, usage=_INVOKED)
 BEDROCK_OTHER = replace(anthropic.OTHER, api=bedrock.API)
 
 _CHATGPT = Api(name="chatgpt", errors=openai_responses.RESPONSES.api.errors)

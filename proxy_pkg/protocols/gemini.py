@@ -65,7 +65,10 @@ USAGE = UsageMap(
     input=(("promptTokenCount",), ("toolUsePromptTokenCount",)),
     cache_read=(("cachedContentTokenCount",),),
     output=(("candidatesTokenCount",), ("thoughtsTokenCount",)),
-    input_has_cache_reads=True,
+    input_has_cached=True,
+    model="modelVersion",
+    wrapped=True,  # by Code Assist
+    in_list=True,
 )
 
 GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION, usage=USAGE)

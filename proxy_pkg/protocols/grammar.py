@@ -93,8 +93,19 @@ class FrameMap(Struct, frozen=True):
 class UsageMap(Struct, frozen=True):
     """Where an answer tells the tokens that it cost: an object at the key `key`, in one or more events of a stream.
 
-    Paths lead from that object to a number. What several of them lead to is added up. `input` holds the tokens read
-    from the provider's cache as well if `input_has_cache_reads`.
+    key               of the JSON text itself
+    wrapped           or of an object that it holds
+    in_list           the text may be a list of such texts
+    coded_at          key of the base64 text that has each JSON text in it, in a stream of binary frames
+    input, output     paths from that object to numbers; those that there are are added up
+    cache_read        the same, but the first number that there is counts: these are several words for one thing
+    cache_write       likewise
+    cache_write_1h    likewise: those of `cache_write` that are kept an hour
+    total             likewise: what of it goes beyond the input is output, however little of that `output` tells
+    apart             key of a list of objects like this one, and the types (at their key "type") of those whose
+                      tokens are paid as well and are not in the numbers above
+    model             key of the model's name, beside `key` or in a like place of an earlier event; empty for none
+    input_has_cached  `input` holds the tokens read from the provider's cache and written to it as well
     """
 
     key: str
@@ -102,7 +113,14 @@ class UsageMap(Struct, frozen=True):
     output: tuple[tuple[str, ...], ...]
     cache_read: tuple[tuple[str, ...], ...] = ()
     cache_write: tuple[tuple[str, ...], ...] = ()
-    input_has_cache_reads: bool = False
+    cache_write_1h: tuple[tuple[str, ...], ...] = ()
+    total: tuple[tuple[str, ...], ...] = ()
+    apart: Condition | None = None
+    input_has_cached: bool = False
+    model: str = "model"
+    wrapped: bool = False
+    in_list: bool = False
+    coded_at: str = ""
 
 
 class LimitHeaders(Struct, frozen=True):

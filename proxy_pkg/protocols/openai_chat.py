@@ -9,9 +9,13 @@ CHAT = Protocol(
     usage=UsageMap(
         key="usage",
         input=(("prompt_tokens",),),
-        cache_read=(("prompt_tokens_details", "cached_tokens"),),
+        # The last two are DeepSeek's and Moonshot's words.
+        cache_read=(("prompt_tokens_details", "cached_tokens"), ("prompt_cache_hit_tokens",), ("cached_tokens",)),
+        cache_write=(("prompt_tokens_details", "cache_write_tokens"),),
         output=(("completion_tokens",),),
-        input_has_cache_reads=True,
+        total=(("total_tokens",),),  # xAI and Gemini count what a model thinks here alone
+        input_has_cached=True,
+        wrapped=True,
     ),
     conversation=Conversation(
         items="messages",

@@ -34,8 +34,10 @@ USAGE = UsageMap(
     key="usage",
     input=(("input_tokens",),),
     cache_read=(("input_tokens_details", "cached_tokens"),),
+    cache_write=(("input_tokens_details", "cache_write_tokens"),),
     output=(("output_tokens",),),
-    input_has_cache_reads=True,
+    input_has_cached=True,
+    wrapped=True,
 )
 
 FRAMES = FrameMap(

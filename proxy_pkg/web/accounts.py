@@ -24,7 +24,8 @@ from proxy_pkg.web.calibration import Calibration, estimate_of
 from proxy_pkg.web.conversations import Conversation, SharedTurns
 from proxy_pkg.web.models import label, told_in
 from proxy_pkg.web.savings import Saving, Terms, saving_of
-from proxy_pkg.web.usage import Copy, Usage, usage_in
+from proxy_pkg.web.usage import Copy, Usage, place_of, usage_in
+from proxy_pkg.wire.tellings import stands_at
 
 _OK: Final = 200
 _COUNTING_ROUTES: Final = frozenset(("count_tokens", "input_tokens"))
@@ -161,7 +162,7 @@ class Accounts:
     def _settle(self, answer: Answer, text: bytes) -> None:
         places = answer.protocol.usage
         assert places is not None, "an answer that is known to tell no usage"
-        usage = usage_in(text, places)
+        usage = usage_in(text, places, ends=answer.complete)
         record = UsageRecord(protocol=answer.protocol.name)
         if usage is None:
             record.missing = _why_missing(answer, text)
@@ -186,13 +187,17 @@ class Accounts:
             self._elsewhere(partial(estimate_of, answer.sent, self._tokens), learn)
 
     def _model(self, answer: Answer, text: bytes) -> tuple[str, Price | None]:
-        """The model as the request names it, or if that has no price, as the answer does."""
-        price = self._prices.of(answer.model) if answer.model else None
-        if price is None and (told := told_in(text)):
-            price = self._prices.of(told)
-            if price is not None or not answer.model:
-                return told, price
-        return answer.model, price
+        """The model that is paid: the one that the request names, unless the answer names one of another price."""
+        places = answer.protocol.usage
+        assert places is not None
+        asked = self._prices.of(answer.model) if answer.model else None
+        told, at = told_in(text, places)
+        price = self._prices.of(told) if told else None
+        if answer.model and (price is None or price == asked):
+            return answer.model, asked
+        if not answer.model or stands_at(text, at, place_of(places), ends=answer.complete):
+            return told, price
+        return answer.model, asked
 
     def _count_money(self, answer: Answer, usage: Usage, price: Price, record: UsageRecord) -> None:
         places = answer.protocol.usage
@@ -200,7 +205,7 @@ class Accounts:
         conversation = _conversation(answer)
         key = self._turns.key(*conversation) if answer.opening else 0
         last = self._turns.get(key) if key else None
-        terms = Terms(price, self._calibration.factor(record.model), self._kept_s, bool(places.cache_write))
+        terms = Terms(price, self._calibration.factor(record.model), self._kept_s, not places.input_has_cached)
         saving = saving_of(usage, answer.saved, last, int(self._clock()), terms)
         record.cost_microdollars = round(saving.cost_microdollars)
         record.gross_microdollars = round(saving.gross_microdollars)

@@ -7,11 +7,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from proxy_pkg.protocols.grammar import UsageMap
 from proxy_pkg.stats.record import UNKNOWN
 from proxy_pkg.wire.scan import text_at
 
 _HEAD_BYTES: Final = 2048
 _TAIL_BYTES: Final = 4096
+_ANSWER_BYTES: Final = 8192
 _WHOLE_BYTES: Final = 16 << 10
 """A body up to this length is read whole where a glance does not tell."""
 
@@ -25,7 +27,7 @@ _NAME = rb'"([^"\\]{1,128})"'
 _in_head = re.compile(
     rb'[ \t\r\n]*\{(?:\s*"(?!model")[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,)*\s*"model"\s*:\s*' + _NAME
 ).match
-_in_answer = re.compile(rb'"model(?:Version)?"\s*:\s*' + _NAME).search
+_in_answer = {key: re.compile(rb'"%s"\s*:\s*' % key.encode() + _NAME).search for key in ("model", "modelVersion")}
 _decode = msgspec.json.Decoder(_Named).decode
 _is_plain = re.compile(r"[A-Za-z0-9._:/@-]{1,64}").fullmatch
 
@@ -44,10 +46,12 @@ def asked_in(body: bytes) -> str:
     return text_at(body, "model") if len(body) <= _WHOLE_BYTES else ""
 
 
-def told_in(answer: bytes) -> str:
-    """The model that the beginning of an answer names. Quotes within texts are escaped, so no text is taken for it."""
-    found = _in_answer(answer, 0, _HEAD_BYTES)
-    return found[1].decode("utf-8", "replace") if found else ""
+def told_in(answer: bytes, places: UsageMap) -> tuple[str, int]:
+    """The model that an answer seems to name and where, empty if it names none. Quotes within texts are escaped, so no
+    text is taken for it, but an argument of a tool may be.
+    """
+    found = _in_answer[places.model](answer, 0, _ANSWER_BYTES) if places.model else None
+    return (found[1].decode("utf-8", "replace"), found.start()) if found else ("", 0)
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from proxy_pkg.protocols.grammar import UsageMap
 from proxy_pkg.wire.encoding import EncodingError, decode
-from proxy_pkg.wire.scan import ends_at
+from proxy_pkg.wire.tellings import Place, from_end, from_start
 
 HEAD_BYTES: Final = 8 << 10
 TAIL_BYTES: Final = 32 << 10
@@ -30,6 +30,8 @@ class Usage(Struct, frozen=True):
     cache_read: int = 0
     cache_write: int = 0
     output: int = 0
+    cache_write_1h: int = 0
+    """Those of `cache_write` that the cache keeps an hour."""
 
     @property
     def input_total(self) -> int:
@@ -92,38 +94,74 @@ def _decoded(data: bytes, coding: str) -> bytes:
         return b""
 
 
-def usage_in(data: bytes, places: UsageMap) -> Usage | None:
-    """The usage told in `data`, parts of an answer, None without any.
+def usage_in(data: bytes, places: UsageMap, *, ends: bool = True) -> Usage | None:
+    """The usage told in `data`, parts of an answer, None without any. `ends` says whether the answer came to its end.
 
     APIs tell it at the end, and some of it at the beginning alone; between these, counts grow. Of what is told twice
     the last counts.
     """
+    place = place_of(places)
     told: dict[str, int] = {}
-    for found in ends_at(data, places.key):
-        for name, paths in (
-            ("input", places.input),
-            ("cache_read", places.cache_read),
-            ("cache_write", places.cache_write),
-            ("output", places.output),
-        ):
-            if name not in told and (number := _sum_at(found, paths)) is not None:
-                told[name] = number
+    for objects in (from_end(data, place, ends=ends), from_start(data, place, ends=ends)):
+        for found in objects:
+            numbers = _numbers(found, places)
+            if numbers:
+                told = numbers | told
+                break
     if not told:
         return None
-    cache_read = told.get("cache_read", 0)
-    fresh = told.get("input", 0)
-    if places.input_has_cache_reads:
-        fresh = max(0, fresh - cache_read)
-    return Usage(fresh, cache_read, told.get("cache_write", 0), told.get("output", 0))
+    return _usage(told, places)
 
 
-def _sum_at(found: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
-    """The sum of the counts at `paths`, None where there are none."""
-    total = None
-    for path in paths:
-        value = found.get(path[0])
-        for key in path[1:] if len(path) > 1 else ():
-            value = value.get(key) if type(value) is dict else None
-        if type(value) is int and 0 <= value < _NUMBER_MAX:
-            total = value if total is None else total + value
-    return total
+def place_of(places: UsageMap) -> Place:
+    """Where the usage stands, and what is told beside it."""
+    return Place(places.key, places.wrapped, places.in_list, places.coded_at)
+
+
+def _usage(told: Mapping[str, int], places: UsageMap) -> Usage:
+    read, write, fresh = told.get("cache_read", 0), told.get("cache_write", 0), told.get("input", 0)
+    output = max(told.get("output", 0), told.get("total", 0) - fresh)
+    if places.input_has_cached:
+        fresh = max(0, fresh - read - write)
+    return Usage(
+        input=fresh + told.get("apart_input", 0),
+        cache_read=read + told.get("apart_cache_read", 0),
+        cache_write=write + told.get("apart_cache_write", 0),
+        output=output + told.get("apart_output", 0),
+        cache_write_1h=min(write, told.get("cache_write_1h", 0)) + told.get("apart_cache_write_1h", 0),
+    )
+
+
+def _numbers(found: Mapping[str, Any], places: UsageMap) -> dict[str, int]:
+    """The counts in an object, those of what is paid apart with "apart_" before their name."""
+    numbers = _counts(found, places)
+    if places.apart is not None and numbers:
+        key, types = places.apart
+        parts = found.get(key)
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, dict) and part.get("type") in types:
+                for name, count in _counts(part, places).items():
+                    numbers[f"apart_{name}"] = numbers.get(f"apart_{name}", 0) + count
+    return numbers
+
+
+def _counts(found: Mapping[str, Any], places: UsageMap) -> dict[str, int]:
+    counts = {}
+    for name, paths, several_are_one in (
+        ("input", places.input, False),
+        ("output", places.output, False),
+        ("cache_read", places.cache_read, True),
+        ("cache_write", places.cache_write, True),
+        ("cache_write_1h", places.cache_write_1h, True),
+        ("total", places.total, True),
+    ):
+        if there := [count for path in paths if (count := _count_at(found, path)) is not None]:
+            counts[name] = there[0] if several_are_one else sum(there)
+    return counts
+
+
+def _count_at(found: Mapping[str, Any], path: tuple[str, ...]) -> int | None:
+    value = found.get(path[0])
+    for key in path[1:]:
+        value = value.get(key) if type(value) is dict else None
+    return value if type(value) is int and 0 <= value < _NUMBER_MAX else None

@@ -29,10 +29,7 @@ _blank_bytes = re.compile(rb"[ \t\n\r]*").match
 _comma = re.compile(rb"[ \t\n\r]*,").match
 _array_end = re.compile(rb"[ \t\n\r]*\]").match
 
-_opens_object = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\{").match
 _read_object = JSONDecoder(strict=False, parse_float=str).raw_decode
-
-_OBJECT_BYTES_MAX = 8192
 
 _HEAD_BYTES = 64 << 10
 _HEAD_GROWTH = 16
@@ -62,37 +59,16 @@ def text_at(body: bytes, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def ends_at(data: bytes, key: str) -> list[dict[str, Any]]:
-    """Of the objects that stand at `key`, wherever in a JSON text or a stream of them, the last and then the first.
+def object_at(data: bytes, start: int, bytes_max: int) -> dict[str, Any] | None:
+    """The object that begins at `start`, whatever follows it; None if it is none, or does not end in `bytes_max`.
 
-    `data` may be any part of such a text. Between quotes of a JSON string the quotes of `key` would be escaped, so no
-    text is taken for one. What is empty, cut off or no object is passed over. Numbers with a fraction are text.
+    Numbers with a fraction are text.
     """
-    quoted = b'"%s"' % key.encode()
-    found = []
-    last = len(data)
-    while (last := data.rfind(quoted, 0, last)) >= 0:
-        if value := _object_at(data, last + len(quoted)):
-            found.append(value)
-            break
-    first = -1
-    while 0 <= (first := data.find(quoted, first + 1)) < last:
-        if value := _object_at(data, first + len(quoted)):
-            found.append(value)
-            break
-    return found
-
-
-def _object_at(data: bytes, key_end: int) -> dict[str, Any] | None:
-    """The object that is the value of the key that ends there; None if it is none, or does not end in time."""
-    if (opened := _opens_object(data, key_end)) is None:
-        return None
-    start = opened.end() - 1
     try:
-        value, _ = _read_object(data[start : start + _OBJECT_BYTES_MAX].decode("latin-1"))
+        value, _ = _read_object(data[start : start + bytes_max].decode("latin-1"))
     except _CUT_ERRORS:
         return None
-    return value  # type: ignore[no-any-return]  # it begins with a brace
+    return value if isinstance(value, dict) else None
 
 
 def locate(element: bytes, paths: list[Path]) -> dict[Path, tuple[int, int]]:

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
+from proxy_pkg.protocols import anthropic, bedrock, gemini
+from proxy_pkg.protocols.grammar import Protocol, UsageMap
 from proxy_pkg.web.models import asked_in, label, told_in
+
+
+def usage(protocol: Protocol) -> UsageMap:
+    assert protocol.usage is not None
+    return protocol.usage
+
 
 LONG = {"role": "user", "content": 'He wrote "model": "not-this", and {"model": "nor-this"}. ' * 1000}
 TOOL = {"type": "tool_use", "input": {"model": "nor-this"}}
@@ -39,9 +47,12 @@ def test_what_is_no_request_names_none(data: bytes) -> None:
 
 
 def test_an_answer_names_its_model() -> None:
-    assert told_in(b'data: {"type":"message_start","message":{"id":"m","model":"claude-x"}}') == "claude-x"
-    assert told_in(b'{"candidates":[{"text":"\\"model\\": \\"no\\""}],"modelVersion": "gemini-x"}') == "gemini-x"
-    assert told_in(b"{}") == ""
+    stream = b'data: {"type":"message_start","message":{"id":"m","model":"claude-x"}}'
+    assert told_in(stream, usage(anthropic.MESSAGES)) == ("claude-x", stream.index(b'"model"'))
+    answer = b'{"candidates":[{"args":{"model":"no"},"text":"\\"modelVersion\\": 5"}],"modelVersion": "gemini-x"}'
+    assert told_in(answer, usage(gemini.GENERATE))[0] == "gemini-x"
+    assert told_in(b"{}", usage(anthropic.MESSAGES)) == ("", 0)
+    assert told_in(stream, usage(bedrock.CONVERSE)) == ("", 0)
 
 
 def test_labels_are_plain() -> None:

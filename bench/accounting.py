@@ -36,7 +36,9 @@ _WHOLE = msgspec.json.encode(
     {"id": "m", "model": "claude-sonnet-4-5", "content": [{"text": "x" * 900}], "usage": _USAGE}
 )
 _STREAM = (
-    b'data: {"type":"message_start","message":{"id":"m","usage":' + msgspec.json.encode(_USAGE) + b"}}\n\n",
+    b'data: {"type":"message_start","message":{"model":"claude-sonnet-4-5","id":"m","usage":'
+    + msgspec.json.encode(_USAGE)
+    + b"}}\n\n",
     *(b'data: {"type":"content_block_delta","index":0,"delta":{"text":"%d words"}}\n\n' % n for n in range(200)),
     b'data: {"type":"message_delta","usage":{"output_tokens":77}}\n\n',
 )

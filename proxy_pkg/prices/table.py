@@ -5,10 +5,10 @@ import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from proxy_pkg.errors import SettingsError
 
@@ -17,30 +17,65 @@ SHIPPED: Final = "shipped"
 FILE_BYTES_MAX: Final = 1 << 20
 MODELS_KNOWN_MAX: Final = 1024
 
-_BEFORE_NAME = re.compile(r"^.*[/:](?=[^/:]*[a-z])|^(?:[a-z]{2,6}\.)?[a-z]+\.(?=[a-z]+-)")
+USD_MAX: Final = 1e6
+"""For a million tokens."""
+
+# "us.anthropic." before a model of Bedrock. A dot in a version comes after a hyphen.
+_vendor = re.compile(r"(?:[a-z-]+\.)?[a-z0-9]+\.(?=[a-z])").match
+
+_Usd = Annotated[float, Meta(ge=0, le=USD_MAX)]
 
 
-class Price(Struct, frozen=True, forbid_unknown_fields=True):
+class Price(Struct, frozen=True):
     """US dollars for a million tokens, which are also millionths of a dollar for one token."""
 
     input: float
     cache_read: float
     cache_write: float
     output: float
+    cache_write_1h: float
+    long_context: "Price | None" = None
+    long_above_tokens: int = 0
+
+    def at(self, input_tokens: int) -> "Price":
+        """The price of all tokens of a request with so much input."""
+        if self.long_context is not None and input_tokens > self.long_above_tokens:
+            return self.long_context
+        return self
 
 
-class Entry(Struct, frozen=True, forbid_unknown_fields=True):
+class Rates(Struct, frozen=True, forbid_unknown_fields=True):
+    """The prices that a row states."""
+
+    input: _Usd
+    cache_read: _Usd
+    cache_write: _Usd
+    output: _Usd
+    cache_write_1h: _Usd | None = None
+
+    def price(self, long: "LongContext | None" = None) -> Price:
+        return Price(
+            input=self.input,
+            cache_read=self.cache_read,
+            cache_write=self.cache_write,
+            output=self.output,
+            cache_write_1h=self.cache_write if self.cache_write_1h is None else self.cache_write_1h,
+            long_context=None if long is None else long.price(),
+            long_above_tokens=0 if long is None else long.above_tokens,
+        )
+
+
+class LongContext(Rates, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What all tokens of a request with more input than `above_tokens` cost."""
+
+    above_tokens: Annotated[int, Meta(ge=1)]
+
+
+class Entry(Rates, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One row of a file of prices."""
 
     match: tuple[str, ...]
-    input: float
-    cache_read: float
-    cache_write: float
-    output: float
-
-    @property
-    def price(self) -> Price:
-        return Price(self.input, self.cache_read, self.cache_write, self.output)
+    long_context: LongContext | None = None
 
 
 class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,7 +100,10 @@ class Prices:
         self.as_of = files[0].as_of
         self.sources = sources
         self._files = [
-            sorted(((pattern, entry.price) for entry in file.models for pattern in entry.match), key=_plainest_last)
+            sorted(
+                ((pattern, entry.price(entry.long_context)) for entry in file.models for pattern in entry.match),
+                key=_plainest_last,
+            )
             for file in files
         ]
         self._known: dict[str, Price | None] = {}
@@ -80,7 +118,7 @@ class Prices:
         return price
 
     def _find(self, model: str) -> Price | None:
-        names = (model, _BEFORE_NAME.sub("", model.lower()))
+        names = _names(model)
         for rows in self._files:
             for pattern, price in rows:
                 if any(fnmatchcase(name, pattern) for name in names):
@@ -122,10 +160,17 @@ def _decode(text: str, path: str) -> PriceFile:
         raise SettingsError((f"prices {path}: is no TOML: {error}",)) from error
     except msgspec.ValidationError as error:
         raise SettingsError((f"prices {path}: {error}",)) from error
-    for entry in file.models:
-        if min(entry.input, entry.cache_read, entry.cache_write, entry.output) < 0:
-            raise SettingsError((f"prices {path}: a price of {', '.join(entry.match)} is below 0",))
     return file
+
+
+def _names(model: str) -> tuple[str, ...]:
+    """The names that a row may know a model by: as it is; without what is a place, a provider or a variant of it."""
+    plain = model.lower().rpartition("/")[2]
+    if vendor := _vendor(plain):
+        plain = plain[vendor.end() :]
+    if plain.endswith(":free"):
+        return (model,)
+    return model, plain, plain.partition(":")[0], plain.rpartition(":")[2]
 
 
 def _plainest_last(row: tuple[str, Price]) -> tuple[int, str]:

@@ -57,6 +57,7 @@ MESSAGES = Protocol(
         # Summing up a conversation that has grown too long reads all of it, and is paid beside the answer.
         apart=("iterations", ("compaction",)),
         wrapped=True,
+        is_split=True,
     ),
     conversation=Conversation(
         items="messages",

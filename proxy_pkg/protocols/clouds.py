@@ -27,6 +27,7 @@ _INVOKED = UsageMap(
     cache_write_1h=(("cache_creation", "ephemeral_1h_input_tokens"),),
     output=(("output_tokens",), ("outputTokens",)),
     wrapped=True,
+    is_split=True,
     coded_at="bytes",
 )
 BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=bedrock.API, usage=_INVOKED)

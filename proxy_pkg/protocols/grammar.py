@@ -93,9 +93,12 @@ class FrameMap(Struct, frozen=True):
 class UsageMap(Struct, frozen=True):
     """Where an answer tells the tokens that it cost: an object at the key `key`, in one or more events of a stream.
 
+    Paths have one key or two.
+
     key               of the JSON text itself
     wrapped           or of an object that it holds
     in_list           the text may be a list of such texts
+    is_split          an earlier event tells numbers that the last one may lack
     coded_at          key of the base64 text that has each JSON text in it, in a stream of binary frames
     input, output     paths from that object to numbers; those that there are are added up
     cache_read        the same, but the first number that there is counts: these are several words for one thing
@@ -117,6 +120,7 @@ class UsageMap(Struct, frozen=True):
     total: tuple[tuple[str, ...], ...] = ()
     apart: Condition | None = None
     input_has_cached: bool = False
+    is_split: bool = False
     model: str = "model"
     wrapped: bool = False
     in_list: bool = False

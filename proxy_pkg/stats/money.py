@@ -11,7 +11,10 @@ USAGE_BASIS: Final = (
     "as the providers' answers tell it; of an answer that broke off, what it had told. `input` is what no cache served "
     "or took in, and reasoning is in `output`"
 )
-COST_BASIS: Final = "usage at list prices: proxy_pkg/prices/prices.toml, and before them those of HEADROOM_PRICES"
+COST_BASIS: Final = (
+    "usage at list prices: proxy_pkg/prices/prices.toml, and before them those of HEADROOM_PRICES; without batch, "
+    "flex, priority and fast rates, regional surcharges and fees for tools that the provider runs"
+)
 GROSS_BASIS: Final = (
     "estimate: tokens saved (o200k_base, times the calibration of the model where there is one) at the full price of "
     "input. What a cache would have served at a tenth of it counts in full, so bills fall by less"

@@ -24,8 +24,8 @@ from proxy_pkg.web.calibration import Calibration, estimate_of
 from proxy_pkg.web.conversations import Conversation, SharedTurns
 from proxy_pkg.web.models import label, told_in
 from proxy_pkg.web.savings import Saving, Terms, saving_of
-from proxy_pkg.web.usage import Copy, Usage, place_of, usage_in
-from proxy_pkg.wire.tellings import stands_at
+from proxy_pkg.web.usage import Copy, Usage, usage_in
+from proxy_pkg.wire.tellings import Tellings
 
 _OK: Final = 200
 _COUNTING_ROUTES: Final = frozenset(("count_tokens", "input_tokens"))
@@ -192,10 +192,12 @@ class Accounts:
         assert places is not None
         asked = self._prices.of(answer.model) if answer.model else None
         told, at = told_in(text, places)
+        if told == answer.model:
+            return told, asked
         price = self._prices.of(told) if told else None
         if answer.model and (price is None or price == asked):
             return answer.model, asked
-        if not answer.model or stands_at(text, at, place_of(places), ends=answer.complete):
+        if not answer.model or Tellings(text, places, ends=answer.complete).stands_well(at, places.model):
             return told, price
         return answer.model, asked
 

@@ -27,7 +27,7 @@ _NAME = rb'"([^"\\]{1,128})"'
 _in_head = re.compile(
     rb'[ \t\r\n]*\{(?:\s*"(?!model")[^"\\]*"\s*:\s*(?:"[^"\\]*"|[-+.\w]+)\s*,)*\s*"model"\s*:\s*' + _NAME
 ).match
-_in_answer = {key: re.compile(rb'"%s"\s*:\s*' % key.encode() + _NAME).search for key in ("model", "modelVersion")}
+_named_in_answer = re.compile(rb'"\w+"\s*:\s*' + _NAME).match
 _decode = msgspec.json.Decoder(_Named).decode
 _is_plain = re.compile(r"[A-Za-z0-9._:/@-]{1,64}").fullmatch
 
@@ -50,8 +50,9 @@ def told_in(answer: bytes, places: UsageMap) -> tuple[str, int]:
     """The model that an answer seems to name and where, empty if it names none. Quotes within texts are escaped, so no
     text is taken for it, but an argument of a tool may be.
     """
-    found = _in_answer[places.model](answer, 0, _ANSWER_BYTES) if places.model else None
-    return (found[1].decode("utf-8", "replace"), found.start()) if found else ("", 0)
+    at = answer.find(b'"%s"' % places.model.encode(), 0, _ANSWER_BYTES) if places.model else -1
+    found = _named_in_answer(answer, at) if at >= 0 else None
+    return (found[1].decode("utf-8", "replace"), at) if found else ("", 0)
 
 
 @lru_cache(maxsize=256)

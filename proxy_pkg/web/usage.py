@@ -4,13 +4,14 @@ While an answer passes, references to its chunks are kept and nothing else is do
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import Struct
 
 from proxy_pkg.protocols.grammar import UsageMap
 from proxy_pkg.wire.encoding import EncodingError, decode
-from proxy_pkg.wire.tellings import Place, from_end, from_start
+from proxy_pkg.wire.tellings import Tellings
 
 HEAD_BYTES: Final = 8 << 10
 TAIL_BYTES: Final = 32 << 10
@@ -21,6 +22,7 @@ _HELD_BYTES: Final = HEAD_BYTES + 2 * TAIL_BYTES
 _QUICK_BYTES: Final = 8 << 10
 
 _NUMBER_MAX: Final = 10**10
+_TOLD_BY_ALL: Final = frozenset(("input", "output", "cache_read", "cache_write"))
 
 
 class Usage(Struct, frozen=True):
@@ -100,68 +102,82 @@ def usage_in(data: bytes, places: UsageMap, *, ends: bool = True) -> Usage | Non
     APIs tell it at the end, and some of it at the beginning alone; between these, counts grow. Of what is told twice
     the last counts.
     """
-    place = place_of(places)
+    tellings = Tellings(data, places, ends=ends)
     told: dict[str, int] = {}
-    for objects in (from_end(data, place, ends=ends), from_start(data, place, ends=ends)):
-        for found in objects:
-            numbers = _numbers(found, places)
-            if numbers:
-                told = numbers | told
-                break
-    if not told:
+    last = tellings.last()
+    while last and not (told := _numbers(last[1], places)):
+        last = tellings.last(last[0])
+    if last is None:
         return None
-    return _usage(told, places)
+    first = tellings.first(-1, last[0]) if places.is_split and not _is_full(told) else None
+    while first and not (numbers := _numbers(first[1], places)):
+        first = tellings.first(first[0], last[0])
+    return _usage(numbers | told if first else told, places)
 
 
-def place_of(places: UsageMap) -> Place:
-    """Where the usage stands, and what is told beside it."""
-    return Place(places.key, places.wrapped, places.in_list, places.coded_at)
+def _is_full(told: Mapping[str, int]) -> bool:
+    """Whether an earlier event has nothing to add."""
+    if not told.keys() >= _TOLD_BY_ALL:
+        return False
+    return not told["cache_write"] or "cache_write_1h" in told
 
 
 def _usage(told: Mapping[str, int], places: UsageMap) -> Usage:
     read, write, fresh = told.get("cache_read", 0), told.get("cache_write", 0), told.get("input", 0)
-    output = max(told.get("output", 0), told.get("total", 0) - fresh)
+    output, write_1h = told.get("output", 0), told.get("cache_write_1h", 0)
+    if places.total:
+        output = max(output, told.get("total", 0) - fresh)
     if places.input_has_cached:
         fresh = max(0, fresh - read - write)
-    return Usage(
-        input=fresh + told.get("apart_input", 0),
-        cache_read=read + told.get("apart_cache_read", 0),
-        cache_write=write + told.get("apart_cache_write", 0),
-        output=output + told.get("apart_output", 0),
-        cache_write_1h=min(write, told.get("cache_write_1h", 0)) + told.get("apart_cache_write_1h", 0),
-    )
+    if "apart" in told:
+        fresh += told.get("apart_input", 0)
+        read += told.get("apart_cache_read", 0)
+        write += told.get("apart_cache_write", 0)
+        write_1h += told.get("apart_cache_write_1h", 0)
+        output += told.get("apart_output", 0)
+    return Usage(fresh, read, write, output, min(write, write_1h))
 
 
 def _numbers(found: Mapping[str, Any], places: UsageMap) -> dict[str, int]:
-    """The counts in an object, those of what is paid apart with "apart_" before their name."""
+    """The counts in an object, those of what is paid apart with "apart_" before their name, and how many "apart"."""
     numbers = _counts(found, places)
     if places.apart is not None and numbers:
         key, types = places.apart
         parts = found.get(key)
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict) and part.get("type") in types:
+                numbers["apart"] = numbers.get("apart", 0) + 1
                 for name, count in _counts(part, places).items():
                     numbers[f"apart_{name}"] = numbers.get(f"apart_{name}", 0) + count
     return numbers
 
 
 def _counts(found: Mapping[str, Any], places: UsageMap) -> dict[str, int]:
-    counts = {}
-    for name, paths, several_are_one in (
-        ("input", places.input, False),
-        ("output", places.output, False),
-        ("cache_read", places.cache_read, True),
-        ("cache_write", places.cache_write, True),
-        ("cache_write_1h", places.cache_write_1h, True),
-        ("total", places.total, True),
-    ):
-        if there := [count for path in paths if (count := _count_at(found, path)) is not None]:
-            counts[name] = there[0] if several_are_one else sum(there)
+    counts: dict[str, int] = {}
+    for name, adds, key, inner in _fields(places):
+        value = found.get(key)
+        if inner:
+            value = value.get(inner) if type(value) is dict else None
+        if type(value) is int and 0 <= value < _NUMBER_MAX:
+            if name not in counts:
+                counts[name] = value
+            elif adds:
+                counts[name] += value
     return counts
 
 
-def _count_at(found: Mapping[str, Any], path: tuple[str, ...]) -> int | None:
-    value = found.get(path[0])
-    for key in path[1:]:
-        value = value.get(key) if type(value) is dict else None
-    return value if type(value) is int and 0 <= value < _NUMBER_MAX else None
+@lru_cache(maxsize=32)
+def _fields(places: UsageMap) -> tuple[tuple[str, bool, str, str], ...]:
+    """(what it counts, whether several of it add up, its key, a key inside that or "") of all numbers."""
+    return tuple(
+        (name, adds, path[0], path[1] if len(path) > 1 else "")
+        for name, adds, paths in (
+            ("input", True, places.input),
+            ("output", True, places.output),
+            ("cache_read", False, places.cache_read),
+            ("cache_write", False, places.cache_write),
+            ("cache_write_1h", False, places.cache_write_1h),
+            ("total", False, places.total),
+        )
+        for path in paths
+    )

@@ -8,19 +8,22 @@ must close just as many brackets as are open there; so of a long text its end al
 import re
 from base64 import b64decode
 from binascii import Error as BinasciiError
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import Struct
 
 from proxy_pkg.wire.scan import object_at
 
 TRIES_MAX: Final = 16
-"""Objects that are looked at from each end, so that a text made of such keys costs little."""
+"""Objects that are looked at from the end, and half as many from the start: a text made of such keys costs little."""
 OBJECT_BYTES_MAX: Final = 32 << 10
 
-_check = msgspec.json.Decoder(msgspec.Raw).decode
+_Members = dict[str, msgspec.Raw]
+
+_decode = msgspec.json.Decoder().decode
+_members = msgspec.json.Decoder(_Members).decode
+_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _opens_object = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*\{").match
 _is_events = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:").match
 _line_end = re.compile(rb"[\r\n]").search
@@ -29,106 +32,97 @@ _FRAME_SIGN: Final = b":message-type\x07\x00\x05event"
 """Of Amazon's event streams: the last header before the payload of a frame."""
 
 
-class Place(Struct, frozen=True):
+class Place(Protocol):
     """Where an object stands: at `key` of the JSON text, and if it may be `wrapped`, of an object that this holds.
 
     With `in_list` the text may be a list of such objects. `coded_at` is the key of a text in base64 which frames of a
     binary stream have around each JSON text.
     """
 
-    key: str
-    wrapped: bool = False
-    in_list: bool = False
-    coded_at: str = ""
+    @property
+    def key(self) -> str: ...
+    @property
+    def wrapped(self) -> bool: ...
+    @property
+    def in_list(self) -> bool: ...
+    @property
+    def coded_at(self) -> str: ...
 
 
-def from_end(data: bytes, place: Place, *, ends: bool = True) -> Iterator[dict[str, Any]]:
-    """The objects at `place`, the last one first. Numbers with a fraction are text.
+class Tellings:
+    """The JSON texts of an answer, and the objects at one place of theirs. Numbers with a fraction are text."""
 
-    Say with `ends` whether the end of `data` is that of the answer: a text that is cut off may seem to close where it
-    does not.
-    """
-    seen = _Texts(data, place, ends)
-    at = len(seen.data)
-    while (at := seen.data.rfind(seen.quoted, 0, at)) >= 0:
-        if seen.tries == TRIES_MAX:
-            return
-        if found := seen.object_at(at):
-            yield found
+    __slots__ = ("_ends", "_has_frames", "_has_lines", "_key", "_quoted", "_readers", "_tries", "data")
 
-
-def from_start(data: bytes, place: Place, *, ends: bool = True) -> Iterator[dict[str, Any]]:
-    """The same, the first one first."""
-    seen = _Texts(data, place, ends)
-    at = -1
-    while (at := seen.data.find(seen.quoted, at + 1)) >= 0:
-        if seen.tries == TRIES_MAX:
-            return
-        if found := seen.object_at(at):
-            yield found
-
-
-def stands_at(data: bytes, key_start: int, place: Place, *, ends: bool = True) -> bool:
-    """Whether the key that begins at `key_start` stands where that of `place` does."""
-    return _Texts(data, place, ends).stands_well(key_start)
-
-
-class _Texts:
-    """The JSON texts of an answer. `tries` are the objects at the key that were looked at."""
-
-    def __init__(self, data: bytes, place: Place, ends: bool) -> None:
-        self._place = place
+    def __init__(self, data: bytes, place: Place, *, ends: bool = True) -> None:
+        """Say with `ends` whether the end of `data` is that of the answer: a text that is cut off may seem to close
+        where it does not.
+        """
+        self._readers = _READERS[place.wrapped, place.in_list]
+        self._key = place.key
+        self._quoted = b'"%s"' % place.key.encode()
         self._ends = ends
-        self._has_frames = _FRAME_SIGN in data[:256]
+        self._tries = 0
+        self._has_frames = False
+        self._has_lines = _is_events(data) is not None
+        if data.startswith(b"\0"):  # the length of a frame
+            self._has_frames = not place.coded_at
+            if place.coded_at:
+                data = _decoded(data, place.coded_at)
+                self._has_lines = self._ends = True
         self.data = data
-        if self._has_frames and place.coded_at:
-            self.data, self._has_frames = _decoded(data, place.coded_at), False
-            self._has_lines = self._ends = True
-        else:
-            self._has_lines = _is_events(data) is not None
-        self.quoted = b'"%s"' % place.key.encode()
-        self.tries = 0
 
-    def object_at(self, key_start: int) -> dict[str, Any] | None:
+    def last(self, before: int | None = None) -> tuple[int, dict[str, Any]] | None:
+        """The last object whose key begins before a position, and where."""
+        at = len(self.data) if before is None else before
+        while (at := self.data.rfind(self._quoted, 0, at)) >= 0 and self._tries < TRIES_MAX:
+            if found := self._object_at(at):
+                return at, found
+        return None
+
+    def first(self, after: int, before: int) -> tuple[int, dict[str, Any]] | None:
+        """The first object whose key begins after a position, and before another one."""
+        at = after
+        while 0 <= (at := self.data.find(self._quoted, at + 1)) < before and self._tries < 3 * TRIES_MAX // 2:
+            if found := self._object_at(at):
+                return at, found
+        return None
+
+    def stands_well(self, key_start: int, key: str) -> bool:
+        """Whether `key`, which begins there, stands where that of the place does."""
+        return self._value(self._rest(key_start), key) is not None
+
+    def _rest(self, key_start: int) -> bytes:
+        """From a key to the end of its text; empty if that end is not here."""
+        if self._has_lines and (line_end := _line_end(self.data, key_start)):
+            return self.data[key_start : line_end.start()]
+        return self.data[key_start:] if self._ends else b""
+
+    def _object_at(self, key_start: int) -> dict[str, Any] | None:
         """The object at the key that begins there; None if it is none, empty, cut off, or stands elsewhere."""
-        opened = _opens_object(self.data, key_start + len(self.quoted))
-        if opened is None:
+        if _opens_object(self.data, key_start + len(self._quoted)) is None:
             return None
-        self.tries += 1
+        self._tries += 1
         if self._has_frames:
             return self._of_frame(key_start)
-        found = object_at(self.data, opened.end() - 1, OBJECT_BYTES_MAX)
-        return found if found and self.stands_well(key_start) else None
+        found = self._value(self._rest(key_start), self._key)
+        return found if type(found) is dict and found else None
 
-    def stands_well(self, key_start: int) -> bool:
-        end = _line_end(self.data, key_start) if self._has_lines else None
-        if end is None and not self._ends:
-            return False
-        rest = self.data[key_start : end.start() if end else None]
-        return any(_is_json(opening + rest) for opening in _openings(self._place))
+    def _value(self, rest: bytes, key: str) -> Any:
+        """The value of `key`, with which `rest` begins, if what follows closes what is open; None if it does not."""
+        for members_of in self._readers:
+            try:
+                return _decode(members_of(rest)[key])
+            except (msgspec.MsgspecError, RecursionError):
+                continue
+        return None
 
     def _of_frame(self, key_start: int) -> dict[str, Any] | None:
         """A frame's payload is the whole JSON text, and what follows it is no text."""
         start = self.data.rfind(_FRAME_SIGN, 0, key_start)
         payload = object_at(self.data, start + len(_FRAME_SIGN), OBJECT_BYTES_MAX) if start >= 0 else None
-        found = (payload or {}).get(self._place.key)
+        found = (payload or {}).get(self._key)
         return found if isinstance(found, dict) else None
-
-
-def _openings(place: Place) -> Iterator[bytes]:
-    """What may be open where the key stands."""
-    for before in (b"", b"[") if place.in_list else (b"",):
-        yield before + b"{"
-        if place.wrapped:
-            yield before + b'{"":{'
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        _check(text)
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return True
 
 
 def _decoded(data: bytes, key: str) -> bytes:
@@ -140,3 +134,28 @@ def _decoded(data: bytes, key: str) -> bytes:
         except BinasciiError:
             continue
     return b"\n".join(texts)
+
+
+def _bare(rest: bytes) -> _Members:
+    return _members(b"{" + rest)
+
+
+def _wrapped(rest: bytes) -> _Members:
+    return _members(_members(b'{"":{' + rest)[""])
+
+
+def _listed(rest: bytes) -> _Members:
+    return _members(_list(b"[{" + rest)[0])
+
+
+def _listed_wrapped(rest: bytes) -> _Members:
+    return _members(_members(_list(b'[{"":{' + rest)[0])[""])
+
+
+_READERS: Final[dict[tuple[bool, bool], tuple[Callable[[bytes], _Members], ...]]] = {
+    (False, False): (_bare,),
+    (True, False): (_bare, _wrapped),
+    (False, True): (_bare, _listed),
+    (True, True): (_bare, _wrapped, _listed, _listed_wrapped),
+}
+"""By `wrapped` and `in_list`: each opens again what may be open where the key stands, and reads on from there."""

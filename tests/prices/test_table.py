@@ -13,14 +13,22 @@ ROW = "input = 1.0\ncache_read = 0.1\ncache_write = 1.25\noutput = 5.0\n"
 @pytest.mark.parametrize(
     ("name", "like"),
     [
-        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-0"),
-        ("anthropic/claude-sonnet-4.5", "claude-sonnet-4-0"),
-        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-0"),
-        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-0"),
-        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-0"),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+        ("anthropic/claude-sonnet-4.5", "claude-sonnet-4-5"),
+        ("anthropic/claude-sonnet-4.5:thinking", "claude-sonnet-4-5"),
+        ("anthropic:claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("us-gov.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("bedrock/eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
+        ("publishers/anthropic/models/claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
+        ("claude-opus-4-8", "claude-opus-4-5"),
+        ("claude-fable-5-20260609", "claude-fable-5"),
+        ("openai/gpt-5.4-2026-03-05", "gpt-5.4"),
         ("openai/gpt-5-mini", "gpt-5-mini-2025-08-07"),
         ("models/gemini-2.5-flash", "gemini-2.5-flash-preview-09-2025"),
-        ("ft:gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
     ],
 )
 def test_one_model_under_its_many_names(name: str, like: str) -> None:
@@ -42,7 +50,30 @@ def test_reading_the_cache_is_cheaper_than_not_and_writing_never() -> None:
     prices = load()
     for rows in prices._files:
         for pattern, price in rows:
-            assert price.cache_read < price.input <= price.cache_write <= price.output, pattern
+            assert price.cache_read <= price.input <= price.cache_write <= price.cache_write_1h, pattern
+            assert price.input < price.output, pattern
+            long = price.at(10**7)
+            assert long.input >= price.input, pattern
+            assert long.output >= price.output, pattern
+
+
+def test_the_whole_of_a_long_request_costs_more() -> None:
+    price = load().of("gemini-2.5-pro")
+    assert price is not None
+    assert price.at(200_000) is price
+    assert (price.at(200_001).input, price.at(200_001).output) == (2.5, 15.0)
+
+
+@pytest.mark.parametrize(
+    "name", ["claude-opus-4-9", "claude-opus-6", "claude-sonnet-6-1", "gpt-5.7", "gpt-7", "gemini-5-pro", "o5"]
+)
+def test_a_model_that_is_yet_to_come_has_no_price_rather_than_that_of_another(name: str) -> None:
+    assert load().of(name) is None
+
+
+@pytest.mark.parametrize("name", ["deepseek/deepseek-v4-pro:free", "ft:gpt-4o-mini-2024-07-18:acme::8x"])
+def test_what_has_a_price_of_its_own_is_not_taken_for_the_model_it_comes_from(name: str) -> None:
+    assert load().of(name) is None
 
 
 def test_an_unknown_model_has_no_price() -> None:
@@ -62,6 +93,7 @@ def test_a_file_of_ones_own_goes_first(tmp_path: Path) -> None:
         price = prices.of(name)
         assert price is not None
         assert (price.input, price.output) == (1.0, 5.0)
+        assert price.cache_write_1h == price.cache_write  # where it is not told
     assert prices.of("gpt-5") == load().of("gpt-5")
     assert prices.as_of == "2026-03-01"
     assert [source.source for source in prices.sources] == [str(path), "shipped"]
@@ -75,7 +107,11 @@ def test_a_file_of_ones_own_goes_first(tmp_path: Path) -> None:
         ('as_of = "x"\n', "models"),
         (f'as_of = "x"\n[[models]]\nmatch = ["a"]\ninptu = 1.0\n{ROW}', "inptu"),
         ('as_of = "x"\n[[models]]\nmatch = ["a"]\n' + ROW.replace("5.0", '"much"'), "output"),
-        ('as_of = "x"\n[[models]]\nmatch = ["a"]\n' + ROW.replace("5.0", "-5.0"), "below 0"),
+        ('as_of = "x"\n[[models]]\nmatch = ["a"]\n' + ROW.replace("5.0", "-5.0"), r">= 0.0.*output"),
+        ('as_of = "x"\n[[models]]\nmatch = ["a"]\n' + ROW.replace("5.0", "nan"), r">= 0.0.*output"),
+        ('as_of = "x"\n[[models]]\nmatch = ["a"]\n' + ROW.replace("5.0", "inf"), r"<= 1000000.0.*output"),
+        ('as_of = "x"\n[[models]]\nmatch = ["a"]\ninput = 1.0\n', "cache_read"),
+        ('as_of = "x"\n[[models]]\nmatch = ["a"]\n' + ROW + "long_context = { above_tokens = 9 }\n", "long_context"),
     ],
 )
 def test_a_broken_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:

@@ -65,6 +65,24 @@ async def test_an_answer_is_priced_by_the_first_of_its_names_that_has_a_price(pl
     assert told["money"]["cost_usd"] == pytest.approx((100 * 1 + 10 * 5) / 1e6)
 
 
+@pytest.mark.parametrize(
+    ("answer", "asked", "paid"),
+    [
+        ({"model": "claude-opus-4-8", "usage": USAGE}, "claude-fable-5", "claude-opus-4-8"),  # a fallback
+        ({"model": "claude-haiku-4-5-20251001", "usage": USAGE}, "claude-haiku-4-5", "claude-haiku-4-5"),
+        ({"content": [{"input": {"model": "gpt-5"}}], "usage": USAGE}, "claude-haiku-4-5", "claude-haiku-4-5"),
+        ({"model": "house-name", "usage": USAGE}, "claude-haiku-4-5", "claude-haiku-4-5"),
+    ],
+)
+async def test_the_model_that_answered_is_paid(place: Place, answer: Any, asked: str, paid: str) -> None:
+    place.settle(answer, model=asked)
+    told = await place.stats()
+    price = load().of(paid)
+    assert price is not None
+    assert list(told["usage"]["by_model"]) == [paid]
+    assert told["money"]["cost_usd"] == pytest.approx((100 * price.input + 10 * price.output) / 1e6)
+
+
 async def test_what_has_no_price_is_counted_as_that_and_costs_nothing(place: Place) -> None:
     place.settle({"model": "mystery", "usage": USAGE})
     place.settle({"usage": USAGE})
@@ -95,7 +113,7 @@ async def test_missing_usage_has_its_reason(place: Place) -> None:
 
 
 async def test_a_cut_answer_counts_as_far_as_it_told(place: Place) -> None:
-    place.settle(json.dumps({"usage": USAGE}).encode() + b"\n\ndata: {", complete=False)
+    place.settle(b"data: " + json.dumps({"usage": USAGE}).encode() + b"\n\ndata: {", complete=False)
     assert ((await place.stats())["usage"]["incomplete"], (await place.stats())["usage"]["tokens"]["input"]) == (1, 100)
 
 

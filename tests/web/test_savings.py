@@ -3,13 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy_pkg.prices.table import Price
 from proxy_pkg.store.turns import Turn
 from proxy_pkg.web.savings import Saving, Terms, saving_of
 from proxy_pkg.web.usage import Usage
 
-PRICE = Price(input=3.0, cache_read=0.3, cache_write=3.75, output=15.0)
+PRICE = Price(input=3.0, cache_read=0.3, cache_write=3.75, output=15.0, cache_write_1h=6.0)
 TTL = 300
 tokens = st.integers(0, 200_000)
 
@@ -80,6 +81,42 @@ def test_a_cache_of_the_system_prompt_alone_serves_no_results() -> None:
     first = saving(Usage(input=9_000, cache_write=1_000), 5_000)
     second = saving(Usage(input=11_000, cache_read=1_000), 6_000, first.turn)
     assert second.net_microdollars > 6_000 * 3 * 0.8
+
+
+def test_what_the_cache_keeps_for_an_hour_costs_more_and_is_missed_for_an_hour() -> None:
+    first = saving(Usage(cache_write=10_000, cache_write_1h=10_000), 2_000)
+    assert first.cost_microdollars == 10_000 * 6
+    assert first.net_microdollars == pytest.approx(2_000 * 6)
+    again = Usage(cache_write=11_000, cache_write_1h=11_000)
+    assert saving(again, 2_000, first.turn, now_s=1000 + 3600).net_microdollars < 0
+    assert saving(again, 2_000, first.turn, now_s=1000 + 3601).net_microdollars > 0
+    assert saving(Usage(cache_write=11_000), 2_000, first.turn, now_s=1000 + 3600).net_microdollars > 0
+
+
+def test_a_request_that_compression_brings_below_the_price_of_long_ones_saves_that_too() -> None:
+    long = Price(input=6.0, cache_read=0.6, cache_write=7.5, output=22.5, cache_write_1h=12.0)
+    price = replace(PRICE, long_context=long, long_above_tokens=200_000)
+    found = saving_of(Usage(input=190_000, output=1_000), 20_000, None, 1000, Terms(price, 1.0, TTL, True))
+    assert found.cost_microdollars == 190_000 * 3 + 1_000 * 15
+    assert found.net_microdollars == 210_000 * 6 + 1_000 * 22.5 - found.cost_microdollars
+    above = saving_of(Usage(input=250_000), 20_000, None, 1000, Terms(price, 1.0, TTL, True))
+    assert above.net_microdollars == above.gross_microdollars == 20_000 * 6
+
+
+def test_what_another_branch_saved_is_not_taken_for_what_this_one_did() -> None:
+    """Two tabs of one conversation in turn: the last turn that is known is the other's."""
+    other = saving(Usage(cache_read=9_000, cache_write=1_000), 1_000).turn
+    long = saving(Usage(cache_read=100_000, cache_write=1_000), 20_000, other)
+    # All but a hundredth of what it saved was in the cache, at a tenth of the price.
+    assert long.net_microdollars == pytest.approx(20_000 * (0.99 * 0.3 + 0.01 * 3.75), rel=0.02)
+    short = saving(Usage(cache_read=9_000, cache_write=1_000), 1_000, long.turn)
+    assert short.net_microdollars == pytest.approx(1_000 * (0.9 * 0.3 + 0.1 * 3.75), rel=0.02)
+
+
+def test_a_provider_that_caches_by_itself_may_tell_what_it_wrote() -> None:
+    first = saving(Usage(input=100, cache_write=9_900), 1_000, told=False)
+    assert first.turn.cached == 9_900
+    assert first.net_microdollars == pytest.approx(1_000 * 3.75, rel=0.02)
 
 
 @given(tokens, tokens, tokens, tokens, st.integers(0, 50_000), st.integers(0, 50_000), st.booleans())

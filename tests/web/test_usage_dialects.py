@@ -253,4 +253,4 @@ def test_no_cut_of_a_whole_answer_takes_a_models_words_for_usage() -> None:
 
 def test_of_a_key_that_stands_twice_the_last_counts() -> None:
     data = b'{"usage":{"input_tokens":5,"output_tokens":1},"usage":{"input_tokens":6,"input_tokens":7}}'
-    assert told(anthropic.MESSAGES, data) == Usage(7, 0, 0, 1)
+    assert told(anthropic.MESSAGES, data) == Usage(7, 0, 0, 0)

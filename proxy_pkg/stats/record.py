@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from proxy_pkg.stats.usage_record import UsageRecord
+
 UNKNOWN = "unknown"
 """The model of a request that names none, as far as anybody looked."""
 
@@ -77,6 +79,11 @@ class RequestRecord(Struct):
     def tokens_removed(self) -> int:
         """By how much the body that was sent is shorter than the one that came."""
         return self.tokens_before - self.tokens_after if self.decision == "rewritten" else 0
+
+    awaits_usage: bool = False
+    """Whether what the answer cost is still to be worked out, after its end."""
+    usage: UsageRecord | None = None
+    """What it cost, once that is known."""
 
     counted: bool = False
     """Set by `Counters.finished`; a record is counted once however often it is handed over."""

@@ -17,6 +17,7 @@ from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.arm_record import ArmRecord
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.stats.sample_record import SampleRecord
 from proxy_pkg.stats.usage_record import UsageRecord
 from proxy_pkg.store.turns import Turn, Turns
@@ -63,6 +64,8 @@ class Answer(Struct):
     saved: int = 0
     """Tokens that compression took from it (estimate)."""
     complete: bool = True
+    request: RequestRecord | None = None
+    """Is given the usage and its cost."""
     told: Told | None = None
 
 
@@ -169,6 +172,8 @@ class Accounts:
         else:
             self._count_usage(answer, text, usage, record)
         self._counters.settled(record)
+        if answer.request is not None:
+            answer.request.usage, answer.request.awaits_usage = record, False
         if answer.told is not None:
             answer.told(usage, record.cost_microdollars)
 

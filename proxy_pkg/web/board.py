@@ -41,7 +41,7 @@ class Board:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self.recent.publish()
+        await self.recent.publish(is_last=True)
 
     async def live_section(self, server: Server) -> dict[str, Any]:
         """What is open: how much on this machine, and the newest of it on any worker, this one's as of now."""

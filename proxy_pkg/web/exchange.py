@@ -317,6 +317,7 @@ class Exchange:
             self.finish(answer.status)
         else:
             self._tells_usage = tells_usage(self.matched, self.scope["path"], answer.status)
+            self.record.awaits_usage = self._tells_usage
             if self._tells_usage or self._takes_events:
                 self._copy = Copy(answer.headers.get("content-encoding", ""))
         self.record.send_ns = monotonic_ns() - self.asked_ns - self.record.first_byte_ns
@@ -381,6 +382,7 @@ class Exchange:
                 arm=record.arm,
                 saved=record.tokens_removed,
                 complete=self._is_complete,
+                request=record,
                 told=None if self.trace is None and self.granted is None else self.settled,
             )
         )

@@ -1,19 +1,23 @@
 """The last requests of all workers: what happened to each, without bodies, paths, headers or callers.
 
 A request leaves a reference here, and nothing more; twice in a second what has gathered goes to the store in one call.
+What an answer cost is known a moment after its end, so a note waits for that a little.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
+from proxy_pkg.stats.usage_record import UsageRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, RING_NOTES_MAX, Store
 from proxy_pkg.web.ended import Ended
 
 GATHERED_MAX: Final = 64
 """A worker notes no more between two calls: the newest. That others are left out is counted, once for a call."""
+HELD_SECONDS: Final = 1.0
 _RING: Final = "recent"
 
 _encode = msgspec.json.Encoder().encode
@@ -22,8 +26,11 @@ _encode = msgspec.json.Encoder().encode
 class Recent:
     """Gathers the requests of this worker. `lost` is told an operation and a reason where some are left out."""
 
-    def __init__(self, store: Store, lost: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, store: Store, lost: Callable[[str, str], None], *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
+        self._clock = clock
         self._lost = lost
         self._gathered: deque[Ended] = deque(maxlen=GATHERED_MAX)
         self._is_overfull = False
@@ -33,20 +40,24 @@ class Recent:
         self._is_overfull = self._is_overfull or len(self._gathered) == GATHERED_MAX
         self._gathered.append(ended)
 
-    async def publish(self) -> None:
-        """Bring what has gathered to the store."""
+    async def publish(self, *, is_last: bool = False) -> None:
+        """Bring what has gathered to the store; not yet what waits for its cost, unless nothing is to come any more."""
         if not self._gathered:
             return
-        gathered, self._gathered = self._gathered, deque(maxlen=GATHERED_MAX)
+        gathered, now_s = list(self._gathered), self._clock()
+        held = () if is_last else [ended for ended in gathered if _is_held(ended, now_s)]
+        self._gathered = deque(held, maxlen=GATHERED_MAX)
         if self._is_overfull:
             self._lost("recent", "queue_full")
             self._is_overfull = False
-        notes = [_encode(_note(ended)) for ended in gathered]
-        await self._store.append(_RING, [note for note in notes if len(note) <= NOTE_BYTES_MAX])
+        notes = [_encode(_note(ended)) for ended in gathered if all(ended is not each for each in held)]
+        if notes:
+            await self._store.append(_RING, [note for note in notes if len(note) <= NOTE_BYTES_MAX])
 
     async def newest(self, count: int = RING_NOTES_MAX) -> list[msgspec.Raw]:
-        """The last requests of all workers, newest first, each a JSON object."""
-        return [msgspec.Raw(note) for note in await self._store.recent(_RING, count)]
+        """The last requests of all workers, newest first, each a JSON object; at the front those that wait here."""
+        held = [_encode(_note(ended)) for ended in reversed(self._gathered)]
+        return [msgspec.Raw(note) for note in (*held, *await self._store.recent(_RING, count))][:count]
 
 
 def _note(ended: Ended) -> dict[str, Any]:
@@ -68,6 +79,7 @@ def _note(ended: Ended) -> dict[str, Any]:
         "tokens_after": record.tokens_after,
         "request_bytes": record.request_bytes,
         "response_bytes": record.response_bytes,
+        "usage": None if record.usage is None else _usage(record.usage),
         "ms": {
             "total": _ms(ended.duration_ns),
             "limits": _ms(record.limits_ns),
@@ -80,6 +92,28 @@ def _note(ended: Ended) -> dict[str, Any]:
             "upstream": _ms(record.upstream_ns),
         },
     }
+
+
+def _is_held(ended: Ended, now_s: float) -> bool:
+    return ended.record.awaits_usage and now_s - ended.unix_seconds < HELD_SECONDS
+
+
+def _usage(usage: UsageRecord) -> dict[str, Any]:
+    """What `/stats` sums up in "usage" and "money", of one answer; dollars only where the model has a price."""
+    if usage.missing:
+        return {"missing": usage.missing}
+    told: dict[str, Any] = {
+        "model": usage.model,
+        "input": usage.input,
+        "cache_read": usage.cache_read,
+        "cache_write": usage.cache_write,
+        "output": usage.output,
+    }
+    if not usage.unpriced:
+        told["cost_usd"] = usage.cost_microdollars / 1e6
+        told["gross_saving_usd"] = usage.gross_microdollars / 1e6
+        told["net_saving_usd"] = (usage.gain_microdollars - usage.loss_microdollars) / 1e6
+    return told
 
 
 def _ms(nanoseconds: int) -> float:

@@ -83,6 +83,12 @@ def talk(server: Server, turns: int, name: str = "A1b2c3d4e5f6") -> list[str]:
     return decisions
 
 
+def recent(server: Server) -> list[dict[str, Any]]:
+    """The notes of the last requests that were answered by the upstream."""
+    notes = json.loads(ask(server.port, "GET", "/stats/recent").body)["recent"]
+    return [note for note in notes if note["protocol"] == "anthropic_messages"]
+
+
 def money_after(server: Server, requests: int) -> dict[str, Any]:
     """The section of the stats once so many answers are accounted for."""
     eventually(lambda: stats(server)["usage"]["requests"] == requests)
@@ -112,6 +118,10 @@ def test_a_conversation_that_compression_harms_has_a_negative_net(server: Start,
     assert money["gross_saving_usd"] > 0
     assert money["net_saving_usd"] < 0
     assert money["net_saving_usd"] == pytest.approx(money["net_gain_usd"] - money["net_loss_usd"], abs=1e-6)
+    eventually(lambda: all(each["usage"] for each in recent(running)))
+    each_net = [each["usage"]["net_saving_usd"] for each in recent(running)]
+    assert min(each_net) < 0
+    assert sum(each_net) == pytest.approx(money["net_saving_usd"], abs=1e-5)
 
 
 def test_subagents_of_one_session_share_nothing(server: Start, upstream: Upstream) -> None:

@@ -11,13 +11,14 @@ import pytest
 from proxy_pkg.protocols import anthropic
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.usage_record import UsageRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here, StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import board
 from proxy_pkg.web.callers import Callers
 from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.live import LIVE_MS, SHOWN, SHOWN_PER_WORKER, Live
-from proxy_pkg.web.recent import GATHERED_MAX, Recent
+from proxy_pkg.web.recent import GATHERED_MAX, HELD_SECONDS, Recent
 from tests.store.memory import Memory
 
 OLD_NS = 2 * LIVE_MS * 1_000_000
@@ -116,7 +117,7 @@ def ended(name: str, record: RequestRecord) -> Ended:
 
 def noting() -> tuple[Memory, Recent, list[tuple[str, str]]]:
     store, lost = Memory(lambda: 1.0), list[tuple[str, str]]()
-    return store, Recent(store, lambda *why: lost.append(why)), lost
+    return store, Recent(store, lambda *why: lost.append(why), clock=lambda: 1.0), lost
 
 
 async def test_the_last_requests_are_noted_newest_first_in_one_call() -> None:
@@ -130,6 +131,39 @@ async def test_the_last_requests_are_noted_newest_first_in_one_call() -> None:
     assert [note["id"] for note in notes] == ["r2", "r1", "r0"]
     assert (notes[0]["reason"], notes[0]["ms"]["plan"], notes[0]["status"]) == ("smaller", 2.5, 200)
     assert not lost
+
+
+async def test_a_note_waits_a_little_for_what_the_answer_cost() -> None:
+    store, recent, _ = noting()
+    record = RequestRecord(awaits_usage=True)
+    recent.add(ended("dear", record))
+    recent.add(ended("free", RequestRecord()))
+    await recent.publish()
+    before = [msgspec.json.decode(note) for note in await recent.newest()]
+    assert [(note["id"], note["usage"]) for note in before] == [("dear", None), ("free", None)]
+    record.awaits_usage = False
+    record.usage = UsageRecord(
+        model="m", input=1, cache_read=2, cache_write=3, output=4, cost_microdollars=50, loss_microdollars=7
+    )
+    await recent.publish()
+    (told, _) = [msgspec.json.decode(note) for note in await recent.newest()]
+    tokens = {"model": "m", "input": 1, "cache_read": 2, "cache_write": 3, "output": 4}
+    assert told["usage"] == tokens | {"cost_usd": 5e-05, "gross_saving_usd": 0.0, "net_saving_usd": -7e-06}
+    assert len(await store.recent("recent", 9)) == 2
+
+
+async def test_a_note_waits_no_longer_than_that_and_the_last_ones_not_at_all() -> None:
+    store, recent, _ = noting()
+    recent.add(ended("last", RequestRecord(awaits_usage=True)))
+    await recent.publish(is_last=True)
+    assert len(await store.recent("recent", 9)) == 1
+    late = Recent(store, lambda *_: None, clock=lambda: 1.0 + HELD_SECONDS)
+    late.add(ended("late", RequestRecord(awaits_usage=True)))
+    await late.publish()
+    assert len(await store.recent("recent", 9)) == 2
+    late.add(ended("told", RequestRecord(usage=UsageRecord(missing="cut"))))
+    await late.publish()
+    assert msgspec.json.decode((await late.newest())[0])["usage"] == {"missing": "cut"}
 
 
 async def test_what_does_not_fit_is_left_out_and_counted() -> None:

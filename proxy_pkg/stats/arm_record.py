@@ -4,8 +4,11 @@ from msgspec import Struct
 
 
 class ArmRecord(Struct):
-    """Cost is in hundredths of a cent, input in thousands of tokens. The squares and the product are what this request
-    adds to those of its conversation's sums.
+    """Cost is in hundredths of a cent, input in thousands of tokens.
+
+    The log of a conversation is ln(millionths of a dollar / tokens of input) over all its answers so far, in
+    millionths. It changes with each of them, and what the sums over conversations of it and of its square rise or fall
+    by is here: no counter falls.
     """
 
     arm: str
@@ -13,8 +16,9 @@ class ArmRecord(Struct):
     conversations: int
     """1 for the first request of a conversation."""
     cost: int
-    cost_square: int
     input: int
-    input_square: int
-    cost_input: int
+    log_rise: int = 0
+    log_fall: int = 0
+    square_rise: int = 0
+    square_fall: int = 0
     requests: int = 1

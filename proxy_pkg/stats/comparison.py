@@ -1,13 +1,15 @@
 """Two arms of conversations compared by what they cost: a measurement with its error, and no estimate of a saving.
 
-What is compared is the ratio of cost to input, both summed over whole conversations, since the requests of one are
-not independent of each other. The variance of a ratio of sums is that of Cochran, Sampling Techniques (1977), 6.4: of
-the residuals cost - ratio x input. The difference of both arms has the sum of their variances (Welch); with
-CONVERSATIONS_MIN in each, its distribution is normal enough for the interval.
+What is compared is the mean over conversations of ln(cost / input), and so, by how many percent a conversation's cost
+for its input differs. Requests of one conversation are not independent of each other, and a few long conversations
+make most of all costs: the interval of a ratio of sums (Cochran, Sampling Techniques, 1977, 6.4), which stood here
+before, held the truth in 65 to 85 % of draws from such lengths instead of 95. Logarithms have no such tail. The
+difference of both arms has the sum of their variances (Welch); with CONVERSATIONS_MIN in each, its distribution is
+normal enough for the interval.
 """
 
 from collections.abc import Mapping
-from math import sqrt
+from math import expm1, sqrt
 from typing import Any, Final
 
 from msgspec import Struct
@@ -17,9 +19,10 @@ from proxy_pkg.stats.catalogue import METRICS
 CONVERSATIONS_MIN: Final = 30
 """In each arm; with fewer nothing is said."""
 BASIS: Final = (
-    "measured: cost of whole conversations with tool results, output included, for each million tokens of the client's "
-    "own input; of the compressed arm this input is what was sent and, by estimate, what was saved. The interval is of "
-    "95 %, by a ratio estimator over conversations (Cochran 1977, 6.4) and Welch's difference"
+    "measured: by how many percent a conversation with tool results costs less or more for its input, output included; "
+    "the geometric mean over conversations, each counting alike, so the bill as a whole may differ by another share. "
+    "The interval is of 95 %, of the mean logarithm of cost by input, by Welch's difference. Input is the client's "
+    "own: of the compressed arm what was sent and, by estimate, what was saved"
 )
 
 _ARMS: Final = ("compressed", "held_out")
@@ -31,19 +34,19 @@ _UNITS_PER_MILLION: Final = 1000
 """An input in the sums is in thousands of tokens."""
 
 
-class Ratio(Struct, frozen=True):
-    """Cost for input, in the units of the sums."""
+class Mean(Struct, frozen=True):
+    """Of ln(cost / input) over the conversations of an arm, in the units of a record: a constant cancels out."""
 
     value: float
     variance: float
 
 
-def ratio_of(sums: Mapping[str, int]) -> Ratio:
-    """The ratio of an arm with two or more conversations and some input."""
-    count, cost, tokens = sums["conversations"], sums["cost"], sums["input"]
-    value = cost / tokens
-    residuals = sums["cost_square"] - 2 * value * sums["cost_input"] + value * value * sums["input_square"]
-    return Ratio(value, count * max(0.0, residuals) / (count - 1) / tokens**2)
+def mean_of(sums: Mapping[str, int]) -> Mean:
+    """The mean of an arm with two or more conversations, and the variance of that mean."""
+    count = sums["conversations"]
+    value = (sums["log_rise"] - sums["log_fall"]) / 1e6 / count
+    square = (sums["square_rise"] - sums["square_fall"]) / 1e6 / count
+    return Mean(value, max(0.0, square - value * value) / (count - 1))
 
 
 def compared(arms: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
@@ -55,13 +58,12 @@ def compared(arms: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     fewest = min(sums["conversations"] for sums in full.values())
     if fewest < CONVERSATIONS_MIN or not all(sums["input"] and sums["cost"] for sums in full.values()):
         return told | {"result": f"not enough data: {fewest} of {CONVERSATIONS_MIN} conversations in an arm"}
-    compressed, held_out = (ratio_of(full[arm]) for arm in _ARMS)
+    compressed, held_out = (mean_of(full[arm]) for arm in _ARMS)
     difference = compressed.value - held_out.value
     error = _Z_95 * sqrt(compressed.variance + held_out.variance)
     return told | {
-        "difference_usd_per_million_input_tokens": _usd(difference),
-        "interval_95_usd_per_million_input_tokens": [_usd(difference - error), _usd(difference + error)],
-        "difference_percent": round(100 * difference / held_out.value, 2),
+        "difference_percent": _percent(difference),
+        "interval_95_percent": [_percent(difference - error), _percent(difference + error)],
         "result": _result(difference, error),
     }
 
@@ -75,6 +77,11 @@ def _arm(sums: Mapping[str, int]) -> dict[str, Any]:
         "mean_cost_usd_per_request": round(cost / requests, 6) if requests else None,
         "cost_usd_per_million_input_tokens": _usd(sums["cost"] / tokens) if tokens else None,
     }
+
+
+def _percent(difference: float) -> float:
+    """Of a difference of logarithms."""
+    return round(100 * expm1(difference), 2)
 
 
 def _usd(ratio: float) -> float:

@@ -7,6 +7,17 @@ from proxy_pkg.stats.metric import Label, Metric
 _PROTOCOL = Label("protocol", values_max=12)
 _MODEL = Label("model", values_max=24, foreign=True)
 
+_ARM_SUMS = (
+    "requests",
+    "conversations",
+    "cost",
+    "input",
+    "log_rise",
+    "log_fall",
+    "square_rise",
+    "square_fall",
+)
+
 MONEY_ROWS: Final[tuple[Metric, ...]] = (
     Metric(
         "proxy_usage_tokens_total",
@@ -114,23 +125,13 @@ MONEY_ROWS: Final[tuple[Metric, ...]] = (
         "counter",
         "sums",
         "Of conversations with tool results in each arm of a hold-out: requests, conversations, cost (in hundredths of "
-        "a cent) and the client's own input (in thousands of tokens), their squares and product, by conversation.",
+        "a cent) and the client's own input (in thousands of tokens); and of ln(cost / input) of each conversation and "
+        "of its square, in millionths, what the sums of both rose and fell by.",
         (
             Label("arm", ("compressed", "held_out")),
-            Label(
-                "sum",
-                ("requests", "conversations", "cost", "cost_square", "input", "input_square", "cost_input"),
-            ),
+            Label("sum", _ARM_SUMS),
         ),
-        split=(
-            ("requests", "requests"),
-            ("conversations", "conversations"),
-            ("cost", "cost"),
-            ("cost_square", "cost_square"),
-            ("input", "input"),
-            ("input_square", "input_square"),
-            ("cost_input", "cost_input"),
-        ),
+        split=tuple((name, name) for name in _ARM_SUMS),
         record="arm",
     ),
 )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import log
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -41,6 +42,7 @@ _CREDENTIALS: Final = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-
 _UNITS_PER_CENT: Final = 100
 _MICRODOLLARS_PER_UNIT: Final = 1_000_000 // 100 // _UNITS_PER_CENT
 _TOKENS_PER_UNIT: Final = 1000
+_NO_TURN: Final = Turn(0, 0, 0, 0)
 
 Result = TypeVar("Result")
 Told = Callable[[Usage | None, int], None]
@@ -287,17 +289,24 @@ def _credential(headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _of_arm(arm: str, last: Turn | None, saving: Saving) -> ArmRecord:
-    """What this request adds to the sums over conversations, and to those of their squares and products."""
-    cost = saving.turn.cost_microdollars // _MICRODOLLARS_PER_UNIT
-    tokens = saving.turn.input_total // _TOKENS_PER_UNIT
-    cost_before = last.cost_microdollars // _MICRODOLLARS_PER_UNIT if last else 0
-    tokens_before = last.input_total // _TOKENS_PER_UNIT if last else 0
+    """What this request adds to the sums over conversations."""
+    turn, before = saving.turn, last or _NO_TURN
+    now, then = _log(turn), _log(before)
+    rise, square = round(now * 1e6) - round(then * 1e6), round(now**2 * 1e6) - round(then**2 * 1e6)
     return ArmRecord(
         arm=arm,
         conversations=int(last is None),
-        cost=cost - cost_before,
-        cost_square=cost**2 - cost_before**2,
-        input=tokens - tokens_before,
-        input_square=tokens**2 - tokens_before**2,
-        cost_input=cost * tokens - cost_before * tokens_before,
+        cost=turn.cost_microdollars // _MICRODOLLARS_PER_UNIT - before.cost_microdollars // _MICRODOLLARS_PER_UNIT,
+        input=turn.input_total // _TOKENS_PER_UNIT - before.input_total // _TOKENS_PER_UNIT,
+        log_rise=max(0, rise),
+        log_fall=max(0, -rise),
+        square_rise=max(0, square),
+        square_fall=max(0, -square),
     )
+
+
+def _log(turn: Turn) -> float:
+    """ln(millionths of a dollar / tokens of input) of a conversation so far, 0 of one that cost nothing."""
+    if not turn.cost_microdollars or not turn.input_total:
+        return 0.0
+    return log(turn.cost_microdollars / turn.input_total)

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from math import log
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from proxy_pkg.protocols import gemini, openai_chat
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.table import match
+from proxy_pkg.stats.catalogue import METRICS
 from proxy_pkg.stats.counters import Counters, private_counters
 from proxy_pkg.stats.reading import Reading, read_server
 from proxy_pkg.stats.summary import stats_dict
@@ -22,6 +24,7 @@ from proxy_pkg.web.usage import Copy, Usage
 from tests.fakes.tokens import FourCharacters
 
 USAGE = {"input_tokens": 100, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0, "output_tokens": 10}
+ARM_SUMS = METRICS["proxy_holdout_sums_total"]
 OPENING = b"o" * 16
 
 
@@ -145,6 +148,11 @@ async def test_arms_are_summed_by_conversation(place: Place) -> None:
     assert (arm["conversations"], arm["requests"]) == (2, 5)
     assert arm["cost_usd"] == pytest.approx(5 * 0.10005, abs=1e-3)
     assert arm["cost_usd_per_million_input_tokens"] == pytest.approx(1.0, rel=0.01)
+    with place.counters.buffer as own:
+        sums = {names[1]: cells[0] for names, cells in read_server("", own).of(ARM_SUMS).items()}
+    mean = log(100_050 / 100_000)  # of both, whatever their lengths
+    assert (sums["log_rise"] - sums["log_fall"]) / 1e6 == pytest.approx(2 * mean, abs=1e-5)
+    assert (sums["square_rise"] - sums["square_fall"]) / 1e6 == pytest.approx(2 * mean**2, abs=1e-5)
 
 
 async def test_a_calibrated_model_corrects_the_saving(place: Place) -> None:

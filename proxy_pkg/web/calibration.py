@@ -43,8 +43,14 @@ _OPAQUE = frozenset(
     ]
 )
 # Their tokens are not those of their text.
-_NO_TEXT = frozenset(["image", "image_url", "input_image", "document", "file", "input_file", "input_audio"])
-_NO_TEXT_KEYS = frozenset(["inlineData", "inline_data", "fileData", "file_data"])
+_NO_TEXT = frozenset(
+    ["item_reference", "image", "image_url", "input_image", "document", "file", "input_file", "input_audio"]
+)
+_NO_TEXT_KEYS = frozenset(["inlineData", "inline_data", "fileData", "file_data", "file_id"])
+# A body with one of these has the model read what the provider keeps, and the body does not show.
+_KEPT_ELSEWHERE = frozenset(
+    ["previous_response_id", "conversation", "prompt", "cachedContent", "cached_content", "container"]
+)
 
 
 class _Sums(Struct):
@@ -95,9 +101,12 @@ def estimate_of(body: bytes, tokens: Tokens) -> int:
     A gauge of a sample: a millisecond or two, so not for the event loop.
     """
     try:
-        texts = _texts(parse(body))
+        parsed = parse(body)
     except ScanError:
         return 0
+    if isinstance(parsed, Mapping) and any(parsed.get(key) for key in _KEPT_ELSEWHERE):
+        return 0
+    texts = _texts(parsed)
     return tokens.gauge("\n".join(texts), _GAUGED_CHARS) if texts else 0
 
 

@@ -69,6 +69,24 @@ def test_bodies_with_more_than_text_are_not_counted(content: Any) -> None:
     assert estimate_of(body(content), FourCharacters()) == 0
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"previous_response_id": "resp_1"},
+        {"conversation": {"id": "conv_1"}},
+        {"prompt": {"id": "pmpt_1"}},
+        {"cachedContent": "cachedContents/1"},
+        {"input": [{"type": "item_reference", "id": "msg_1"}]},
+        {"input": [{"type": "input_text", "file_id": "file_1"}]},
+    ],
+)
+def test_bodies_that_refer_to_what_the_provider_keeps_are_not_counted(more: dict[str, Any]) -> None:
+    """What the model reads is longer than the body, so savings would be estimated too large."""
+    plain = {"input": [{"role": "user", "content": "abcd" * 500}]}
+    assert estimate_of(json.dumps(plain | {"previous_response_id": None}).encode(), FourCharacters()) > 0
+    assert estimate_of(json.dumps(plain | more).encode(), FourCharacters()) == 0
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, b"7", b"null"])
 def test_what_is_no_body_is_not_counted(data: bytes) -> None:
     assert estimate_of(data, FourCharacters()) == 0

@@ -27,6 +27,8 @@ HURRY_SECONDS: Final = 3.0
 """What workers get for parting from their clients when a stop that has begun is to be quick."""
 UNREADY_SECONDS: Final = 0.5
 STOP_POLL_SECONDS: Final = 0.05
+STUCK_POLL_SECONDS: Final = 1.0
+"""From the signal that has a worker show where it stands still to the one that ends it."""
 
 
 class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
@@ -46,9 +48,12 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         staying = [worker for worker in self._workers() if self._stays(worker)]
         if time.monotonic() >= self._retry_at:
             self._spawn(self.num_workers - len(staying))
-        for worker in staying[: max(0, len(staying) - self.num_workers)]:
+        # Too many: whoever does not serve yet goes first, or the only one that serves could.
+        staying.sort(key=lambda worker: told(worker) & READY)
+        surplus = max(0, len(staying) - self.num_workers)
+        for worker in staying[:surplus]:
             self._end(worker)
-        self._relieve([worker for worker in staying if told(worker) & READY])
+        self._relieve([worker for worker in staying[surplus:] if told(worker) & READY])
         self._announce()
 
     def _spawn(self, count: int) -> None:
@@ -76,13 +81,15 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     def reload(self) -> None:
         """Read the configuration again. Workers of the old one serve until those of the new one do.
 
-        Where the file cannot be run at all, everything stays as it is.
+        Where the file cannot be run, or names a class that is not there, everything stays as it is.
         """
         self.manager.reloading()
         try:
             self.app.reload()
-        except SystemExit:
-            self.log.error("the reload is refused: gunicorn's configuration file cannot be run")
+            _ = self.app.cfg.worker_class, self.app.cfg.logger_class  # loaded as they are read, and again in `setup`
+        except (SystemExit, RuntimeError) as error:
+            reason = "it cannot be run" if isinstance(error, SystemExit) else str(error).partition(":")[0]
+            self.log.error("the reload is refused, for gunicorn's configuration file has a fault: %s", reason)
             self.manager.ready()
             return
         self.setup(self.app)
@@ -95,7 +102,8 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
 
     def stop(self, graceful: bool = True) -> None:
         """End all workers, and then return. As the base does, on a clock that nobody can set: its own would kill
-        workers in the middle of their streams when the time of day jumps.
+        workers in the middle of their streams when the time of day jumps. One that stands still is not waited for
+        longer than at any other time.
         """
         if self.reexec_pid:
             self.manager.hand_over(self.reexec_pid)
@@ -105,13 +113,17 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         sock.close_sockets(self.LISTENERS, unlink=False)
         self.LISTENERS = []
         self.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
-        limit = time.monotonic() + self.cfg.graceful_timeout
+        next_look = time.monotonic()
+        limit = next_look + self.cfg.graceful_timeout
         while self.WORKERS and time.monotonic() < limit:
             if graceful and self._hurried():
                 graceful = False
                 self.kill_workers(signal.SIGQUIT)
                 limit = time.monotonic() + HURRY_SECONDS
             self.reap_workers()
+            if time.monotonic() >= next_look:
+                self.murder_workers()
+                next_look += STUCK_POLL_SECONDS
             time.sleep(STOP_POLL_SECONDS)
         self.kill_workers(signal.SIGKILL)
         self.reap_workers()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
 from gunicorn.errors import HaltServer
 
 from proxy_pkg.server import condition
@@ -158,6 +159,29 @@ def test_fewer_workers_are_left_when_fewer_are_wanted(master: Master) -> None:
     assert master.ended == [1]
 
 
+def test_one_that_serves_is_not_ended_for_one_that_does_not_yet(master: Master) -> None:
+    master._num_workers = 1
+    master.manage_workers()
+    assert master.ended == [1], "none serves: the oldest goes"
+    master.gone(1)
+    master.says(2, condition.READY)
+    for number in (2, 1):
+        master._num_workers = number
+        master.manage_workers()
+    assert master.ended == [1, 3]
+
+
+def test_who_is_ended_stands_in_for_nobody(master: Master) -> None:
+    master.says(1, condition.READY)
+    master.says(2, condition.READY)
+    master.next_generation()
+    master.says(3, condition.READY)
+    assert master.ended == [1]
+    master._num_workers = 1
+    master.manage_workers()
+    assert master.ended == [1, 4, 2]
+
+
 def test_a_worker_that_cannot_start_halts_only_a_server_that_never_served(
     master: Master, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,12 +228,26 @@ def test_a_system_without_room_for_a_worker_ends_no_server_that_serves(
     assert len(master.WORKERS) == 2
 
 
-def test_a_file_that_cannot_be_run_changes_nothing(master: Master) -> None:
-    class Broken:
-        def reload(self) -> None:
-            raise SystemExit(1)
+class Broken:
+    """An application whose file cannot be run."""
 
-    master.app = Broken()
+    def reload(self) -> None:
+        raise SystemExit(1)
+
+
+class Elsewhere:
+    """One whose file can be run, and names a worker class that nobody has."""
+
+    def __init__(self) -> None:
+        self.cfg = Config()
+
+    def reload(self) -> None:
+        self.cfg.set("worker_class", "nowhere.Worker")
+
+
+@pytest.mark.parametrize("application", [Broken, Elsewhere])
+def test_a_file_that_cannot_be_run_changes_nothing(master: Master, application: type[Any]) -> None:
+    master.app = application()
     before = dict(master.WORKERS)
     master.reload()
     assert (master.WORKERS, master.generation) == (before, 0)

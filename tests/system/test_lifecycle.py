@@ -265,6 +265,24 @@ def test_a_worker_that_stands_still_is_replaced_and_others_go_on(server: Start, 
     eventually(lambda: len(generation(running)) == 2)
 
 
+def test_a_stop_waits_for_no_worker_that_stands_still_longer_than_at_other_times(
+    server: Start, upstream: Upstream
+) -> None:
+    running = server(HEADROOM_WORKER_TIMEOUT_SECONDS="2", HEADROOM_DRAIN_LIMIT_SECONDS="600")
+    held = begin([EVENT], ("hold", "end"))
+    upstream.play(Script((*held.steps, ("send", last_chunk()))))
+    with Caller(running.port) as streaming:
+        streaming.write(post("/v1/messages"))
+        answer = streaming.begin()
+        stuck = next(worker["pid"] for worker in stats(running)["workers"]["live"] if not worker["in_flight"])
+        os.kill(stuck, signal.SIGSTOP)
+        os.kill(running.master_pid, signal.SIGTERM)
+        eventually(lambda: not alive(stuck))
+        upstream.release("end")
+        assert streaming.finish(answer).complete, "others are waited for"
+    assert running.process.wait(15) == 0
+
+
 def test_a_thread_that_never_comes_back_keeps_no_worker_alive(
     server: Start, upstream: Upstream, tmp_path: Path
 ) -> None:

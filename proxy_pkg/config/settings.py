@@ -122,7 +122,7 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Row(default="info", help="Least level that is logged.")
     ]
-    log_format: Annotated[Literal["json", "text"], Row(default="json", help="Form of a log line.")]
+    log_format: Annotated[Literal["json", "text"], Row(default="json", reloadable=False, help="Form of a log line.")]
     access_log: Annotated[bool, Row(default=True, help="Log one line for each request.")]
     state_dir: Annotated[
         str,

@@ -143,7 +143,8 @@ class ServingLoop(Server):
 
     async def _part(self) -> None:
         """End what is still open, in good order first, then at once."""
-        logger.warning("the drain limit has passed: ending %d connections, %d requests", *self._open())
+        reason = "it is to end at once" if self._hurry else "the drain limit has passed"
+        logger.warning("%s: ending %d connections, %d requests", reason, *self._open())
         self._life.abandon()
         for connection in list(self.server_state.connections):
             abandon = getattr(connection, "abandon", None)

@@ -96,7 +96,7 @@ def test_what_needs_a_restart_is_told_and_stays(
     file = tmp_path / "settings"
     file.write_text('compression = "lossless"')
     running = server(HEADROOM_CONFIG=str(file))
-    file.write_text('compression = "off"\nbacklog = 77')
+    file.write_text('compression = "off"\nbacklog = 77\nlog_format = "text"')
     hang_up(running)
     eventually(lambda: decisions(running) == {"passthrough"})
-    assert "only a restart applies it: HEADROOM_BACKLOG" in running.log.read_text()
+    assert "only a restart applies it: HEADROOM_BACKLOG, HEADROOM_LOG_FORMAT" in running.log.read_text()

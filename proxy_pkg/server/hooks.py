@@ -5,6 +5,9 @@ import resource
 import socket
 import sys
 import threading
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from proxy_pkg.config.blob import unpack
@@ -18,6 +21,8 @@ from proxy_pkg.tokens import count
 _NETWORK: Final = frozenset((socket.AF_INET, socket.AF_INET6))
 _LOCAL: Final = "localhost"
 """Where a socket of the file system is reached from."""
+_TASKS: Final = Path("/proc/self/task")
+_DESCRIPTORS: Final = Path("/proc/self/fd")
 
 
 def on_starting(server: Any, settings: Settings) -> None:
@@ -39,6 +44,8 @@ def on_starting(server: Any, settings: Settings) -> None:
         )
     if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
         server.log.warning("%s", said)
+    # Those that we were started with, and the queue of idle connections.
+    server.sockets_at_start = open_sockets()
     _raise_descriptor_limit()
     encoder = count.load()
     if encoder.problem:
@@ -71,15 +78,40 @@ def pre_fork(server: Any, worker: Any) -> None:
     """In the master: give the worker what it shares with others, and begin to count its time, or none would find out
     that it hangs.
 
-    A fork copies one thread only: a lock that another thread holds would stay locked in the worker for good.
+    What makes a fork unsafe is said at every one; a server that serves goes on.
     """
     worker.seat, worker.seats, worker.handover = server.seat(), server.seats, server.handover
     worker.notify()
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if names:
-        server.log.error("threads in the master while forking, a worker may hang: %s", ", ".join(names))
+    shared = server.sockets_at_start | {listener.fileno() for listener in worker.sockets}
+    for hazard in hazards(shared):
+        server.log.error("a worker forked now may hang, or disturb others: %s", hazard)
 
 
 def post_fork(worker: Any, blob: bytes) -> None:
     """In the new worker: decode the configuration that the master packed."""
     worker.settings = unpack(blob)
+
+
+def hazards(shared: Collection[int]) -> Iterator[str]:
+    """What makes a fork of this process unsafe, each as a phrase. `shared` are sockets that may be open.
+
+    A lock that another thread holds stays locked in the child for good, and two processes that use one connection
+    take each other's bytes.
+    """
+    threads = len(list(_TASKS.iterdir()))  # those of libraries too, which Python does not know of
+    if threads > 1:
+        names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        yield f"{threads} threads run ({', '.join(names) or 'all but one of a library'})"
+    strange = open_sockets().difference(shared)
+    if strange:
+        yield f"sockets are open that workers should not share: descriptors {sorted(strange)}"
+
+
+def open_sockets() -> set[int]:
+    """The descriptors of all sockets of this process."""
+    found = set()
+    for path in _DESCRIPTORS.iterdir():
+        with suppress(OSError):  # the descriptor that listed them is gone
+            if str(path.readlink()).startswith("socket:"):
+                found.add(int(path.name))
+    return found

@@ -1,6 +1,9 @@
 """Gunicorn's hooks: what the master does before it forks, and what a worker is given."""
 
 import logging
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,15 @@ from proxy_pkg.config.blob import pack
 from proxy_pkg.config.load import load
 from proxy_pkg.server import hooks
 
+LIBRARY_THREAD = """
+import ctypes
+from proxy_pkg.server.hooks import hazards
+assert not list(hazards(())), list(hazards(()))
+libc = ctypes.CDLL(None)
+libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, ctypes.cast(libc.pause, ctypes.c_void_p), None)
+print(*hazards(()))
+"""
+
 
 class Arbiter:
     """As much of gunicorn's master as the hooks see."""
@@ -19,6 +31,7 @@ class Arbiter:
     def __init__(self) -> None:
         self.log = logging.getLogger("tests.arbiter")
         self.seats, self.handover = 2, 3
+        self.sockets_at_start = hooks.open_sockets()
 
     def seat(self) -> int:
         return 1
@@ -26,6 +39,9 @@ class Arbiter:
 
 class Worker:
     settings: Any = None
+
+    def __init__(self, *listeners: socket.socket) -> None:
+        self.sockets = listeners
 
     def notify(self) -> None:
         return
@@ -65,3 +81,18 @@ def test_a_thread_in_the_master_is_told_of_before_a_fork(caplog: pytest.LogCaptu
         stop.set()
         thread.join()
     assert "left-behind" in caplog.text
+
+
+def test_a_connection_in_the_master_is_told_of_before_a_fork(caplog: pytest.LogCaptureFixture) -> None:
+    master = Arbiter()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hooks.pre_fork(master, Worker(listener))
+        assert "sockets are open" not in caplog.text
+        with socket.create_connection(listener.getsockname()) as connection:
+            hooks.pre_fork(master, Worker(listener))
+            assert f"descriptors [{connection.fileno()}]" in caplog.text
+
+
+def test_a_thread_of_a_library_is_found_too() -> None:
+    said = subprocess.run([sys.executable, "-c", LIBRARY_THREAD], capture_output=True, text=True, timeout=30)
+    assert "2 threads run (all but one of a library)" in said.stdout, said

@@ -71,10 +71,19 @@ class ServingLoop(Server):
         self._stop = asyncio.Event()
         self._hurry = False
         self._worn = False
+        self._pulse: asyncio.TimerHandle | None = None
         self._acceptors: list[Acceptor] = []
         self._heir: Acceptor | None = None
         self._share = Share(self._load, life.seats, life.seat, os.getpid())
         self.server_state = OpenConnections(self._share.publish)
+
+    async def serve(self, sockets: Any = None) -> None:
+        """All of it. No sign of life is given afterwards: what is left to do then has a time of its own."""
+        try:
+            await super().serve(sockets)
+        finally:
+            if self._pulse is not None:
+                self._pulse.cancel()
 
     async def startup(self, sockets: Any = None) -> None:
         """Begin to accept from `sockets`, which listen already. Ends the process if the app cannot start."""
@@ -167,8 +176,8 @@ class ServingLoop(Server):
         return sum(self._open())
 
     def _beat(self) -> None:
-        """Once a second on the loop's own clock, which no change of the time of day reaches, until the process ends."""
-        asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
+        """Once a second on the loop's own clock, which no change of the time of day reaches."""
+        self._pulse = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
         self._life.beat()
         if not self._stop.is_set():
             self._share.publish()

@@ -297,6 +297,20 @@ def test_a_thread_that_never_comes_back_keeps_no_worker_alive(
     assert "never_returns" in running.log.read_text()
 
 
+def test_a_file_that_is_never_read_to_its_end_keeps_no_worker_alive(server: Start, upstream: Upstream) -> None:
+    # The loop waits for threads of its own when it closes, and would go on showing life meanwhile.
+    running = server(HEADROOM_WORKERS="1", HEADROOM_DRAIN_LIMIT_SECONDS="1")
+    (first,) = running.worker_pids
+    pipe = running.log.with_name("state") / "slots" / "7.counters"
+    os.mkfifo(pipe)
+    with Caller(running.port) as caller:
+        caller.write(b"GET /stats HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        os.kill(running.master_pid, signal.SIGHUP)
+        eventually(lambda: not alive(first))
+    assert "Timeout" in running.log.read_text()
+    pipe.unlink()
+
+
 def test_what_a_terminal_sends_to_all_is_for_the_master_alone(server: Start, upstream: Upstream) -> None:
     upstream.play(stream([(0.1, EVENT)] * 10))
     running = server(HEADROOM_WORKERS="1")

@@ -28,12 +28,16 @@ class Kind(Struct, frozen=True):
 
 
 class Outcome:
-    """What came of it, by kind; `failures` names the causes, `slowest` is the longest wait for a first byte."""
+    """What came of it, by kind; `failures` names the causes, `waits` are the seconds to each first byte."""
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        self.slowest_seconds = 0.0
+        self.waits: list[float] = []
+
+    def wait_seconds(self, part: float) -> float:
+        """The wait that this part of all requests did not exceed: 1.0 gives the longest."""
+        return sorted(self.waits)[int((len(self.waits) - 1) * part)] if self.waits else 0.0
 
 
 class BadAnswerError(Exception):
@@ -77,7 +81,7 @@ class LoadClient:
         began = time.monotonic()
         self._writer.write(self._kind.request)
         head = await self._reader.readuntil(b"\r\n\r\n")
-        self._outcome.slowest_seconds = max(self._outcome.slowest_seconds, time.monotonic() - began)
+        self._outcome.waits.append(time.monotonic() - began)
         await self._body(head.lower())
         if not head.startswith(b"HTTP/1.1 200"):
             raise BadAnswerError(head.partition(b"\r\n")[0].decode())

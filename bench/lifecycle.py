@@ -1,7 +1,8 @@
 """`python -m bench.lifecycle`: what changes of workers cost those who ask all the time, and how evenly work is shared.
 
 Reloads, workers at their request limit, an upgrade in place and a stop, each under constant load of plain and streaming
-requests: a bar of zero failures. Then the spread of requests over four workers for several sorts of clients.
+requests: a bar of zero failures. Then what others notice of a worker that stands still or is busy, and the
+spread of requests over four workers for several sorts of clients.
 """
 
 import argparse
@@ -19,11 +20,13 @@ from typing import Any
 
 import msgspec
 
+from bench.alive import body as large_body
 from bench.constant_load import Kind, Outcome, constant_load
 from bench.driver import post
 from bench.figures import Figure, keep, table
 from bench.processes import Server, children
 from bench.stacks import canned, ours
+from tests.fakes.client import Caller
 
 BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
 PLAIN = post("/v1/messages", BODY)
@@ -31,6 +34,9 @@ CLOSING = post("/v1/messages", BODY, [("connection", "close")])
 STREAMED = post("/v1/messages", BODY, [("x-bench", "events")])
 SPREAD_BAR = 1.5
 FREE_SECONDS_MAX = 5.0
+BESIDE_MS_MAX = 100.0
+"""What others may wait beside a large body, 99 of 100: twice as long as for /livez alone (bench.alive)."""
+LARGE_BODIES = 4
 STORM_PAUSE_SECONDS = 0.1
 POLL_SECONDS = 0.05
 STEP_SECONDS_MAX = 30.0
@@ -121,7 +127,7 @@ def change(name: str, step: Callable[[Server, int], None], count: int, **setting
         time.sleep(1)
         step(server, count)
     measured = f"{count} x {name}"
-    slowest = Figure(measured, "ours", outcome.slowest_seconds * 1000, "ms to first byte")
+    slowest = Figure(measured, "ours", outcome.wait_seconds(1.0) * 1000, "ms to first byte")
     return [*failures(measured, outcome, step in (stop, stop_in_reload)), slowest]
 
 
@@ -164,8 +170,10 @@ def deaths() -> list[Figure]:
         stopped = server.worker_pids[0]
         os.kill(stopped, signal.SIGSTOP)
         began = time.monotonic()
-        until(lambda: stopped not in server.worker_pids and len(workers(server)) == 2)
-        replaced = time.monotonic() - began
+        with constant_load(server.port, LOAD) as beside:
+            until(lambda: stopped not in server.worker_pids and len(server.worker_pids) == 2)
+            until(lambda: len(workers(server)) == 2)
+            replaced = time.monotonic() - began
         with constant_load(server.port, LOAD):
             time.sleep(1)
             os.kill(server.master_pid, signal.SIGKILL)
@@ -174,7 +182,29 @@ def deaths() -> list[Figure]:
             freed = time.monotonic() - began
     return [
         Figure("a worker stands still", "ours", replaced, "s until another serves, limit 5 s", at_most=8.0),
+        *failures("beside one that stands still", beside),
+        Figure("beside one that stands still", "ours", beside.wait_seconds(0.99) * 1000, "ms to first byte, p99"),
         Figure("the master is killed", "ours", freed, "s until the port is free", at_most=FREE_SECONDS_MAX),
+    ]
+
+
+def beside_large() -> list[Figure]:
+    """Others while one of two workers has bodies of 50 MB to compress, those included whose connections it has."""
+    kinds = [kind for kind in LOAD if kind[0].request is not STREAMED]
+    bodies = [large_body(50, 1_000_000, number) for number in range(LARGE_BODIES)]
+    with (
+        serving(HEADROOM_WORKERS="2") as server,
+        Caller(server.port, timeout_seconds=60) as large,
+        constant_load(server.port, kinds) as outcome,
+    ):
+        for each in bodies:
+            if large.ask("POST", "/v1/messages", (), each).status != 200:
+                raise RuntimeError("a large body was not answered")
+    measured = "beside bodies of 50 MB"
+    wait_ms = outcome.wait_seconds(0.99) * 1000
+    return [
+        *failures(measured, outcome),
+        Figure(measured, "ours", wait_ms, "ms to first byte, p99", at_most=BESIDE_MS_MAX),
     ]
 
 
@@ -207,6 +237,7 @@ def main() -> int:
         *change("reload in two seconds", storm, 20, HEADROOM_WORKERS="2"),
         *change("stop within a reload", stop_in_reload, 1, HEADROOM_WORKERS="2"),
         *deaths(),
+        *beside_large(),
         *spread(given.spread_seconds),
     ]
     print(table(figures))

@@ -33,6 +33,8 @@ PLAIN = post("/v1/messages", BODY)
 CLOSING = post("/v1/messages", BODY, [("connection", "close")])
 STREAMED = post("/v1/messages", BODY, [("x-bench", "events")])
 SPREAD_BAR = 1.5
+IDLE_FIRST_PART_MIN = 0.9
+IDLE_FIRST_ROUNDS = 30
 FREE_SECONDS_MAX = 5.0
 BESIDE_MS_MAX = 100.0
 """What others may wait beside a large body, 99 of 100: twice as long as for /livez alone (bench.alive)."""
@@ -208,6 +210,24 @@ def beside_large() -> list[Figure]:
     ]
 
 
+def idle_first(rounds: int) -> list[Figure]:
+    """Of four workers, those that have a stream each leave the next connection to one that has nothing."""
+    right = 0
+    with serving(HEADROOM_WORKERS="4") as server:
+        for _ in range(rounds):
+            until(lambda: sum(each["in_flight"] == 0 for each in workers(server).values()) == 4)
+            with ExitStack() as held:
+                for _ in range(3):
+                    streaming = held.enter_context(Caller(server.port))
+                    streaming.write(STREAMED)
+                    streaming.begin()
+                idle = [pid for pid, each in workers(server).items() if not each["in_flight"]]
+                with Caller(server.port) as caller:
+                    right += caller.ask("GET", "/health").json()["worker"]["pid"] in idle
+    measured = f"{rounds} new connections"
+    return [Figure(measured, "ours", right / rounds, "part taken by idle workers", at_least=IDLE_FIRST_PART_MIN)]
+
+
 def spread(seconds: float) -> list[Figure]:
     """Requests of the busiest of four workers, as a multiple of the mean."""
     figures = []
@@ -238,6 +258,7 @@ def main() -> int:
         *change("stop within a reload", stop_in_reload, 1, HEADROOM_WORKERS="2"),
         *deaths(),
         *beside_large(),
+        *idle_first(IDLE_FIRST_ROUNDS),
         *spread(given.spread_seconds),
     ]
     print(table(figures))

@@ -62,12 +62,27 @@ class HeadCork:
         return getattr(self._transport, name)
 
 
-class OpenConnections(ServerState):
-    """What uvicorn's connections share, and whom to tell when there is one less."""
+class OpenRequests(set[asyncio.Task[None]]):
+    """The tasks of requests in progress, and whom to tell when the last of them has ended."""
 
-    def __init__(self, on_lost: Callable[[], object]) -> None:
+    def __init__(self, on_last: Callable[[], object]) -> None:
         super().__init__()
-        self.on_lost = on_lost
+        self._on_last = on_last
+
+    def discard(self, task: object) -> None:
+        super().discard(task)
+        if not self:
+            self._on_last()
+
+
+class OpenConnections(ServerState):
+    """What uvicorn's connections share, and whom to tell when there is less."""
+
+    def __init__(self, on_less: Callable[[], object]) -> None:
+        super().__init__()
+        self.on_less = on_less
+        # A connection may be gone before its request has ended: what was told then says that there is work.
+        self.tasks = OpenRequests(on_less)
 
 
 class Connection(StrictConnection):
@@ -138,7 +153,7 @@ class Connection(StrictConnection):
         # The base forgets the timer after a reset, and it would keep the last request alive until it fires.
         self._unset_keepalive_if_required()
         if isinstance(self.server_state, OpenConnections):
-            self.server_state.on_lost()
+            self.server_state.on_less()
 
 
 def _descriptor(transport: asyncio.Transport) -> int:

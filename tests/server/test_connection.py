@@ -3,9 +3,10 @@
 import asyncio
 from typing import Any
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from proxy_pkg.server.connection import HeadCork
+from proxy_pkg.server.connection import Connection, HeadCork, OpenConnections
 
 HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -87,3 +88,29 @@ async def test_all_else_is_the_transports_own() -> None:
 
 def test_every_status_of_three_digits_has_a_line() -> None:
     assert all(STATUS_LINE[status].startswith(b"HTTP/1.1 %d " % status) for status in range(100, 1000))
+
+
+async def test_whoever_shares_work_hears_that_there_is_none_left_when_a_closed_connection_has_had_its_answer() -> None:
+    """Not that there was one request when the connection closed, until the next sign of life."""
+    told: list[int] = []
+    state = OpenConnections(lambda: told.append(len(state.connections) + len(state.tasks)))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = Config(app, http=Connection, interface="asgi3", lifespan="off", log_config=None)
+    config.h11_max_incomplete_event_size = 1000
+    config.load()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: proxy.test\r\nconnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        async with asyncio.timeout(10):
+            while state.connections or state.tasks:
+                await asyncio.sleep(0)
+    assert told[-1] == 0

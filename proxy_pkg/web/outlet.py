@@ -1,15 +1,16 @@
 """Where log lines leave a process: standard error, that somebody else reads, or stopped reading.
 
 A pipe that nobody reads is full after 64 KiB, and writing to it waits without end; one whose reader is gone, or a file
-on a full disk, fails. Neither may hold up or break a request, so a worker has a thread that waits for it. Without one,
-as in the master, which forks, what the pipe has no room for now is dropped. What was dropped is counted, and told as
-soon as somebody reads again.
+on a full disk, fails. Neither may hold up or break a request: what there is no room for is left to a thread that waits.
+Without one, as in the master, which forks, it is dropped. What was dropped is counted, and told as soon as somebody
+reads again.
 """
 
 import asyncio
 import logging
 import os
 import select
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,8 +18,8 @@ from typing import Final
 
 WAITING_BYTES_MAX: Final = 1 << 20
 """Of lines that the thread has not written yet."""
-AT_ONCE_BYTES: Final = select.PIPE_BUF
-"""What a pipe takes whole, so that lines of several workers stay apart."""
+PIPE_PIECE_BYTES: Final = select.PIPE_BUF
+"""What a pipe that has room takes whole and at once, so that lines of several workers stay apart."""
 CLOSE_SECONDS_MAX: Final = 0.5
 _DROPPED: Final = "%d log lines were dropped, since nobody read them or the disk was full"
 
@@ -30,19 +31,22 @@ class Outlet:
         self.formatter = logging.Formatter()
         """Of the one line that is this stream's own."""
         self._descriptor = descriptor
-        self._ready = threading.Condition()
+        self._at_once_bytes = _at_once_bytes(descriptor)
+        self._ready = threading.Condition()  # who has its lock may take it again
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._dropped_lines = 0
         self._thread: threading.Thread | None = None
 
     def write(self, lines: bytes | str) -> None:
-        """Have whole lines written. Returns at once and raises nothing."""
+        """Have whole lines written: now, as far as there is room, or soon. Returns at once and raises nothing."""
         data = lines.encode("utf-8", "backslashreplace") if isinstance(lines, str) else lines
         with self._ready:
-            if self._thread is None:
-                self._put(data, wait_ms=0)
-            elif self._waiting_bytes + len(data) > WAITING_BYTES_MAX:
+            if not self._waiting_bytes:
+                data = self._put(data, wait_ms=0)
+            if not data:
+                return
+            if self._thread is None or self._waiting_bytes + len(data) > WAITING_BYTES_MAX:
                 self._dropped_lines += data.count(b"\n")
             else:
                 self._waiting.append(data)
@@ -53,7 +57,7 @@ class Outlet:
         """Nothing is held back."""
 
     def begin(self) -> None:
-        """Have a thread write from now on; where none can be had, all stays as it is. Not before a fork."""
+        """Have a thread write what there is no room for, if one can be had. Not before a fork."""
         thread = threading.Thread(target=self._run, name="log", daemon=True)
         with self._ready, suppress(RuntimeError):
             thread.start()
@@ -79,45 +83,67 @@ class Outlet:
             with self._ready:
                 self._waiting_bytes -= len(data)
 
-    def _put(self, data: bytes, wait_ms: int | None) -> None:
-        """Write a piece after the other, each if there is room for it in so many milliseconds; None waits for ever."""
-        for piece in _pieces(data):
+    def _put(self, data: bytes, wait_ms: int | None) -> bytes:
+        """Write a piece after the other, each when there is room for it, for which it waits so many milliseconds, with
+        None for ever. Returns what there was no room for.
+        """
+        at = 0
+        for end in _piece_ends(data, self._at_once_bytes):
             try:
-                self._tell_dropped(wait_ms)
-                self._write_whole(piece, wait_ms)
-            except OSError:  # no room now, nobody reads any more, or the disk is full
+                at += self._write(data[at:end], wait_ms) if self._tell_dropped(wait_ms) else 0
+                if at < end:
+                    return data[at:]
+            except OSError:  # nobody reads any more, or the disk is full
                 with self._ready:
-                    self._dropped_lines += piece.count(b"\n")
+                    self._dropped_lines += data.count(b"\n", at, end)
+                at = end
+        return b""
 
-    def _tell_dropped(self, wait_ms: int | None) -> None:
+    def _tell_dropped(self, wait_ms: int | None) -> bool:
+        """Tell what was dropped, if anything; False without room for that. Raises OSError."""
         with self._ready:
             dropped = self._dropped_lines
-        if dropped:
-            record = logging.LogRecord("proxy_pkg", logging.WARNING, __file__, 0, _DROPPED, (dropped,), None)
-            self._write_whole(self.formatter.format(record).encode() + b"\n", wait_ms)
-            with self._ready:
-                self._dropped_lines -= dropped
+        if not dropped:
+            return True
+        record = logging.LogRecord("proxy_pkg", logging.WARNING, __file__, 0, _DROPPED, (dropped,), None)
+        if not self._write(self.formatter.format(record).encode() + b"\n", wait_ms):
+            return False
+        with self._ready:
+            self._dropped_lines -= dropped
+        return True
 
-    def _write_whole(self, piece: bytes, wait_ms: int | None) -> None:
-        """Raises OSError."""
+    def _write(self, piece: bytes, wait_ms: int | None) -> int:
+        """Returns how much there was room for, at no moment waiting in the write itself. Raises OSError."""
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
-        while piece:
-            if not poller.poll(wait_ms):
-                raise BlockingIOError
-            with suppress(BlockingIOError):  # somebody made it non-blocking, and another was faster
-                piece = piece[os.write(self._descriptor, piece) :]
+        written = 0
+        while written < len(piece) and poller.poll(wait_ms):
+            try:
+                written += os.write(self._descriptor, piece[written : written + self._at_once_bytes])
+            except BlockingIOError:  # somebody made it non-blocking, and another was faster
+                if wait_ms == 0:
+                    break
+        return written
 
 
-STANDARD_ERROR: Final = Outlet(2)
+def _at_once_bytes(descriptor: int) -> int:
+    """How long a piece may be. A file takes any whole, and other processes' pieces stay apart from it."""
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return PIPE_PIECE_BYTES
+    return WAITING_BYTES_MAX if is_file else PIPE_PIECE_BYTES
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Whole lines, as many at once as a pipe takes whole; a longer line by itself."""
+def _piece_ends(data: bytes, at_once_bytes: int) -> Iterator[int]:
+    """Where pieces end that hold whole lines, as many as fit; a longer line is a piece by itself."""
     start = 0
     while start < len(data):
         end = len(data)
-        if end - start > AT_ONCE_BYTES:
-            end = data.rfind(b"\n", start, start + AT_ONCE_BYTES) + 1 or data.find(b"\n", start) + 1 or end
-        yield data[start:end]
+        if end - start > at_once_bytes:
+            end = data.rfind(b"\n", start, start + at_once_bytes) + 1 or data.find(b"\n", start) + 1 or end
+        yield end
         start = end
+
+
+STANDARD_ERROR: Final = Outlet(2)

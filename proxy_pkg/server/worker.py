@@ -22,7 +22,7 @@ from proxy_pkg.server.serving import ServingLoop
 from proxy_pkg.server.websocket import SocketConnection
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
-_YOUNG_OBJECTS = 20_000
+YOUNG_OBJECTS = 20_000
 _TURN_SECONDS: Final = 0.001
 """How soon a thread that works gives way to the loop; five times that, the default, adds up over a request."""
 
@@ -55,7 +55,7 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
         # The master aborts a worker whose loop is stuck: where it is stuck then stands in the log.
         faulthandler.enable(sys.stderr, all_threads=True)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
-        gc.set_threshold(_YOUNG_OBJECTS)
+        gc.set_threshold(YOUNG_OBJECTS)
         sys.setswitchinterval(_TURN_SECONDS)
 
     def load_wsgi(self) -> None:

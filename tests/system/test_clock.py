@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(FAKETIME is None, reason="libfaketime is missing
 JUMPS = ("+2h", "-2h", "@1970-01-01 00:00:30", "@2107-01-01 00:00:00")
 EVENT = b"event: ping\ndata: {}\n\n"
 BODY = b'{"model":"claude-sonnet-4-5","messages":[]}'
-USAGE = b'{"model":"claude-sonnet-4-5","usage":{"input_tokens":1000000,"output_tokens":0}}'
-DOLLARS_EACH = 3
+USAGE = b'{"model":"claude-haiku-4-5","usage":{"input_tokens":1000000,"output_tokens":0}}'
+DOLLARS_EACH = 1
 RPM = 3
 SLEEPS_AS_ASKED = """
 import select, time

@@ -23,7 +23,7 @@ import msgspec
 from bench.alive import body as large_body
 from bench.constant_load import Kind, Outcome, constant_load
 from bench.driver import post
-from bench.figures import Figure, keep, table
+from bench.figures import Figure, figure, keep, table
 from bench.processes import Server, children
 from bench.stacks import canned, ours
 from tests.fakes.client import Caller
@@ -36,6 +36,8 @@ SPREAD_BAR = 1.5
 IDLE_FIRST_PART_MIN = 0.9
 IDLE_FIRST_ROUNDS = 30
 FREE_SECONDS_MAX = 5.0
+KILLED_WORKERS = 5
+REPLACED_SECONDS_MAX = 1.0
 BESIDE_MS_MAX = 100.0
 """What others may wait beside a large body, 99 of 100: twice as long as for /livez alone (bench.alive)."""
 LARGE_BODIES = 4
@@ -165,10 +167,22 @@ def is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
+def killed(server: Server) -> float:
+    """Kill a worker; the seconds until as many serve as before."""
+    before = workers(server)
+    victim = server.worker_pids[0]
+    os.kill(victim, signal.SIGKILL)
+    began = time.monotonic()
+    until(lambda: victim not in server.worker_pids and len(server.worker_pids) == len(before))
+    until(lambda: len(workers(server)) == len(before))
+    return time.monotonic() - began
+
+
 def deaths() -> list[Figure]:
-    """A worker that stands still, and then a master that is killed under load."""
+    """Workers that are killed, one that stands still, and then a master that is killed under load."""
     with serving(HEADROOM_WORKERS="2", HEADROOM_WORKER_TIMEOUT_SECONDS="5") as server:
         until(lambda: len(workers(server)) == 2)
+        replaced_seconds = [killed(server) for _ in range(KILLED_WORKERS)]
         stopped = server.worker_pids[0]
         os.kill(stopped, signal.SIGSTOP)
         began = time.monotonic()
@@ -183,6 +197,7 @@ def deaths() -> list[Figure]:
             until(lambda: is_free(server.port))
             freed = time.monotonic() - began
     return [
+        figure("a worker is killed", "ours", replaced_seconds, "s until another serves", REPLACED_SECONDS_MAX),
         Figure("a worker stands still", "ours", replaced, "s until another serves, limit 5 s", at_most=8.0),
         *failures("beside one that stands still", beside),
         Figure("beside one that stands still", "ours", beside.wait_seconds(0.99) * 1000, "ms to first byte, p99"),

@@ -14,9 +14,9 @@ from proxy_pkg.planning.policy import Tokens
 from proxy_pkg.wire.scan import parse
 
 BODY_BYTES_MAX: Final = 256 << 10
-FIRST_SAMPLES: Final = 8
+FIRST_SAMPLES: Final = 16
 """The first bodies of a model are counted, and later one in SAMPLE_EVERY."""
-SAMPLE_EVERY: Final = 256
+SAMPLE_EVERY: Final = 1024
 SAMPLES_MIN: Final = 4
 """With fewer, our estimate is taken as it is."""
 

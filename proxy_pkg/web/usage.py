@@ -82,11 +82,10 @@ class Copy:
         """What was kept, decoded; empty if that cannot be read."""
         if self._is_too_long:
             return b""
+        held = b"".join(self.parts)
         if self._coded:
-            return _decoded(b"".join(self.parts), self._coded)
-        if not self._head and len(self.parts) == 1:
-            return self.parts[0]
-        return b"".join((self._head, *self.parts))
+            return _decoded(held, self._coded)
+        return self._head + held if self._head else held
 
 
 def _decoded(data: bytes, coding: str) -> bytes:

@@ -2,8 +2,8 @@
 
 What is compared is the mean over conversations of ln(cost / input), and so, by how many percent a conversation's cost
 for its input differs. Requests of one conversation are not independent of each other, and a few long conversations
-make most of all costs: the interval of a ratio of sums (Cochran, Sampling Techniques, 1977, 6.4), which stood here
-before, held the truth in 65 to 85 % of draws from such lengths instead of 95. Logarithms have no such tail. The
+make most of all costs: the interval of a ratio of sums (Cochran, Sampling Techniques, 1977, 6.4) holds the truth
+in 65 to 88 % of draws from such lengths instead of 95. Logarithms have no such tail. The
 difference of both arms has the sum of their variances (Welch); with CONVERSATIONS_MIN in each, its distribution is
 normal enough for the interval.
 """

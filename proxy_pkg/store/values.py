@@ -6,6 +6,7 @@ bound while somebody reads, and its index is a mapped file, where a full or cut 
 worker. A long reading by others makes writes fail here, and nothing else. Opened in each worker, after the fork.
 """
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +72,7 @@ class Values:
             self._sweep(connection, now_s)
             for _ in range(EVICTIONS_MAX):
                 try:
-                    return _put(connection, items, now_s, now_s + ttl_s, keep)
+                    return _put(connection, items, now_s, self._expires_s(ttl_s), keep)
                 except sqlite3.OperationalError as error:
                     if _code(error) != sqlite3.SQLITE_FULL or not _evict(connection):
                         raise
@@ -80,6 +81,7 @@ class Values:
     def get_many(self, keys: Sequence[str], renew_s: int) -> dict[str, bytes]:
         """As the contract says."""
         now_s = int(self._clock())
+        expires_s = self._expires_s(renew_s)
         ask = "SELECT value FROM value WHERE key = ? AND expires_s > ?"
         with self._using() as connection:
             rows = ((key, connection.execute(ask, (key, now_s)).fetchone()) for key in keys)
@@ -87,7 +89,7 @@ class Values:
             if renew_s and found:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany(
-                    "UPDATE value SET expires_s = ? WHERE key = ?", [(now_s + renew_s, key) for key in found]
+                    "UPDATE value SET expires_s = ? WHERE key = ?", [(expires_s, key) for key in found]
                 )
                 connection.execute("COMMIT")
         return found
@@ -113,7 +115,7 @@ class Values:
         with self._using() as connection:
             while True:
                 try:
-                    return _add(connection, key, amounts, now_s, now_s + ttl_s)
+                    return _add(connection, key, amounts, now_s, self._expires_s(ttl_s))
                 except sqlite3.OperationalError as error:
                     if _code(error) != sqlite3.SQLITE_FULL or not _evict(connection):
                         raise
@@ -132,6 +134,10 @@ class Values:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+    def _expires_s(self, ttl_s: int) -> int:
+        """When something put now ends. Rows hold whole seconds: rounded up, since nothing may end before its time."""
+        return math.ceil(self._clock()) + ttl_s
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:

@@ -137,7 +137,7 @@ def test_it_starts_serves_and_stops_where_only_its_folders_can_be_written(servic
     ("attempt", "refused"),
     [
         ("open('/opt/proxy_pkg/proxy_pkg/new', 'w')", "Read-only file system"),
-        ("open('/tmp/new', 'w')", "Read-only file system"),
+        ("tempfile.TemporaryFile(dir='/tmp')", "Read-only file system"),
         ("os.setuid(0)", "Operation not permitted"),
         ("mmap.mmap(-1, 4096, prot=mmap.PROT_WRITE | mmap.PROT_EXEC)", "Permission denied"),
     ],
@@ -145,7 +145,7 @@ def test_it_starts_serves_and_stops_where_only_its_folders_can_be_written(servic
 def test_the_confinement_of_these_tests_holds(attempt: str, refused: str, service: Service) -> None:
     if "mmap" in attempt and tuple(map(int, os.uname().release.split(".")[:2])) < (6, 3):
         pytest.skip("this kernel does not know PR_SET_MDWE")
-    done = service.run([str(PYTHON / "python3"), "-c", f"import mmap, os; {attempt}"])
+    done = service.run([str(PYTHON / "python3"), "-c", f"import mmap, os, tempfile; {attempt}"])
     assert refused in done.stderr
 
 

@@ -113,6 +113,21 @@ def test_a_value_beyond_the_bound_is_refused(tmp_path: Path) -> None:
     store.close()
 
 
+def test_nothing_ends_before_its_time_wherever_in_a_second_it_began(tmp_path: Path) -> None:
+    now = [1000.999]
+    store = Values(tmp_path, 1 << 20, pytest.fail, clock=lambda: now[0])
+    store.put("put", b"v", 1, False)
+    store.put("renewed", b"v", 1, False)
+    store.add("totals", {"n": 1}, 1)
+    assert store.get_many(["renewed"], 1)
+    now[0] += 0.99
+    assert store.get_many(["put", "renewed"], 0) == {"put": b"v", "renewed": b"v"}
+    assert store.totals("totals") == {"n": 1}
+    now[0] += 1.01
+    assert (store.get_many(["put", "renewed"], 0), store.totals("totals")) == ({}, {})
+    store.close()
+
+
 def test_values_and_totals_end_with_their_time(tmp_path: Path) -> None:
     now = [1000.0]
     store = Values(tmp_path, 1 << 20, pytest.fail, clock=lambda: now[0])

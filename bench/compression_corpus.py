@@ -47,6 +47,10 @@ class Block(msgspec.Struct, frozen=True):
         return len(self.text.encode("utf-8", "surrogatepass"))
 
 
+PRODUCERS = dict.fromkeys(("JSON", "HTML"), Producer("bash", {"command": "curl -s https://api.example.test/items"}))
+"""What such outputs came from. Where that is not known a file may hold them, and then bytes have to come back."""
+
+
 def place(given: str) -> Path:
     """The corpus: the given folder, else one beside the checkout if there is one, else the project's cases."""
     if given:
@@ -58,7 +62,12 @@ def blocks(corpus: Path) -> list[Block]:
     """All outputs of a corpus, ordered by kind and name. Bytes that are no UTF-8 become replacement characters."""
     root = corpus / "compressors" if (corpus / "compressors").is_dir() else corpus
     found = [
-        Block(kind_of(folder.name), f"{folder.name}/{name}", file.read_bytes().decode(errors="replace"))
+        Block(
+            kind_of(folder.name),
+            f"{folder.name}/{name}",
+            file.read_bytes().decode(errors="replace"),
+            PRODUCERS.get(kind_of(folder.name), Producer("bash")),
+        )
         for folder in sorted(root.iterdir())
         if folder.is_dir() and folder.name not in NO_OUTPUTS
         for name, file in _files(folder)

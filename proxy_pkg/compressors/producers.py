@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from proxy_pkg.compressors import programs
 from proxy_pkg.model import Producer
 
 ARGUMENT_CHARS_MAX = 16_384
@@ -20,11 +21,12 @@ class Tools(Struct, frozen=True):
     """Names of tools beside those below, as globs: `*`, `?` and `[…]`.
 
     They are compared in small letters with the whole name, the server's included. A name in `files` prints files,
-    whatever else it is.
+    whatever else it is; one in `data` prints no file.
     """
 
     files: tuple[str, ...] = ()
     shells: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
 
 
 NO_MORE = Tools()
@@ -40,6 +42,11 @@ FILE_READERS = frozenset(
     search_and_replace str_replace strreplace insert_content insert_edit_into_file apply_diff fs_write fswrite
     apply_patch applypatch goto scroll_down scroll_up get_file_text_by_path view_code_item
     readmultiplefiles view_line_range get_symbol_body find_symbol
+    file_editor file_viewer builtin_read_file builtinreadfile ctx_read open_files openfiles readmcpresourcetool
+    readmcpresource read_mcp_resource read_resource get_resource read_many read_lines readlines file_view
+    read_notebook notebook_edit notebookedit get_source read_source read_code show_file display_file print_file
+    load_file fetch_file download_file get_file_content getfilecontents read_file_content read_file_contents
+    read_file_range read_file_lines readtextfile read_document view_source open_document get_text
     """.split()  # noqa: SIM905  reads better than fifty quoted words
 )
 SHELLS = frozenset(
@@ -59,43 +66,35 @@ SEEKERS = frozenset(
     """.split()  # noqa: SIM905
 )
 """Tools that look something up, or tell how a run went: their results are read, not edited."""
-FILE_PRINTERS = frozenset(
+NO_FILE_TOOLS = frozenset(
     """
-    cat tac nl head tail sed awk gawk bat batcat less more type get-content gc select-string cut fold expand
-    paste column strings gcat ghead gtail highlight
-    pygmentize glow mdcat iconv zcat bzcat xzcat
+    webfetch web_fetch fetch fetch_url read_url read_web_page websearch web_search google_search google_web_search
+    brave_web_search tavily_search exa_search browser_snapshot query sql execute_sql run_query read_query run_sql
+    execute_query http_request list_issues list_pull_requests glob ls list_dir list_directory list_files find_by_name
     """.split()  # noqa: SIM905
 )
-"""Commands whose output is the text of a file where they start a pipeline."""
+"""Tools whose results come from the web, a database, or a list of names: known to be no file's text."""
+_LOOKING_UP = frozenset(("list", "query", "count", "browser", "search", "describe"))
+_OF_FILES = frozenset(
+    "file files code source content contents text texts resource resources document documents note notes".split()  # noqa: SIM905
+)
+_NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 NUMBERING = re.compile(r"(?:^|[\s;|&(])(?:nl|cat\s+(?:-\w*n|--number)|grep\s+-\w*n|bat|less\s+-N)\b")
 
 _LAST_PART = re.compile(r"__|[:./]")
-_FOLDER = re.compile(r".*[/\\](?=.)")
-_PIPELINES = re.compile(r"&&|\|\||[;\n&]")
-_WRAPPERS = frozenset(
-    """
-    sudo doas time timeout env nice command exec builtin nohup stdbuf busybox bash sh zsh
-    powershell pwsh cmd c bypass unrestricted remotesigned
-    """.split()  # noqa: SIM905
-)
-_RUNNING_ELSEWHERE = frozenset("ssh docker podman kubectl oc wsl adb multipass vagrant".split())  # noqa: SIM905
 _PRINTED_READ = re.compile(
     r"\bget-content\b|::read(?:all|lines)|\b(?:print|puts|echo|log|write)\b.{0,60}?"
     r"(?:\bopen\([^()]{0,200}\)\.read|read_text\(|readfilesync\(|file\.read\(|file_get_contents\()",
     re.IGNORECASE,
 )
 """A file's text printed by PowerShell, or by a line of Python, Node, Ruby or PHP."""
-_DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1")
-_SHELL = re.compile(r"\b(?:[bzkd]?a?sh|ssh|docker|podman|kubectl|exec|eval|source)\b")
-_WRITES = re.compile(r"(?:^|\s)1?>{1,2}\s*(?!/dev/(?:stdout|tty))[^\s&>]")
 _CALLS_OTHERS = frozenset(("use_mcp_tool",))
-_HANDING_ON = frozenset(("xargs", "-exec", "-execdir"))
 _ARGUMENTS = ("command", "cmd", "script", "commands", "input", "chars")
 
 
-def tools(files: str, shells: str) -> Tools:
-    """Return the tools of two lists of globs, each separated by commas."""
-    return Tools(_globs(files), _globs(shells))
+def tools(files: str, shells: str, data: str = "") -> Tools:
+    """Return the tools of lists of globs, each separated by commas."""
+    return Tools(_globs(files), _globs(shells), _globs(data))
 
 
 def _globs(text: str) -> tuple[str, ...]:
@@ -109,9 +108,14 @@ def _is_among(producer: Producer, globs: tuple[str, ...]) -> bool:
 
 def shell_command(producer: Producer, tools: Tools = NO_MORE) -> str:
     """Return the shell command that `producer` ran, empty if it ran none."""
-    if _tool(producer) not in SHELLS and not _is_among(producer, tools.shells):
+    if not runs_shell(producer, tools):
         return ""
     return next((_text(producer.arguments[name]) for name in _ARGUMENTS if name in producer.arguments), "")
+
+
+def runs_shell(producer: Producer, tools: Tools = NO_MORE) -> bool:
+    """Tell whether `producer` is a shell, whatever it ran."""
+    return _tool(producer) in SHELLS or _is_among(producer, tools.shells)
 
 
 def prints_file(producer: Producer, tools: Tools = NO_MORE) -> bool:
@@ -121,7 +125,24 @@ def prints_file(producer: Producer, tools: Tools = NO_MORE) -> bool:
     command = shell_command(producer, tools)
     if len(command) > ARGUMENT_CHARS_MAX or _PRINTED_READ.search(command):
         return True
-    return any(map(_prints_file, _PIPELINES.split(_without_documents(command))))
+    return programs.prints_file(command)
+
+
+def prints_no_file(producer: Producer, tools: Tools = NO_MORE) -> bool:
+    """Tell whether the result of `producer` is known to be no file's text. Of an unknown tool it may be one."""
+    if prints_file(producer, tools):
+        return False
+    command = shell_command(producer, tools)
+    if command:
+        return programs.prints_no_file(command)
+    name = _tool(producer)
+    return name in NO_FILE_TOOLS or _is_among(producer, tools.data) or _looks_up(name)
+
+
+def _looks_up(name: str) -> bool:
+    """Whether a name says that its tool lists or looks up records, and nothing of files."""
+    parts = _NAME_PARTS.findall(name)
+    return len(parts) > 1 and parts[0].lower() in _LOOKING_UP and _OF_FILES.isdisjoint(map(str.lower, parts))
 
 
 def may_lose_lines(producer: Producer, tools: Tools = NO_MORE) -> bool:
@@ -153,44 +174,4 @@ def _text(argument: Any) -> str:
     if isinstance(argument, list | tuple):
         words = [word for word in argument if isinstance(word, str)]
         return words[-1] if len(words) > 2 and words[1].startswith("-") else " ".join(words)
-    return ""
-
-
-def _without_documents(command: str) -> str:
-    """The command without the lines that it hands to a program as its input, unless that is a shell."""
-    kept: list[str] = []
-    end = ""
-    for line in command.split("\n"):
-        if end:
-            end = "" if line.strip() == end else end
-            continue
-        kept.append(line)
-        document = _DOCUMENT.search(line)
-        if document is not None and not _SHELL.search(line):
-            end = document[2]
-    return "\n".join(kept)
-
-
-def _prints_file(pipeline: str) -> bool:
-    words = pipeline.split()
-    if not _HANDING_ON.isdisjoint(words):
-        return not FILE_PRINTERS.isdisjoint(words)
-    first = pipeline.split("|", 1)[0].split()
-    program = _program(first)
-    if program in _RUNNING_ELSEWHERE:
-        return not FILE_PRINTERS.isdisjoint(word.strip("\"'") for word in first)
-    if program == "git":
-        return "cat-file" in first or ("show" in first and any(":" in word and word[0] != "-" for word in first))
-    if program == "cat" and _WRITES.search(pipeline.split("|", 1)[0]):
-        return False
-    return program in FILE_PRINTERS
-
-
-def _program(words: list[str]) -> str:
-    """Return the program that `words` start, without folder, and without wrapper, option or setting before it."""
-    for word in words:
-        bare = word.strip("\"'({`$")
-        program = _FOLDER.sub("", bare).lower().removesuffix(".exe")
-        if bare and not bare[0].isdigit() and bare[0] != "-" and "=" not in bare and program not in _WRAPPERS:
-            return program
     return ""

@@ -43,14 +43,16 @@ from proxy_pkg.compressors.wrapping import unwrap
 from proxy_pkg.model import Grade
 
 
-def run_chain(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]] | None:
+def run_chain(
+    kind: str, text: str, grades: frozenset[Grade] = frozenset(Grade)
+) -> tuple[str, tuple[Compressor, ...]] | None:
     """Return `text` after the chain for `kind`, and the compressors that changed it in order; None if none did.
 
     Each step takes what the one before it left, and may find nothing to do. A kind without a row has an empty
-    chain. What a tool put around its output stays as it is.
+    chain. What a tool put around its output stays as it is. Only steps of these `grades` are taken.
     """
     whole = unwrap(text)
-    result, taken = _chained(kind, whole.body)
+    result, taken = _chained(kind, whole.body, grades)
     return (whole.head + result + whole.tail, taken) if taken else None
 
 
@@ -67,9 +69,11 @@ def reduce_and_run_chain(
     return whole.head + result + whole.tail, (reducer, *taken)
 
 
-def _chained(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]]:
+def _chained(kind: str, text: str, grades: frozenset[Grade] = frozenset(Grade)) -> tuple[str, tuple[Compressor, ...]]:
     taken = []
     for compressor in CHAINS.get(kind, ()):
+        if compressor.grade not in grades:
+            continue
         shorter = compressor.compress(text)
         if shorter is not None:
             text = shorter
@@ -77,9 +81,12 @@ def _chained(kind: str, text: str) -> tuple[str, tuple[Compressor, ...]]:
     return text, tuple(taken)
 
 
+_GRADES = list(Grade)
+
+
 def weakest_grade(steps: tuple[Compressor | Reducer, ...]) -> Grade:
     """Return what the result of `steps`, at least one, still promises."""
-    return max((step.grade for step in steps), key=list(Grade).index)
+    return max((step.grade for step in steps), key=_GRADES.index)
 
 
 CHAINS: Mapping[str, tuple[Compressor, ...]] = {

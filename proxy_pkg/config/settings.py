@@ -56,6 +56,14 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     compression_shell_tools: Annotated[
         str, Row(default="", kind="glob_list", help="More tools that run shell commands, as globs: `mcp__*__run`.")
     ]
+    compression_data_tools: Annotated[
+        str,
+        Row(
+            default="",
+            kind="glob_list",
+            help="More tools whose results are never a file's text, as globs: `mcp__crm__*`.",
+        ),
+    ]
     compression_block_bytes_max: Annotated[
         int, size(2 * MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
     ]

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from proxy_pkg.compressors import asked
 from proxy_pkg.compressors.contract import Compressor, Reducer
-from proxy_pkg.compressors.detect import detect
-from proxy_pkg.compressors.producers import NO_MORE, Tools, may_lose_lines
+from proxy_pkg.compressors.detect import Kind, detect
+from proxy_pkg.compressors.producers import NO_MORE, Tools, may_lose_lines, prints_no_file, runs_shell
 from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
-from proxy_pkg.model import Producer, Verdict
+from proxy_pkg.model import Grade, Producer, Verdict
 
 
 class Tokens(Protocol):
@@ -34,6 +34,13 @@ _ROUGH_SAMPLES = ((3072, 15), (6144, 8))
 _FIRST_CHARS = _ROUGH_SAMPLES[0][0]
 _FINE_CHARS, _FINE_ERROR_PERCENT = 24_576, 2
 _CAREFUL_CHARS = 49_152
+
+
+_CHANGES_BYTES = frozenset((Kind.JSON, Kind.GO_TEST, Kind.MARKUP, Kind.TERMINAL))
+"""Kinds with a form that does not come back byte for byte."""
+_ALL_GRADES = frozenset(Grade)
+_EXACT = frozenset((Grade.INVERTIBLE,))
+_ON_SCREEN = _EXACT | {Grade.PRESENTATION}
 
 
 class Rules(Struct, frozen=True):
@@ -69,8 +76,9 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
     kind = ""
     try:
         kind = detect(text, producer, rules.tools).kind
+        grades = _grades(kind, producer, rules)
         shorter, known = (
-            _reduced(text, kind, producer, rules, tokens) if rules.reduces else (run_chain(kind, text), None)
+            _reduced(text, kind, producer, rules, tokens) if rules.reduces else (run_chain(kind, text, grades), None)
         )
     except Exception:  # noqa: BLE001  # no fault of a compressor may reach the request
         return _kept("compressor_failed", text, kind)
@@ -89,6 +97,17 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         tokens_before=before,
         tokens_after=after,
     )
+
+
+def _grades(kind: str, producer: Producer, rules: Rules) -> frozenset[Grade]:
+    """What a form of this result may promise: what may be a file's text has to come back byte for byte.
+
+    What a terminal makes of escape sequences is the one exception where a shell ran the command: a line without them
+    stays as it is, and an edit quotes such lines.
+    """
+    if kind not in _CHANGES_BYTES or prints_no_file(producer, rules.tools):
+        return _ALL_GRADES
+    return _ON_SCREEN if kind == Kind.TERMINAL and runs_shell(producer, rules.tools) else _EXACT
 
 
 def _reduced(text: str, kind: str, producer: Producer, rules: Rules, tokens: Tokens) -> tuple[Form | None, Weights]:

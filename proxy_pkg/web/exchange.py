@@ -168,6 +168,8 @@ class Exchange:
         """The body to send: whole where it holds a conversation or chooses the upstream, else in parts as it comes."""
         settings = self.services.settings
         conversation, asked_of_body = self.matched.protocol.conversation, self._chooses_by_body()
+        if not asked_of_body:
+            self.services.places.check_keys(self.origin, self.scope, self.matched)
         if conversation is None and not asked_of_body:
             return self._stream(
                 BodyReader(self.receive, None, settings.body_timeout_seconds, self.services.loop), departure
@@ -184,6 +186,7 @@ class Exchange:
         decoding = Decoding(settings.body_bytes_max, self.hold)
         if asked_of_body:
             self.origin = await self._origin_for(body, decoding)
+            self.services.places.check_keys(self.origin, self.scope, self.matched)
         if conversation is None:
             return body
         body, self._told = await compressed(
@@ -264,7 +267,7 @@ class Exchange:
         departure.start()
 
     async def _ask(self, body: Body) -> Any:
-        services, scope = self.services, self.scope
+        services = self.services
         headers = request_headers(self.headers, OUR_HEADERS)
         if self.trace is not None:
             self.trace.pass_on(headers)
@@ -272,10 +275,7 @@ class Exchange:
             length = announced_bytes(self.headers)
             if length is not None:
                 headers["Content-Length"] = str(length)
-        target = scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
-        if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("latin-1")
-        url = self.origin + target
+        url = services.places.url(self.origin, self.matched, self.scope)
         answer = await self._ask_once(url, headers, body)
         if services.retries is not None and isinstance(body, bytes) and self.matched.protocol.conversation is not None:
             again = partial(self._ask_once, url, headers, body)

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+from proxy_pkg.protocols import anthropic, gemini, openai
+
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
 PROVIDERS: Final = {
@@ -75,17 +77,7 @@ _SUBPROTOCOLS: Final = b"sec-websocket-protocol"
 _SUBPROTOCOL_KEY: Final = b"openai-insecure-api-key."
 _query_key = re.compile(rb"(?:^|&)(key|access_token|api[-_]key)=([^&]+)").finditer
 
-_MARKS: Final = {
-    b"anthropic-version": "anthropic",
-    b"anthropic-beta": "anthropic",
-    b"x-goog-api-client": "gemini",
-    b"x-goog-api-key": "gemini",
-    b"x-goog-user-project": "gemini",
-    b"x-goog-upload-protocol": "gemini",
-    b"openai-beta": "openai",
-    b"openai-organization": "openai",
-    b"openai-project": "openai",
-}
+_MARKS: Final = {mark: api.name for api in (anthropic.API, gemini.API, openai.API) for mark in api.marks}
 _API_OF_PROVIDER: Final = {"anthropic": "anthropic", "google": "gemini", "openai": "openai", "openai_like": "openai"}
 _agent = re.compile(
     rb"(?i)(?:async)?(?:(?P<anthropic>anthropic|claude)|(?P<openai>openai|codex)|(?P<gemini>google-genai|geminicli))"

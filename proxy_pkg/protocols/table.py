@@ -35,6 +35,11 @@ class Match(Struct, frozen=True):
     version: str = ""
     is_spelled: bool = True
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of what a body on this path holds."""
+        return self.route == "other" and not self.protocol.names_model and self.protocol.conversation is None
+
 
 class _Shared(Struct, frozen=True):
     """A path that several APIs have: the row, and what else there is to say of the path."""

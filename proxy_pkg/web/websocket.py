@@ -17,7 +17,7 @@ from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
-from proxy_pkg.web.accounts import Answer
+from proxy_pkg.web.accounts import Answer, check_countable
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
 from proxy_pkg.web.failures import LimitedError, failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
@@ -147,8 +147,11 @@ class SocketExchange:
 
     async def enter(self) -> None:
         """A socket whose frames mean nothing to us counts as one request. Raises LimitedError."""
-        if self.services.limits is not None and self.matched.protocol.frames is None:
-            self.granted.append(await self.services.limits.enter(self._caller(), self.id))
+        limits = self.services.limits
+        if limits is not None and limits.are_of_cost and self.services.settings.uncounted == "refuse":
+            check_countable(self.matched, "POST")
+        if limits is not None and self.matched.protocol.frames is None:
+            self.granted.append(await limits.enter(self._caller(), self.id))
 
     def leave(self) -> None:
         """Give back what the limits granted."""

@@ -82,10 +82,11 @@ models = ["qwen*", "llama-?-*"]
 - Clients reach each one by its own base URL, `http://127.0.0.1:8787/u/azure` here. What follows the name is put
   behind the `url` as it came: `/u/azure/openai/v1/responses` goes to
   `https://example.openai.azure.com/openai/v1/responses`. The end of the path still says what a body is, whatever
-  stands before (`…/chat/completions`, `…/messages`, `…/responses`, `…:generateContent`, `…/v2/chat`), so conversations are
-  compressed, counted and held to limits on these paths too. `api` says how errors of this proxy are worded on all
-  other paths. OpenRouter is `/u/NAME/api/v1`, z.ai `/u/NAME/api/paas/v4`, DashScope `/u/NAME/compatible-mode/v1`, Fireworks
-  `/u/NAME/inference/v1`, LM Studio `/u/NAME/api/v0`, with the bare host as `url`.
+  stands before (`…/chat/completions`, `…/messages`, `…/responses`, `…:generateContent`, `…/v2/chat`), so
+  conversations are compressed, counted and held to limits on these paths too. `api` says how errors of this proxy
+  are worded on all other paths. With the bare host as `url`, OpenRouter is `/u/NAME/api/v1`, z.ai
+  `/u/NAME/api/paas/v4`, DashScope `/u/NAME/compatible-mode/v1`, Fireworks `/u/NAME/inference/v1`, LM Studio
+  `/u/NAME/api/v0`.
 - With `models`, requests of the same API go there by their model too, without the prefix: the model that the JSON
   body names at its top, or else the path. The first upstream with a pattern that fits is taken, large and small letters
   differ, and `*` and `?` mean what they mean in file names. Credentials go where the request goes, as the client

@@ -7,7 +7,9 @@ several APIs take any of the headers.
 import re
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from msgspec import Struct
 
 from proxy_pkg.protocols import anthropic, gemini, openai
 
@@ -90,28 +92,41 @@ def owner_of(url: str) -> str:
     return next((name for name, pattern in _OWNERS if re.fullmatch(pattern, host)), "")
 
 
-def provider_of_key(header: bytes, value: bytes) -> str:
-    """The provider whose key a header holds; empty where nothing says it."""
-    found = _beginning(value)
-    return (found.lastgroup or "") if found and value else _KEY_HEADERS.get(header, "") if value else ""
+class Key(Struct, frozen=True):
+    """A key of a request that names its provider. `where` is where it stands, in words for people.
+
+    `by_itself` says that its beginning names the provider, and not only the place that it stands in.
+    """
+
+    provider: str
+    where: str
+    by_itself: bool
 
 
-def keys_in(headers: RawHeaders, query: bytes = b"") -> list[tuple[str, str]]:
-    """Each key of a request that names a provider: the provider, and where it stands in words for people."""
+def keys_in(headers: RawHeaders, query: bytes = b"") -> list[Key]:
+    """The keys of a request that name a provider."""
     found = []
     for name, value in headers:
         if name in _KEY_HEADERS:
-            if provider := provider_of_key(name, value):
-                found.append((provider, f"the header {name.decode()}"))
+            if key := _key(value, _KEY_HEADERS[name], "the header " + name.decode()):
+                found.append(key)
         elif name == _SUBPROTOCOLS and _SUBPROTOCOL_KEY in value:
-            key = value.partition(_SUBPROTOCOL_KEY)[2]
-            found.append((provider_of_key(b"", key) or "openai", "the header sec-websocket-protocol"))
+            for part in value.split(_SUBPROTOCOL_KEY)[1:]:
+                if key := _key(part, "openai", "the header sec-websocket-protocol"):
+                    found.append(key)
     if query:
-        for parameter in _query_key(query):
-            provider = provider_of_key(b"", parameter[2]) or ("google" if parameter[1] == b"key" else "")
-            if provider:
-                found.append((provider, f"the query parameter {parameter[1].decode()}"))
+        for parameter in _query_key(unquote_to_bytes(query) if b"%" in query else query):
+            otherwise = "google" if parameter[1] == b"key" else ""
+            if key := _key(parameter[2], otherwise, f"the query parameter {parameter[1].decode()}"):
+                found.append(key)
     return found
+
+
+def _key(value: bytes, otherwise: str, where: str) -> Key | None:
+    """The key that a value is, of the provider `otherwise` if its beginning tells none."""
+    if found := _beginning(value):
+        return Key(found.lastgroup or "", where, by_itself=True)
+    return Key(otherwise, where, by_itself=False) if otherwise and value else None
 
 
 def api_of_sender(headers: RawHeaders, query: bytes = b"") -> str:
@@ -122,8 +137,8 @@ def api_of_sender(headers: RawHeaders, query: bytes = b"") -> str:
     by_mark = [_MARKS[name] for name, _ in headers if name in _MARKS]
     if by_mark:
         return min(by_mark)  # which is Anthropic's before Gemini's before OpenAI's
-    for provider, _ in keys_in(headers, query):
-        if api := _API_OF_PROVIDER.get(provider):
+    for key in keys_in(headers, query):
+        if api := _API_OF_PROVIDER.get(key.provider):
             return api
     for name, value in headers:
         if name == b"user-agent" and (found := _agent(value)):

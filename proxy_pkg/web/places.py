@@ -25,6 +25,8 @@ _AZURE_HOST: Final = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.a
 _HOW_TO_NAME: Final = "a table [upstreams.NAME] in the settings names one, see docs/settings.md"
 _OPENAI_LIKE: Final = frozenset(("openai", "deepseek"))
 """Providers whose keys may begin with no more than `sk-`."""
+_HEADERS_COUNT: Final = frozenset(("anthropic", "openai", "google"))
+"""Providers to whose addresses no key goes in the header of another."""
 
 
 class Places:
@@ -106,9 +108,11 @@ class Places:
         if owner is None:
             return
         headers, query = scope["headers"], scope["query_string"]
-        for provider, where in keys_in(headers, query):
-            if provider != owner and not (provider == "openai_like" and owner in _OPENAI_LIKE):
-                raise _refusal(PROVIDERS[provider], where, origin, scope, matched)
+        for key in keys_in(headers, query):
+            if key.provider == owner or (key.provider == "openai_like" and owner in _OPENAI_LIKE):
+                continue
+            if key.by_itself or owner in _HEADERS_COUNT:  # the others take any header, for the clients of these
+                raise _refusal(PROVIDERS[key.provider], key.where, origin, scope, matched)
         if owner == "openai" and query and b"api-version=" in query:
             raise _refusal(PROVIDERS["azure"], "", origin, scope, matched)
 

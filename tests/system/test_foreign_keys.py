@@ -63,6 +63,7 @@ CASES: list[tuple[str, Headers, tuple[int, str]]] = [
     (GEMINI, [(b"authorization", b"Bearer sk-ant-x")], REFUSED),
     (GEMINI, [(b"x-api-key", b"opaque")], REFUSED),
     (GEMINI + "?key=sk-proj-x", [], REFUSED),
+    (MESSAGES + "?k%65y=AIzaSyx", [], REFUSED),
     ("/backend-api/codex/responses", [(b"authorization", b"Bearer sk-ant-x")], REFUSED),
     ("/v1internal:generateContent", [(b"x-api-key", b"sk-ant-x")], REFUSED),
     ("/u/own/v1/chat/completions", [(b"authorization", b"Bearer sk-ant-x")], (200, "")),

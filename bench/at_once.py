@@ -181,7 +181,7 @@ NOBODY_THERE = {"ANTHROPIC_TARGET_API_URL": f"http://127.0.0.1:{free_port()}"}
 CASES: list[tuple[str, dict[str, str], Sample]] = [
     ("refused: path that no API has", USUAL, partial(refused, post("/nothing", BODY), 404)),
     ("refused: body announced too large", USUAL, partial(refused, TOO_LARGE, 413)),
-    ("refused: no token", WITH_TOKEN, partial(refused, ASKED, 401)),
+    ("refused: no token", WITH_TOKEN, partial(refused, ASKED, 403)),
     ("refused: no request more", ONE_AT_A_TIME, refused_when_full),
     ("refused: nobody at the upstream", NOBODY_THERE, partial(refused, ASKED, 502)),
     ("refused: WebSocket by the upstream", USUAL, handshake_refused),

@@ -14,7 +14,7 @@ LIMIT_SECONDS: Final = 2.0
 """The server gives itself half of it."""
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (an address to ask, not to listen on)
 _OK: Final = 200
-_UNAUTHORIZED: Final = 401
+_WITHOUT_TOKEN: Final = "token_required"  # noqa: S105 (an error code)
 
 
 def stats_of(settings: Settings) -> tuple[dict[str, Any], str]:
@@ -26,7 +26,8 @@ def stats_of(settings: Settings) -> tuple[dict[str, Any], str]:
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != _OK:
-            hint = ": set HEADROOM_PROXY_TOKEN here as it is set there" if answer.status == _UNAUTHORIZED else ""
+            asks_token = answer.getheader("x-headroom-error") == _WITHOUT_TOKEN
+            hint = ": set HEADROOM_PROXY_TOKEN here as it is set there" if asks_token else ""
             return {}, f"it answers /stats with status {answer.status}{hint}"
         return msgspec.json.decode(body, type=dict[str, Any]), ""
     except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError) as error:

@@ -59,7 +59,9 @@ all, a JSON object with the names below from `HEADROOM_PROXY_CONFIG_JSON`.
 - Sizes are bytes, or have a unit: `64MiB`, `10MB`, `512 KiB`. Large and small letters are the same.
 - true can be written `true`, `yes`, `on` or `1`, false `false`, `no`, `off` or `0`.
 - A target URL has `http://` or `https://`, a host, and if need be a port and a path prefix. It has no
-  user name, query or fragment. The path of each request, such as `/v1/messages`, is put behind it.
+  user name, query or fragment. The path of each request, such as `/v1/messages`, is put behind it. It may end with
+  a version as the SDKs' base URLs do: `https://host.example/v1` and `https://host.example` mean the same, and behind
+  `https://api.z.ai/api/paas/v4` the path's own version goes. What both share, such as `/openai`, stands once.
 - "per worker" limits hold for each worker process, so the whole server may use that many times `workers`.
 
 ## More upstreams
@@ -79,8 +81,12 @@ models = ["qwen*", "llama-?-*"]
 
 - Clients reach each one by its own base URL, `http://127.0.0.1:8787/u/azure` here. What follows the name is put
   behind the `url` as it came: `/u/azure/openai/v1/responses` goes to
-  `https://example.openai.azure.com/openai/v1/responses`. The path still says what a body is, so conversations are
-  compressed on these paths too. `api` says how errors of this proxy are worded on all other paths.
+  `https://example.openai.azure.com/openai/v1/responses`. The end of the path still says what a body is, whatever
+  stands before (`…/chat/completions`, `…/messages`, `…/responses`, `…:generateContent`, `…/v2/chat`), so
+  conversations are compressed, counted and held to limits on these paths too. `api` says how errors of this proxy
+  are worded on all other paths. With the bare host as `url`, OpenRouter is `/u/NAME/api/v1`, z.ai
+  `/u/NAME/api/paas/v4`, DashScope `/u/NAME/compatible-mode/v1`, Fireworks `/u/NAME/inference/v1`, LM Studio
+  `/u/NAME/api/v0`.
 - With `models`, requests of the same API go there by their model too, without the prefix: the model that the JSON
   body names at its top, or else the path. The first upstream with a pattern that fits is taken, large and small letters
   differ, and `*` and `?` mean what they mean in file names. Credentials go where the request goes, as the client

@@ -195,6 +195,13 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     budget_month_usd: Annotated[float, money("Money for all callers in each UTC month; 0 sets no limit.")]
     caller_budget_day_usd: Annotated[float, money("Money for each caller on each UTC day; 0 sets no limit.")]
     caller_budget_month_usd: Annotated[float, money("Money for each caller in each UTC month; 0 sets no limit.")]
+    uncounted: Annotated[
+        Literal["allow", "refuse"],
+        Row(
+            default="allow",
+            help="With limits of tokens or money: what becomes of requests whose cost cannot be counted.",
+        ),
+    ]
 
     # What it costs
     prices: Annotated[

@@ -46,3 +46,7 @@ CODE_ASSIST_GENERATE = Protocol(
     conversation=replace(gemini.CONVERSATION, within=("request",)),
 )
 CODE_ASSIST_OTHER = replace(gemini.OTHER, api=_CODE_ASSIST)
+
+# Google's own paths for clients of OpenAI's: its key, its upstream, and OpenAI's words.
+_GEMINI_OPENAI = replace(gemini.API, errors=openai.API.errors)
+GEMINI_CHAT = replace(openai_chat.CHAT, api=_GEMINI_OPENAI)

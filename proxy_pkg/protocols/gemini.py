@@ -17,7 +17,7 @@ _RETRY: dict[str, object] = {"@type": "type.googleapis.com/google.rpc.RetryInfo"
 
 API = Api(
     name="gemini",
-    marks=(b"x-goog-api-client", b"x-goog-api-key", b"x-goog-user-project"),
+    marks=(b"x-goog-api-client", b"x-goog-api-key", b"x-goog-user-project", b"x-goog-upload-protocol"),
     credentials=(b"x-goog-api-key", b"authorization"),
     credential_parameter="key",
     errors=ErrorShape(

@@ -21,6 +21,7 @@ _CREDENTIALS = (b"authorization", b"api-key")
 
 API = Api(
     name="openai",
+    marks=(b"openai-beta", b"openai-organization", b"openai-project"),
     credentials=_CREDENTIALS,
     errors=ErrorShape(
         body={"error": {"message": "{message}", "type": "{kind}", "param": None, "code": "{code}"}},

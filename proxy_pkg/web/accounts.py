@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from proxy_pkg.errors import RefusedError
 from proxy_pkg.planning.policy import Tokens
 from proxy_pkg.prices.table import Price, Prices
 from proxy_pkg.protocols.grammar import Protocol
@@ -31,6 +32,8 @@ from proxy_pkg.wire.tellings import Tellings
 
 _OK: Final = 200
 _COUNTING_ROUTES: Final = frozenset(("count_tokens", "input_tokens"))
+_FREE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS", "DELETE"))
+_FREE_ROUTES: Final = frozenset(("files", "models", "client"))
 _COUNTING_PATH: Final = ":countTokens"
 _WAITING_MAX: Final = 16
 """Long work that waits for the thread; what comes beyond is not done."""
@@ -269,6 +272,18 @@ def tells_usage(matched: Match, path: str, status: int) -> bool:
     if matched.protocol.usage is None or not _OK <= status < _OK + 100:
         return False
     return matched.route not in _COUNTING_ROUTES and not path.endswith(_COUNTING_PATH)
+
+
+def check_countable(matched: Match, method: str) -> None:
+    """Refuse what may cost and whose answer tells nothing of it that is read here. Raises RefusedError (403)."""
+    if matched.protocol.usage is None and method not in _FREE_METHODS and matched.route not in _FREE_ROUTES:
+        raise RefusedError(
+            "what this request costs cannot be counted, and limits of tokens or money are on "
+            "(HEADROOM_UNCOUNTED=refuse): use a path whose end says its format, as …/chat/completions does, or set "
+            "HEADROOM_UNCOUNTED=allow",
+            "uncounted",
+            403,
+        )
 
 
 def _why_missing(answer: Answer, text: bytes) -> str:

@@ -93,3 +93,8 @@ def announced_bytes(headers: list[tuple[bytes, bytes]]) -> int | None:
             with suppress(ValueError):
                 return int(value)
     return None
+
+
+def announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether a body comes: one of some length, or in chunks."""
+    return bool(announced_bytes(headers)) or any(name == b"transfer-encoding" for name, _ in headers)

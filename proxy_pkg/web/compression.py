@@ -90,6 +90,12 @@ async def compressed(
     return sent, _told(plan, record)
 
 
+def unread(record: RequestRecord) -> Headers:
+    """Write down that a body was not read, for want of a path that says what is in it, and tell the client."""
+    _decide(record, "passthrough", "unknown_path")
+    return [_decision(record)]
+
+
 async def replanned(
     planner: Planner,
     level: Level,

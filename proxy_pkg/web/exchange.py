@@ -17,9 +17,9 @@ from proxy_pkg.relay.retry import insist
 from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
-from proxy_pkg.web.accounts import Answer, tells_usage
-from proxy_pkg.web.body import BodyReader, announced_bytes
-from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded
+from proxy_pkg.web.accounts import Answer, check_countable, tells_usage
+from proxy_pkg.web.body import BodyReader, announced_bytes, announces_body
+from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded, unread
 from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.models import asked_in, label
@@ -97,6 +97,8 @@ class Exchange:
         """Ask the limits, where there are some. Raises LimitedError."""
         services = self.services
         if services.limits is not None:
+            if services.limits.are_of_cost and services.settings.uncounted == "refuse":
+                check_countable(self.matched, self.scope["method"])
             caller = services.callers.name(self.scope, self.matched.protocol.api)
             charged = self.matched.protocol.conversation is not None and self._is_charged()
             body_bytes = announced_bytes(self.headers) or 0
@@ -168,6 +170,10 @@ class Exchange:
         """The body to send: whole where it holds a conversation or chooses the upstream, else in parts as it comes."""
         settings = self.services.settings
         conversation, asked_of_body = self.matched.protocol.conversation, self._chooses_by_body()
+        if not asked_of_body:
+            self.services.places.check_keys(self.origin, self.scope, self.matched)
+        if conversation is None and self.matched.is_unknown and announces_body(self.headers):
+            self._told = unread(self.record)
         if conversation is None and not asked_of_body:
             return self._stream(
                 BodyReader(self.receive, None, settings.body_timeout_seconds, self.services.loop), departure
@@ -184,6 +190,7 @@ class Exchange:
         decoding = Decoding(settings.body_bytes_max, self.hold)
         if asked_of_body:
             self.origin = await self._origin_for(body, decoding)
+            self.services.places.check_keys(self.origin, self.scope, self.matched)
         if conversation is None:
             return body
         body, self._told = await compressed(
@@ -247,8 +254,7 @@ class Exchange:
 
     def _stream(self, reader: BodyReader, departure: Departure) -> Body:
         announced = announced_bytes(self.headers)
-        chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
-        if not announced and not chunked:
+        if not announces_body(self.headers):
             departure.start()
             return None if announced is None else b""
         return self._parts(reader, departure)
@@ -264,7 +270,7 @@ class Exchange:
         departure.start()
 
     async def _ask(self, body: Body) -> Any:
-        services, scope = self.services, self.scope
+        services = self.services
         headers = request_headers(self.headers, OUR_HEADERS)
         if self.trace is not None:
             self.trace.pass_on(headers)
@@ -272,10 +278,7 @@ class Exchange:
             length = announced_bytes(self.headers)
             if length is not None:
                 headers["Content-Length"] = str(length)
-        target = scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
-        if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("latin-1")
-        url = self.origin + target
+        url = services.places.url(self.origin, self.matched, self.scope)
         answer = await self._ask_once(url, headers, body)
         if services.retries is not None and isinstance(body, bytes) and self.matched.protocol.conversation is not None:
             again = partial(self._ask_once, url, headers, body)

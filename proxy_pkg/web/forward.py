@@ -6,11 +6,9 @@ from time import monotonic_ns
 from typing import Any
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError, UpstreamTimeoutError
-from proxy_pkg.protocols import openai
-from proxy_pkg.protocols.table import Match
+from proxy_pkg.protocols.table import nowhere
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.record import RequestRecord, status_class
-from proxy_pkg.web.ended import shown_path
 from proxy_pkg.web.exchange import Exchange
 from proxy_pkg.web.failures import failure_of, send_failure, stream_event
 from proxy_pkg.web.services import Services
@@ -18,7 +16,6 @@ from proxy_pkg.web.services import Services
 REFUSED = "proxy_pkg.refused"
 """The key of a scope at which our server leaves what it has answered already: a code, a status and a sentence."""
 
-_NOWHERE = Match(openai.OTHER, "unknown")
 _UNREAD = {"method": "-", "path": "-"}
 
 logger = logging.getLogger("proxy_pkg")
@@ -51,8 +48,8 @@ class Forward:
         return request_id
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
-        matched = self._services.places.match(scope["method"], scope["path"], (name for name, _ in scope["headers"]))
-        exchange = Exchange(self._services, matched or _NOWHERE, scope, receive, send)
+        matched = self._services.places.match(scope)
+        exchange = Exchange(self._services, matched or nowhere(scope["headers"]), scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
         self._open.add(exchange)
@@ -61,8 +58,8 @@ class Forward:
         try:
             if refusal is not None:
                 raise refusal
-            if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
-                raise RefusedError(f"no API known here has the path {shown_path(scope['path'])}", "unknown_path", 404)
+            if matched is None:
+                raise self._services.places.nowhere(scope)
             exchange.origin = self._services.places.origin(matched)
             admission.enter()
             try:

@@ -55,6 +55,11 @@ class Limits:
         self._leaving: list[Stay] = []
         self._paying: asyncio.Task[None] | None = None
 
+    @property
+    def are_of_cost(self) -> bool:
+        """Whether tokens or money are limited."""
+        return bool(self._of_tokens or self._of_money)
+
     async def enter(self, caller: str, name: str, body_bytes: int = 0) -> Granted:
         """Let in a request whose `name` no other has, or raise LimitedError. Its tokens are charged later.
 

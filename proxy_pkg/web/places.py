@@ -6,15 +6,27 @@ in them, anywhere else.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import translate
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.protocols.addresses import joined, path_of, tidy
+from proxy_pkg.protocols.senders import PROVIDERS, keys_in, owner_of
 from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
+from proxy_pkg.web.ended import shown_path
 from proxy_pkg.wire.scan import text_at
 
 _INLINE_BYTES = 256 << 10  # finding the model in a longer body would hold the loop for a millisecond or more
+_AZURE_PREFIX: Final = "/openai"
+_AZURE_HOST: Final = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)")
+_HOW_TO_NAME: Final = "a table [upstreams.NAME] in the settings names one, see docs/settings.md"
+_OPENAI_LIKE: Final = frozenset(("openai", "deepseek"))
+"""Providers whose keys may begin with no more than `sk-`."""
+_HEADERS_COUNT: Final = frozenset(("anthropic", "openai", "google"))
+"""Providers to whose addresses no key goes in the header of another."""
 
 
 class Places:
@@ -38,9 +50,71 @@ class Places:
                 row = (re.compile(translate(pattern)).match, upstream.url)
                 self._by_model.setdefault(upstream.api, []).append(row)
 
-    def match(self, method: str, path: str, header_names: Iterable[bytes]) -> Match | None:
-        """What the path means, or None where it means nothing here."""
-        return match(method, path, header_names, self._named)
+        self._bare = {url for url in self._origins.values() if not path_of(url)}
+        self._azure = {url for url in self._origins.values() if _AZURE_HOST.fullmatch(urlsplit(url).hostname or "")}
+        self._owners = {url: owner for url in self._origins.values() if (owner := owner_of(url))}
+
+    def match(self, scope: Mapping[str, Any], method: str = "") -> Match | None:
+        """What the path of a request means, or None where it means nothing here; `method` stands for its own."""
+        found = match(
+            method or scope["method"], scope["path"], scope["headers"], self._named, scope.get("query_string", b"")
+        )
+        if found is None or (found.prefix and not _raw_path(scope).startswith(found.prefix + "/")):
+            return None
+        return found
+
+    def nowhere(self, scope: Mapping[str, Any]) -> RefusedError:
+        """The refusal of a path that means nothing here: it says how to have it relayed."""
+        path = scope["path"]
+        known = ", ".join(prefix.removeprefix(NAMED_PREFIX) for prefix in self._named)
+        if path.startswith(NAMED_PREFIX):
+            name = shown_path(path.removeprefix(NAMED_PREFIX).partition("/")[0])
+            there = f"known are {known}" if known else "the settings name none"
+            message = f"no upstream is named {name!r} in {shown_path(path)}: {there}; {_HOW_TO_NAME}"
+        else:
+            there = f" (known are {known})" if known else ""
+            message = (
+                f"no API known here has the path {shown_path(path)}: for another service send it to "
+                f"{NAMED_PREFIX}NAME{shown_path(path)}{there}; {_HOW_TO_NAME}"
+            )
+        return RefusedError(message, "unknown_path", 404)
+
+    def url(self, origin: str, matched: Match, scope: Mapping[str, Any]) -> str:
+        """The URL to ask at an origin, with the query as it came."""
+        path = scope["raw_path"].decode("latin-1")
+        if not matched.is_spelled or matched.prefix or matched.version or origin not in self._bare:
+            path = self._path(origin, matched, path)
+        else:
+            path = origin + path
+        query = scope["query_string"]
+        return f"{path}?{query.decode('latin-1')}" if query else path
+
+    def _path(self, origin: str, matched: Match, raw_path: str) -> str:
+        path = _one_slash(raw_path)
+        if matched.prefix in self._named:
+            path = _one_slash(path.removeprefix(matched.prefix))
+            if matched.protocol.conversation is not None:
+                path = tidy(path)
+        elif not (matched.prefix == _AZURE_PREFIX and origin in self._azure):
+            path = matched.version + tidy(tidy(path).removeprefix(matched.prefix))
+        return joined(origin, path, matched.protocol.api.name)
+
+    def check_keys(self, origin: str, scope: Mapping[str, Any], matched: Match) -> None:
+        """Refuse to send the key of one provider to the public address of another. Raises RefusedError (403).
+
+        What the settings name beside those addresses is the operator's own affair: a gateway may take any key.
+        """
+        owner = self._owners.get(origin)
+        if owner is None:
+            return
+        headers, query = scope["headers"], scope["query_string"]
+        for key in keys_in(headers, query):
+            if key.provider == owner or (key.provider == "openai_like" and owner in _OPENAI_LIKE):
+                continue
+            if key.by_itself or owner in _HEADERS_COUNT:  # the others take any header, for the clients of these
+                raise _refusal(PROVIDERS[key.provider], key.where, origin, scope, matched)
+        if owner == "openai" and query and b"api-version=" in query:
+            raise _refusal(PROVIDERS["azure"], "", origin, scope, matched)
 
     def origin(self, matched: Match) -> str:
         """The address for a path. Raises RefusedError (404) where the settings name none."""
@@ -76,3 +150,25 @@ class Places:
     def _fitting(self, matched: Match, model: str) -> str:
         rows = self._by_model[matched.protocol.api.name]
         return next((url for fits, url in rows if model and fits(model)), "")
+
+
+def _one_slash(path: str) -> str:
+    """The path without more than one slash at its beginning."""
+    return "/" + path.lstrip("/")
+
+
+def _raw_path(scope: Mapping[str, Any]) -> str:
+    return _one_slash(scope["raw_path"].decode("latin-1"))
+
+
+def _refusal(provider: str, where: str, origin: str, scope: Mapping[str, Any], matched: Match) -> RefusedError:
+    seen = f"{where} holds a key of {provider}" if where else f"api-version in the query is for {provider}"
+    name = matched.protocol.api.name
+    prefixes = ", ".join(f"/{prefix}" for prefix in ("anthropic", "openai", "gemini"))
+    return RefusedError(
+        f"{seen}, but the path {shown_path(scope['path'])} goes to {urlsplit(origin).hostname}, so it was not sent. "
+        f"Send it where the key belongs: with a base URL for its API ({prefixes} say which), or to {NAMED_PREFIX}NAME "
+        f"with a table [upstreams.NAME] in the settings, or set {name.upper()}_TARGET_API_URL to your own gateway",
+        "foreign_key",
+        403,
+    )

@@ -11,16 +11,14 @@ from urllib.parse import parse_qs
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
 from proxy_pkg.model import Level
-from proxy_pkg.protocols import openai
-from proxy_pkg.protocols.table import Match
+from proxy_pkg.protocols.table import Match, nowhere
 from proxy_pkg.relay.headers import request_headers, response_headers
 from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
-from proxy_pkg.web.accounts import Answer
+from proxy_pkg.web.accounts import Answer, check_countable
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
-from proxy_pkg.web.ended import shown_path
 from proxy_pkg.web.failures import LimitedError, failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
 from proxy_pkg.web.limits import Granted
@@ -45,7 +43,6 @@ _TRY_LATER = 1013
 _DRAIN_SHARE = 0.9
 
 _client_label = lru_cache(maxsize=256)(client_label)
-_NOWHERE = Match(openai.OTHER, "unknown")
 
 logger = logging.getLogger("proxy_pkg")
 
@@ -65,8 +62,8 @@ class SocketForward:
 
     async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
         # A handshake is a GET, but the frames that follow are what a POST to the same path has in its body.
-        matched = self._services.places.match("POST", scope["path"], (name for name, _ in scope["headers"]))
-        exchange = SocketExchange(self._services, matched or _NOWHERE, scope, receive, send)
+        matched = self._services.places.match(scope, "POST")
+        exchange = SocketExchange(self._services, matched or nowhere(scope["headers"]), scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
         live = self._services.board.live
@@ -74,8 +71,8 @@ class SocketForward:
         try:
             if refusal is not None:
                 raise refusal
-            if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
-                raise RefusedError(f"no API known here has the path {shown_path(scope['path'])}", "unknown_path", 404)
+            if matched is None:
+                raise self._services.places.nowhere(scope)
             admission.enter()
             try:
                 await exchange.enter()
@@ -150,8 +147,11 @@ class SocketExchange:
 
     async def enter(self) -> None:
         """A socket whose frames mean nothing to us counts as one request. Raises LimitedError."""
-        if self.services.limits is not None and self.matched.protocol.frames is None:
-            self.granted.append(await self.services.limits.enter(self._caller(), self.id))
+        limits = self.services.limits
+        if limits is not None and limits.are_of_cost and self.services.settings.uncounted == "refuse":
+            check_countable(self.matched, "POST")
+        if limits is not None and self.matched.protocol.frames is None:
+            self.granted.append(await limits.enter(self._caller(), self.id))
 
     def leave(self) -> None:
         """Give back what the limits granted."""
@@ -227,11 +227,10 @@ class SocketExchange:
         if self.trace is not None:
             self.trace.pass_on(headers)
         deflate = any(name == b"sec-websocket-extensions" and b"deflate" in value for name, value in self.headers)
-        target = self.scope["raw_path"].decode("latin-1").removeprefix(self.matched.prefix)
-        if self.scope["query_string"]:
-            target += "?" + self.scope["query_string"].decode("latin-1")
+        places = self.services.places
         self.origin = self._origin()
-        url = self.origin + target
+        places.check_keys(self.origin, self.scope, self.matched)
+        url = places.url(self.origin, self.matched, self.scope)
         asked_ns = monotonic_ns()
         connecting = self.services.loop.create_task(connect(self.services.socket_session, url, headers, deflate))
         leaving = asyncio.ensure_future(self.receive())

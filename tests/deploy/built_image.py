@@ -79,7 +79,7 @@ def test_it_serves_drains_and_writes_only_where_it_said(
     assert os.stat(f"/proc/{master}").st_uid == 10001
     check = image.run(final.last("HEALTHCHECK").listed, HEADROOM_PORT=str(container.port))
     assert (check.returncode, check.stderr) == (0, "")
-    assert ask(container.port, "GET", "/stats").status == 401
+    assert ask(container.port, "GET", "/stats").status == 403
     assert ask(container.port, "GET", "/stats", GIVEN).json()["workers"]["live"]
     with Caller(container.port) as caller:
         caller.write(request_bytes("POST", "/v1/messages", GIVEN, b'{"stream":true}'))

@@ -186,7 +186,7 @@ def test_secrets_come_from_a_file_that_the_service_cannot_read(service: Service)
     assert service.run(commands("ExecStartPre")[0]).returncode == 0
     service.say()
     with service.serving():
-        assert ask(service.port, "GET", "/stats").status == 401
+        assert ask(service.port, "GET", "/stats").status == 403
 
 
 def test_root_may_ask_reload_and_drain_it(service: Service) -> None:

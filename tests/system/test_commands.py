@@ -90,7 +90,7 @@ def test_status_shows_what_is_open_on_any_worker(server: Start, held: bytes, ups
         upstream.release("it")
         assert caller.finish(answer).complete
     _, out, _ = done(command(running, "status"))
-    assert "status 401: set HEADROOM_PROXY_TOKEN" in out
+    assert "status 403: set HEADROOM_PROXY_TOKEN" in out
     assert "2 workers serve" in out, "the rest is known all the same"
 
 

@@ -164,7 +164,7 @@ async def test_the_proxys_token_is_asked_of_sockets_too(upstream: Upstream, serv
             async with client_of(started, additional_headers=headers):
                 pass
         answer = refused.value.response
-        assert (answer.status_code, answer.headers["x-headroom-error"]) == (401, "token_required")
+        assert (answer.status_code, answer.headers["x-headroom-error"]) == (403, "token_required")
         assert msgspec.json.decode(answer.body or b"")["error"]["code"] == "headroom_token_required"
         async with asyncio.timeout(LIMIT_SECONDS):
             while answer.headers["x-headroom-request-id"] not in started.log.read_text():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy_pkg.protocols import anthropic, bedrock, clouds, gemini, openai_chat, openai_responses
+from proxy_pkg.protocols import anthropic, bedrock, clouds, cohere, gemini, openai_chat, openai_responses
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.web.usage import Usage, usage_in
 from proxy_pkg.wire.tellings import TRIES_MAX
@@ -254,3 +254,19 @@ def test_no_cut_of_a_whole_answer_takes_a_models_words_for_usage() -> None:
 def test_of_a_key_that_stands_twice_the_last_counts() -> None:
     data = b'{"usage":{"input_tokens":5,"output_tokens":1},"usage":{"input_tokens":6,"input_tokens":7}}'
     assert told(anthropic.MESSAGES, data) == Usage(7, 0, 0, 0)
+
+
+def test_cohere_tells_it_at_the_end_of_a_stream_too() -> None:
+    usage = {
+        "billed_units": {"input_tokens": 5, "output_tokens": 7},
+        "tokens": {"input_tokens": 20, "output_tokens": 7},
+    }
+    plain = json.dumps({"id": "x", "message": {"role": "assistant"}, "usage": usage}).encode()
+    stream = events(
+        {"type": "content-delta", "delta": {"message": {"content": {"text": "x"}}}},
+        {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": usage}},
+    )
+    for text in (plain, stream):
+        found = told(cohere.CHAT, text)
+        assert found is not None
+        assert (found.input_total, found.output) == (20, 7)

@@ -25,6 +25,10 @@ class Tools(Struct, frozen=True):
 
     files: tuple[str, ...] = ()
     shells: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
+    """Tools whose results are never changed; these are compared with the name behind the server's too."""
+    exact_reads: bool = False
+    """Nothing that prints a file is ever changed."""
 
 
 NO_MORE = Tools()
@@ -93,9 +97,9 @@ _HANDING_ON = frozenset(("xargs", "-exec", "-execdir"))
 _ARGUMENTS = ("command", "cmd", "script", "commands", "input", "chars")
 
 
-def tools(files: str, shells: str) -> Tools:
-    """Return the tools of two lists of globs, each separated by commas."""
-    return Tools(_globs(files), _globs(shells))
+def tools(files: str, shells: str, exact: str = "", exact_reads: bool = False) -> Tools:
+    """Return the tools of lists of globs, each separated by commas."""
+    return Tools(_globs(files), _globs(shells), _globs(exact), exact_reads)
 
 
 def _globs(text: str) -> tuple[str, ...]:
@@ -105,6 +109,13 @@ def _globs(text: str) -> tuple[str, ...]:
 def _is_among(producer: Producer, globs: tuple[str, ...]) -> bool:
     name = producer.name.lower() if globs else ""
     return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def stays_exact(producer: Producer, tools: Tools) -> bool:
+    """Tell whether the operator wants the result of `producer` left as it is."""
+    if tools.exact and (_is_among(producer, tools.exact) or _is_among(Producer(_tool(producer)), tools.exact)):
+        return True
+    return tools.exact_reads and prints_file(producer, tools)
 
 
 def shell_command(producer: Producer, tools: Tools = NO_MORE) -> str:

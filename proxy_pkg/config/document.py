@@ -33,8 +33,8 @@ Later layers win:
 5. the options of `proxyctl serve`, `check-config`, `config show` and `env`: `--limit-concurrency 200`.
 
 `proxyctl config show` prints each value and its layer. `proxyctl check-config` reports every fault at
-once. A name that does not exist is an error; a name that Headroom reads and this proxy does not is a
-warning.
+once. A name that does not exist is an error. What becomes of the names that Headroom reads is in
+[from-headroom.md](from-headroom.md).
 
 **The environment file** has NAME=VALUE lines as systemd's `EnvironmentFile=` reads them: `#` and `;`
 start comments, values may be quoted, nothing is interpolated. It wins over the environment, because a

@@ -93,9 +93,9 @@ def test_a_prefixed_target_url_is_led_to_its_real_name() -> None:
 
 
 def test_names_of_headroom_give_one_warning() -> None:
-    loaded = load({"HEADROOM_MODE": "token", "HEADROOM_REGION": "x", "PATH": "/bin", "OTHER": "1"})
+    loaded = load({"HEADROOM_PROVIDER": "x", "HEADROOM_REGION": "x", "PATH": "/bin", "OTHER": "1"})
     assert len(loaded.warnings) == 1
-    assert loaded.warnings[0].endswith("HEADROOM_MODE, HEADROOM_REGION")
+    assert loaded.warnings[0].endswith("HEADROOM_PROVIDER, HEADROOM_REGION (docs/from-headroom.md)")
 
 
 def test_an_empty_value_counts_as_not_set_in_every_layer(tmp_path: Path) -> None:

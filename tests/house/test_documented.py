@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from proxy_pkg.config import document as settings_document
+from proxy_pkg.config import headroom_page
 from proxy_pkg.config.settings import BY_ENVIRONMENT, SOURCES
 from proxy_pkg.stats import document as metrics_document
 
@@ -11,6 +12,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_settings_page_is_the_table() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == settings_document.render()
+
+
+def test_the_page_for_people_from_headroom_is_the_rules() -> None:
+    assert (ROOT / "docs" / "from-headroom.md").read_text() == headroom_page.render()
 
 
 def test_the_metrics_page_is_the_catalogue() -> None:

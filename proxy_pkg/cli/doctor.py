@@ -11,6 +11,7 @@ import typer
 
 from proxy_pkg.cli.checkups import fleet, knowledge, machine, state, traffic, upstreams
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
+from proxy_pkg.cli.finding_server import elsewhere
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
 from proxy_pkg.config import extras
@@ -81,7 +82,13 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
     if server is None:
         yield ok("server", f"none runs with state directory {settings.state_dir}")
         return
-    yield ok("server", f"master {server.master_pid}, {len(server.serving)} workers serve")
+    if server.is_elsewhere:
+        yield warning("server", f"{elsewhere(settings)}", "run this there")
+    elif server.is_orphaned:
+        text = f"its master is gone; {len(server.workers)} workers are left, and end by themselves"
+        yield problem("server", text, "start it again; the log, or the system's about memory, says why it ended")
+    else:
+        yield ok("server", f"master {server.master_pid}, {len(server.serving)} workers serve")
     yield from traffic.examined(read_server(settings.state_dir))
     wanted = "fleet" if settings.redis_url else "machine"
     alone = [worker for worker in server.serving if worker.scope != wanted]
@@ -94,7 +101,7 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
 def _here(settings: Settings, server: Running | None) -> Iterator[Finding]:
     """What needs no network."""
     prices = load_prices()
-    yield from machine.examined(settings, pid=server.master_pid if server else "self")
+    yield from machine.examined(settings, pid=server.master_pid if server and server.master_pid else "self")
     yield machine.time_of_day(machine.now_seconds(), server.started_ns if server else 0, prices.as_of)
     yield from state.examined(settings)
     yield knowledge.vocabulary()

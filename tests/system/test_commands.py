@@ -142,6 +142,68 @@ def test_a_master_that_is_process_one_is_found(upstream: Upstream, tmp_path: Pat
         assert container.process.wait(15) == 0
 
 
+@pytest.mark.skipif(bool(hindrance()), reason=hindrance() or "it can")
+def test_a_server_in_another_container_is_neither_signalled_nor_said_to_have_ended(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    port = free_port()
+    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *ARGUMENTS]
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "2"}
+    with started(alone, port, tmp_path / "log", "/readyz", settings) as container:
+        apart = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", str(PROXYCTL)]
+        for wish in ("drain", "reload"):
+            outside = subprocess.run([*apart, wish], env=settings, capture_output=True, text=True, check=False)
+            assert outside.returncode == 1
+            assert "runs in another container" in outside.stderr
+            assert f"nothing was signalled. Run `proxyctl {wish}` there" in outside.stderr
+            assert "has ended" not in outside.stdout
+        outside = subprocess.run([*apart, "status"], env=settings, capture_output=True, text=True, check=False)
+        assert f"A server uses {settings['HEADROOM_STATE_DIR']}, but its master cannot be seen" in outside.stdout
+        assert container.process.poll() is None
+        assert ask(port, "GET", "/readyz").status == 200
+
+
+def test_a_dead_master_is_told_and_nobody_is_signalled(server: Start) -> None:
+    running = server()
+    pids = running.worker_pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    running.process.kill()
+    running.process.wait(5)
+    try:
+        code, out, _ = done(command(running, "status"))
+        assert "the master is gone: 2 workers are left, and end by themselves" in out
+        assert "it drains" not in out
+        code, _, err = done(command(running, "reload"))
+        assert (code, "its master is gone" in err) == (1, True)
+        draining = command(running, "drain")
+        assert draining.stdout is not None
+        assert draining.stdout.readline().startswith("Its master is gone")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    code, out, _ = done(draining)
+    assert (code, out.endswith("The server has ended.\n")) == (0, True)
+
+
+def test_a_server_that_drains_is_not_told_to_again(server: Start, held: bytes, upstream: Upstream) -> None:
+    running = server()
+    with Caller(running.port) as caller:
+        caller.write(held)
+        answer = caller.begin()
+        os.kill(running.master_pid, signal.SIGTERM)
+        eventually(lambda: "it drains" in done(command(running, "status"))[1])
+        code, _, err = done(command(running, "reload"))
+        assert (code, "the server drains, and takes on nothing new" in err) == (1, True)
+        again = command(running, "drain")
+        assert again.stdout is not None
+        assert again.stdout.readline() == "It drains already; nothing more was sent to it.\n"
+        upstream.release("it")
+        assert caller.finish(answer).complete
+    code, out, _ = done(again)
+    assert (code, out.endswith("The server has ended.\n")) == (0, True)
+
+
 def test_without_a_server_status_says_so(server: Start) -> None:
     running = server()
     running.stop()

@@ -14,7 +14,7 @@ from proxy_pkg import __version__
 from proxy_pkg.cli.asking import stats_of
 from proxy_pkg.cli.finding_server import NOT_RUNNING, elsewhere, found, print_none, settings_of, shared
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import print_json
+from proxy_pkg.cli.report import age_text, print_json
 from proxy_pkg.server.running import Running
 
 OPEN_SHOWN: Final = 20
@@ -70,7 +70,7 @@ def _print(server: Running, told: dict[str, Any], silence: str) -> None:
     running_version = f"version {version}" if version else "version unknown"
     if version and version != __version__:
         running_version += f" (installed is {__version__}: it takes effect with a restart)"
-    print(f"up {_age_text(server.master_age_seconds)}, {running_version}")
+    print(f"up {age_text(server.master_age_seconds)}, {running_version}")
     if server.other_masters:
         print(shared(server))
     print(
@@ -81,7 +81,7 @@ def _print(server: Running, told: dict[str, Any], silence: str) -> None:
         print("it drains: open requests finish, and no new ones are taken")
     print(f"{'slot':>4}{'pid':>9}{'age':>12}{'served':>10}{'in flight':>11}  state")
     for worker in server.workers:
-        age, state = _age_text(worker.age_seconds), "draining" if worker.draining else "serving"
+        age, state = age_text(worker.age_seconds), "draining" if worker.draining else "serving"
         state = "stopped" if worker.pid in server.stopped else state
         print(f"{worker.slot:>4}{worker.pid:>9}{age:>12}{worker.requests:>10}{worker.in_flight:>11}  {state}")
     if silence:
@@ -119,14 +119,8 @@ def _open_age(note: dict[str, str]) -> str:
         began = datetime.fromisoformat(note["started"])
     except (KeyError, ValueError):
         return "-"
-    return _age_text(max(0.0, (datetime.now(UTC) - began).total_seconds()))
+    return age_text(max(0.0, (datetime.now(UTC) - began).total_seconds()))
 
 
 def _moment(unix_ns: int) -> datetime:
     return datetime.fromtimestamp(unix_ns // 10**9, UTC)
-
-
-def _age_text(seconds: float) -> str:
-    whole = int(seconds)
-    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
-    return f"{days}d {hours}h" if days else f"{hours}h {minutes}m" if hours else f"{minutes}m {whole % 60}s"

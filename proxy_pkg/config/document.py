@@ -112,7 +112,8 @@ models = ["qwen*", "llama-?-*"]
 | `unix:///path/to/socket` | a server on this machine |
 
 Options follow as a query: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_check_hostname`, `sentinel_username`,
-`sentinel_password`. It needs the extra: `pip install 'proxy_pkg[redis]'`. Redis 6.2 or Valkey 7.2 and later will do. No
+`sentinel_password`. It needs the extra `redis`, which `make extras` installs in a checkout; with a wheel file it
+is `pip install '/path/to/proxy_pkg-VERSION-py3-none-any.whl[redis]'`. Redis 6.2 or Valkey 7.2 and later will do. No
 request waits for a Redis that is out of reach, and none fails for it.
 
 ## Files and variables that hold settings

@@ -60,9 +60,9 @@ def load(environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] 
     return _usable(examine(environ, overrides))
 
 
-def load_for_asgi(environ: Mapping[str, str] | None = None) -> Settings:
+def load_for_asgi(environ: Mapping[str, str] | None = None) -> Loaded:
     """The same without gunicorn, where HEADROOM_PROXY_CONFIG_JSON wins over all other layers."""
-    return _usable(examine(environ, json_read=True)).settings
+    return _usable(examine(environ, json_read=True))
 
 
 def examine(

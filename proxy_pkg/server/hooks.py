@@ -91,7 +91,8 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(worker: Any, blob: bytes) -> None:
     """In the new worker: decode the configuration that the master packed."""
-    worker.settings = unpack(blob)
+    configuration = unpack(blob)
+    worker.settings, worker.origins = configuration.settings, configuration.origins
 
 
 def hazards(shared: Collection[int]) -> Iterator[str]:

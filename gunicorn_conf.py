@@ -8,11 +8,11 @@ from typing import Any
 from proxy_pkg.config.blob import pack
 from proxy_pkg.server import hooks, limits
 from proxy_pkg.server.arbiter import adopt
-from proxy_pkg.server.boot import load_settings
+from proxy_pkg.server.boot import load_settings, origins_in_force
 from proxy_pkg.server.logs import LOGGERS
 
 settings = load_settings()
-blob = pack(settings)
+blob = pack(settings, origins_in_force())
 
 wsgi_app = "proxy_pkg.server.asgi:create_app_from_env"
 worker_class = "proxy_pkg.server.worker.ProxyWorker"

@@ -13,6 +13,7 @@ from proxy_pkg.config.settings import Settings
 LIMIT_SECONDS: Final = 2.0
 """The server gives itself half of it."""
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (an address to ask, not to listen on)
+_HEALTH_BYTES_MAX: Final = 65_536
 _OK: Final = 200
 _WITHOUT_TOKEN: Final = "token_required"  # noqa: S105 (an error code)
 
@@ -43,6 +44,23 @@ def listens(settings: Settings) -> bool:
             return True
     except (OSError, UnicodeError):
         return False
+
+
+def is_ours(settings: Settings) -> bool:
+    """Whether what listens there is a server of this kind, by what it says of itself to anybody."""
+    host = _ANY.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=LIMIT_SECONDS)
+    try:
+        connection.request("GET", "/health", headers=_headers(settings))
+        answer = connection.getresponse()
+        if answer.getheader("x-headroom-error"):
+            return True
+        told = msgspec.json.decode(answer.read(_HEALTH_BYTES_MAX), type=dict[str, Any])
+        return {"status", "version", "worker"} <= told.keys()
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError):
+        return False
+    finally:
+        connection.close()
 
 
 def _headers(settings: Settings) -> dict[str, str]:

@@ -1,15 +1,19 @@
 """`proxyctl check-config`: everything that can be known before a start, all of it in one go."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 import typer
 
+from proxy_pkg.cli.asking import is_ours
+from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json, tell
 from proxy_pkg.config.load import Examined, examine
 from proxy_pkg.config.settings import ROWS
 from proxy_pkg.config.values import size_text
 from proxy_pkg.server.preflight import descriptors_needed, inspect
+from proxy_pkg.server.running import find
 
 FIGURES: Final = (
     "limit_concurrency",
@@ -35,9 +39,10 @@ def check_config(
     Problems and warnings go to standard error. The exit code is 0 if the server would start, otherwise 1.
     """
     examined = examine(overrides=overrides)
-    findings = inspect(examined.settings, examined.uncertain, running=running)
+    server = _server(examined)
+    findings = inspect(examined.settings, examined.uncertain, running=running or bool(server))
     problems = (*examined.problems, *findings.problems)
-    warnings = (*examined.warnings, *findings.warnings)
+    warnings = (*examined.warnings, *findings.warnings, *_compared(examined, server))
     effective = _effective(examined)
     if json:
         print_json({"ok": not problems, "problems": problems, "warnings": warnings, "effective": effective})
@@ -47,7 +52,32 @@ def check_config(
     if problems:
         fail(problems, warnings)
     tell((), warnings)
-    print("The configuration can be used.")
+    print(f"{server} The configuration can be used." if server else "The configuration can be used.")
+
+
+def _server(examined: Examined) -> str:
+    """Says which server of ours runs with these settings, or has their port; empty if none."""
+    if examined.uncertain & {"state_dir", "host", "port"}:
+        return ""
+    settings = examined.settings
+    with suppress(OSError):
+        if found := find(settings.state_dir):
+            return (
+                f"A server runs with it (master {found.master_pid})." if found.master_pid else "A server runs with it."
+            )
+    if is_ours(settings):
+        return f"A server of this kind listens on port {settings.port}, with another state directory."
+    return ""
+
+
+def _compared(examined: Examined, server: str) -> list[str]:
+    """How the running server differs from what is read here."""
+    if not server:
+        return []
+    section, silence = asked(examined.settings)
+    if silence:
+        return [f"a server runs, and what it runs with cannot be told: {silence}"]
+    return [text for _, text in differences(examined, section)]
 
 
 def _effective(examined: Examined) -> dict[str, Any] | None:

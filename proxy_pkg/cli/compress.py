@@ -61,7 +61,14 @@ def compress(
         settings.compression_block_bytes_max,
         settings.compression_references,
         reduces=level == Level.BALANCED,
-        tools=tools(settings.compression_file_tools, settings.compression_shell_tools, settings.compression_data_tools),
+        tools=tools(
+            settings.compression_file_tools,
+            settings.compression_shell_tools,
+            settings.compression_exact_tools,
+            settings.compression_exact_reads,
+            settings.compression_data_tools,
+        ),
+        tokens_min=settings.compression_tokens_min,
     )
     explanation = _explain(_read(file), _producer(tool, command), raw, protocol, rules)
     if output is not None:

@@ -3,8 +3,10 @@
 import typer
 from msgspec import structs
 
+from proxy_pkg.cli.finding_server import NOT_RUNNING, settings_of
+from proxy_pkg.cli.in_force import asked, differences, text_of
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import fail, print_json, tell, value_text
+from proxy_pkg.cli.report import age_text, fail, print_json, tell, value_text
 from proxy_pkg.config.load import Examined, examine
 from proxy_pkg.config.row import shown
 from proxy_pkg.config.settings import ROWS
@@ -22,11 +24,16 @@ def config() -> None:
 def show(
     overrides: dict[str, str],
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+    running: bool = typer.Option(False, "--running", help="Ask the running server what it runs with."),
 ) -> None:
     """Show each setting, its value and where the value came from. Secrets are hidden.
 
-    Settings with a fault are shown with their defaults, and the exit code is 1.
+    Settings with a fault are shown with their defaults, and the exit code is 1. With --running, values, sources and
+    ages are those of the server that runs, and the exit code is 3 if none answers.
     """
+    if running:
+        _show_running(overrides, json)
+        return
     examined = examine(overrides=overrides)
     if json:
         _print_json(examined)
@@ -52,3 +59,23 @@ def _print_json(examined: Examined) -> None:
         for name, row in ROWS.items()
     }
     print_json({"settings": settings, "problems": examined.problems, "warnings": examined.warnings})
+
+
+def _show_running(overrides: dict[str, str], json: bool) -> None:
+    settings = settings_of(overrides)
+    section, silence = asked(settings)
+    if silence:
+        tell((f"the server at {settings.host} port {settings.port} cannot be asked: {silence}",))
+        raise typer.Exit(NOT_RUNNING)
+    if json:
+        print_json(section)
+        return
+    print(f"read {section['read']}, {age_text(section['read_age_seconds'])} ago")
+    rows = [(ROWS[name], told) for name, told in section["settings"].items() if name in ROWS]
+    cells = [
+        (row.name, text_of(row, told["value"]), age_text(told["age_seconds"]), told["source"]) for row, told in rows
+    ]
+    widths = [max(len(row[column]) for row in cells) for column in (0, 1, 2)]
+    for name, value, age, source in cells:
+        print(f"{name:{widths[0]}}  {value:{widths[1]}}  {age:>{widths[2]}}  {source}")
+    tell((), (text for _, text in differences(examine(overrides=overrides), section)))

@@ -9,12 +9,15 @@ from typing import Final
 
 import typer
 
+from proxy_pkg.cli.asking import is_ours
 from proxy_pkg.cli.checkups import fleet, knowledge, machine, state, traffic, upstreams
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
+from proxy_pkg.cli.finding_server import elsewhere
+from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
 from proxy_pkg.config import extras
-from proxy_pkg.config.load import examine
+from proxy_pkg.config.load import Examined, examine
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.prices.table import load as load_prices
@@ -58,7 +61,8 @@ def _findings(overrides: dict[str, str], offline: bool) -> Iterator[Finding]:
             server = find(examined.settings.state_dir)
         except OSError as error:
             unseen = f"its counters cannot be read: {error.strerror or error}"
-    checked = inspect(examined.settings, examined.uncertain, running=server is not None)
+    stranger = server is None and not examined.uncertain & {"host", "port"} and is_ours(examined.settings)
+    checked = inspect(examined.settings, examined.uncertain, running=server is not None or stranger)
     problems = (*examined.problems, *checked.problems)
     yield from (Finding("problem", "configuration", text) for text in problems)
     yield from (Finding("warning", "configuration", text) for text in (*examined.warnings, *checked.warnings))
@@ -71,6 +75,11 @@ def _findings(overrides: dict[str, str], offline: bool) -> Iterator[Finding]:
         yield problem("server", unseen, "run this as the user that the server runs as")
     else:
         yield from _running(settings, server)
+    if stranger:
+        text = f"one of this kind listens on {settings.host} port {settings.port}, with another state directory"
+        yield warning("server", text, "give this command the HEADROOM_STATE_DIR, and the user, that the server has")
+    if server is not None or stranger:
+        yield from _in_force(examined)
     yield from _here(settings, server)
     if not offline:
         yield from asyncio.run(_beyond(settings))
@@ -81,7 +90,13 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
     if server is None:
         yield ok("server", f"none runs with state directory {settings.state_dir}")
         return
-    yield ok("server", f"master {server.master_pid}, {len(server.serving)} workers serve")
+    if server.is_elsewhere:
+        yield warning("server", f"{elsewhere(settings)}", "run this there")
+    elif server.is_orphaned:
+        text = f"its master is gone; {len(server.workers)} workers are left, and end by themselves"
+        yield problem("server", text, "start it again; the log, or the system's about memory, says why it ended")
+    else:
+        yield ok("server", f"master {server.master_pid}, {len(server.serving)} workers serve")
     yield from traffic.examined(read_server(settings.state_dir))
     wanted = "fleet" if settings.redis_url else "machine"
     alone = [worker for worker in server.serving if worker.scope != wanted]
@@ -91,10 +106,25 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
         yield warning("store", text, f"{advice}, and what the log says since when")
 
 
+def _in_force(examined: Examined) -> Iterator[Finding]:
+    """Whether the server runs with what is read here."""
+    section, silence = asked(examined.settings)
+    if silence:
+        yield warning("in force", f"what the server runs with cannot be told: {silence}", "see the findings above")
+        return
+    found = differences(examined, section)
+    for _, text in found:
+        yield warning(
+            "in force", text, "the server reads its own environment; `proxyctl config show --running` shows all"
+        )
+    if not found:
+        yield ok("in force", f"the server runs with what is read here; it read it {section['read']}")
+
+
 def _here(settings: Settings, server: Running | None) -> Iterator[Finding]:
     """What needs no network."""
     prices = load_prices()
-    yield from machine.examined(settings, pid=server.master_pid if server else "self")
+    yield from machine.examined(settings, pid=server.master_pid if server and server.master_pid else "self")
     yield machine.time_of_day(machine.now_seconds(), server.started_ns if server else 0, prices.as_of)
     yield from state.examined(settings)
     yield knowledge.vocabulary()

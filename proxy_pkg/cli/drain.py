@@ -1,14 +1,13 @@
 """`proxyctl drain`: stop the server in good order, and show how it goes."""
 
-import os
 import signal
 import time
 
 import typer
 
+from proxy_pkg.cli.finding_server import found, found_or_exit, settings_of, signalled
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail
-from proxy_pkg.cli.status import running, running_or_exit
 
 app = command_app()
 
@@ -23,11 +22,19 @@ def drain(
 
     Under systemd use `systemctl stop`, which does the same. The exit code is 1 if the server still runs at the limit.
     """
-    server = running_or_exit(overrides)
-    os.kill(server.master_pid, signal.SIGTERM)
+    settings = settings_of(overrides)
+    server = found_or_exit(settings, "drain")
+    if server.is_orphaned:
+        print(
+            "Its master is gone: there is nobody to tell, and the workers that are left end by themselves.", flush=True
+        )
+    elif server.is_draining:
+        print("It drains already; nothing more was sent to it.", flush=True)
+    else:
+        signalled(server, settings, signal.SIGTERM)
     limit = time.monotonic() + limit_seconds
     shown = -1
-    while (now := running(overrides)) is not None:
+    while (now := found(settings)) is not None:
         if now.in_flight != shown:
             shown = now.in_flight
             print(f"{shown} requests in flight", flush=True)

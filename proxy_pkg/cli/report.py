@@ -39,3 +39,10 @@ def value_text(row: Row, value: Scalar) -> str:
     if isinstance(text, tuple):
         return ", ".join(f"{upstream.name}={upstream.url}" for upstream in text)
     return f"{text:g}" if isinstance(text, float) else str(text)
+
+
+def age_text(seconds: float) -> str:
+    """A time as people say it, in its two largest units."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    return f"{days}d {hours}h" if days else f"{hours}h {minutes}m" if hours else f"{minutes}m {whole % 60}s"

@@ -4,24 +4,19 @@ Workers, ages and counts come from shared memory and the kernel, so they are rig
 asked of the server, over loopback, since with Redis it is kept there and not on this machine.
 """
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import typer
 from msgspec import to_builtins
 
 from proxy_pkg import __version__
-from proxy_pkg.cli.asking import listens, stats_of
+from proxy_pkg.cli.asking import stats_of
+from proxy_pkg.cli.finding_server import NOT_RUNNING, elsewhere, found, print_none, settings_of, shared
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import fail, print_json
-from proxy_pkg.config.load import examine
-from proxy_pkg.config.settings import Settings
-from proxy_pkg.server.running import Running, find
+from proxy_pkg.cli.report import age_text, print_json
+from proxy_pkg.server.running import Running
 
-NOT_RUNNING: Final = 3
-"""Exit code when no server runs, as systemctl has it."""
 OPEN_SHOWN: Final = 20
 
 app = command_app()
@@ -36,60 +31,18 @@ def status(
 
     The exit code is 0 if a worker serves, otherwise 3.
     """
-    settings = _settings(overrides)
-    server = _found(settings)
+    settings = settings_of(overrides)
+    server = found(settings)
     told, silence = stats_of(settings) if server else ({}, "")
     if json:
         print_json(_document(server, told, silence))
     elif server is None:
-        _print_none(settings)
+        print_none(settings)
+    elif server.is_elsewhere:
+        print(f"{elsewhere(settings).replace('a', 'A', 1)}.")
     else:
         _print(server, told, silence)
     raise typer.Exit(0 if server and server.serving else NOT_RUNNING)
-
-
-def running(overrides: dict[str, str]) -> Running | None:
-    """The server of this configuration. Ends the command where that cannot be known."""
-    return _found(_settings(overrides))
-
-
-def running_or_exit(overrides: dict[str, str]) -> Running:
-    """The same; ends the command if there is none, or more than one to do something to."""
-    settings = _settings(overrides)
-    server = _found(settings)
-    if server is None:
-        _print_none(settings)
-        raise typer.Exit(NOT_RUNNING)
-    if server.other_masters:
-        fail((f"{_shared(server)}; send a signal to the master that you mean",))
-    return server
-
-
-def _shared(server: Running) -> str:
-    masters = ", ".join(map(str, sorted((server.master_pid, *server.other_masters))))
-    return f"servers with the masters {masters} share one state directory: give each its own HEADROOM_STATE_DIR"
-
-
-def _settings(overrides: dict[str, str]) -> Settings:
-    examined = examine(overrides=overrides)
-    if examined.uncertain & {"state_dir", "port"}:
-        fail(examined.problems)
-    return examined.settings
-
-
-def _found(settings: Settings) -> Running | None:
-    try:
-        return find(settings.state_dir)
-    except PermissionError:
-        owner = Path(settings.state_dir).stat().st_uid
-        fail(
-            (
-                f"the counters in {settings.state_dir} belong to user {owner}, and this is user {os.geteuid()}: "
-                f"`sudo -u '#{owner}' proxyctl status`, with that user's settings",
-            )
-        )
-    except OSError as error:
-        fail((f"the counters in {settings.state_dir} cannot be read: {error.strerror or error}",))
 
 
 def _document(server: Running | None, told: dict[str, Any], silence: str) -> dict[str, Any]:
@@ -100,7 +53,7 @@ def _document(server: Running | None, told: dict[str, Any], silence: str) -> dic
         **to_builtins(server),
         "started": _moment(server.started_ns).isoformat(),
         "in_flight": server.in_flight,
-        "draining": not server.serving,
+        "draining": server.is_draining,
         "version": told.get("version", ""),
         "installed_version": __version__,
         "live": told.get("live"),
@@ -108,33 +61,27 @@ def _document(server: Running | None, told: dict[str, Any], silence: str) -> dic
     }
 
 
-def _print_none(settings: Settings) -> None:
-    print("No server runs with this configuration.")
-    if listens(settings):
-        print(
-            f"Something listens on {settings.host} port {settings.port}, but its state is not in {settings.state_dir}: "
-            "run this as the user that it runs as, with its HEADROOM_STATE_DIR and HEADROOM_PORT."
-        )
-
-
 def _print(server: Running, told: dict[str, Any], silence: str) -> None:
-    print(f"master {server.master_pid}, {len(server.serving)} workers serve, {server.in_flight} requests in flight")
+    if server.is_orphaned:
+        print(f"the master is gone: {len(server.workers)} workers are left, and end by themselves; then start it again")
+    else:
+        print(f"master {server.master_pid}, {len(server.serving)} workers serve, {server.in_flight} requests in flight")
     version = told.get("version", "")
     running_version = f"version {version}" if version else "version unknown"
     if version and version != __version__:
         running_version += f" (installed is {__version__}: it takes effect with a restart)"
-    print(f"up {_age_text(server.master_age_seconds)}, {running_version}")
+    print(f"up {age_text(server.master_age_seconds)}, {running_version}")
     if server.other_masters:
-        print(_shared(server))
+        print(shared(server))
     print(
         f"{server.worker_starts} workers started since {_moment(server.started_ns):%Y-%m-%d %H:%M} UTC, "
         f"run {server.runs} with this state directory"
     )
-    if not server.serving:
+    if server.is_draining:
         print("it drains: open requests finish, and no new ones are taken")
     print(f"{'slot':>4}{'pid':>9}{'age':>12}{'served':>10}{'in flight':>11}  state")
     for worker in server.workers:
-        age, state = _age_text(worker.age_seconds), "draining" if worker.draining else "serving"
+        age, state = age_text(worker.age_seconds), "draining" if worker.draining else "serving"
         state = "stopped" if worker.pid in server.stopped else state
         print(f"{worker.slot:>4}{worker.pid:>9}{age:>12}{worker.requests:>10}{worker.in_flight:>11}  {state}")
     if silence:
@@ -172,14 +119,8 @@ def _open_age(note: dict[str, str]) -> str:
         began = datetime.fromisoformat(note["started"])
     except (KeyError, ValueError):
         return "-"
-    return _age_text(max(0.0, (datetime.now(UTC) - began).total_seconds()))
+    return age_text(max(0.0, (datetime.now(UTC) - began).total_seconds()))
 
 
 def _moment(unix_ns: int) -> datetime:
     return datetime.fromtimestamp(unix_ns // 10**9, UTC)
-
-
-def _age_text(seconds: float) -> str:
-    whole = int(seconds)
-    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
-    return f"{days}d {hours}h" if days else f"{hours}h {minutes}m" if hours else f"{minutes}m {whole % 60}s"

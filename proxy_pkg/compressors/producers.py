@@ -26,6 +26,10 @@ class Tools(Struct, frozen=True):
 
     files: tuple[str, ...] = ()
     shells: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
+    """Tools whose results are never changed; these are compared with the name behind the server's too."""
+    exact_reads: bool = False
+    """Nothing that prints a file is ever changed."""
     data: tuple[str, ...] = ()
 
 
@@ -92,9 +96,9 @@ _CALLS_OTHERS = frozenset(("use_mcp_tool",))
 _ARGUMENTS = ("command", "cmd", "script", "commands", "input", "chars")
 
 
-def tools(files: str, shells: str, data: str = "") -> Tools:
+def tools(files: str, shells: str, exact: str = "", exact_reads: bool = False, data: str = "") -> Tools:
     """Return the tools of lists of globs, each separated by commas."""
-    return Tools(_globs(files), _globs(shells), _globs(data))
+    return Tools(_globs(files), _globs(shells), _globs(exact), exact_reads, _globs(data))
 
 
 def _globs(text: str) -> tuple[str, ...]:
@@ -104,6 +108,13 @@ def _globs(text: str) -> tuple[str, ...]:
 def _is_among(producer: Producer, globs: tuple[str, ...]) -> bool:
     name = producer.name.lower() if globs else ""
     return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def stays_exact(producer: Producer, tools: Tools) -> bool:
+    """Tell whether the operator wants the result of `producer` left as it is."""
+    if tools.exact and (_is_among(producer, tools.exact) or _is_among(Producer(_tool(producer)), tools.exact)):
+        return True
+    return tools.exact_reads and prints_file(producer, tools)
 
 
 def shell_command(producer: Producer, tools: Tools = NO_MORE) -> str:

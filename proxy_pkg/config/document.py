@@ -33,8 +33,8 @@ Later layers win:
 5. the options of `proxyctl serve`, `check-config`, `config show` and `env`: `--limit-concurrency 200`.
 
 `proxyctl config show` prints each value and its layer. `proxyctl check-config` reports every fault at
-once. A name that does not exist is an error; a name that Headroom reads and this proxy does not is a
-warning.
+once. A name that does not exist is an error. What becomes of the names that Headroom reads is in
+[from-headroom.md](from-headroom.md).
 
 **The environment file** has NAME=VALUE lines as systemd's `EnvironmentFile=` reads them: `#` and `;`
 start comments, values may be quoted, nothing is interpolated. It wins over the environment, because a
@@ -118,7 +118,8 @@ models = ["qwen*", "llama-?-*"]
 | `unix:///path/to/socket` | a server on this machine |
 
 Options follow as a query: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_check_hostname`, `sentinel_username`,
-`sentinel_password`. It needs the extra: `pip install 'proxy_pkg[redis]'`. Redis 6.2 or Valkey 7.2 and later will do. No
+`sentinel_password`. It needs the extra `redis`, which `make extras` installs in a checkout; with a wheel file it
+is `pip install '/path/to/proxy_pkg-VERSION-py3-none-any.whl[redis]'`. Redis 6.2 or Valkey 7.2 and later will do. No
 request waits for a Redis that is out of reach, and none fails for it.
 
 ## Files and variables that hold settings

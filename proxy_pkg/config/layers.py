@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from proxy_pkg.config import env_file
-from proxy_pkg.config.headroom_names import HEADROOM_NAMES
+from proxy_pkg.config.headroom import FOREIGN
+from proxy_pkg.config.row import Given
 from proxy_pkg.config.settings import (
     BY_ENVIRONMENT,
     CONFIG_FILE,
@@ -26,14 +27,6 @@ from proxy_pkg.config.settings import (
 )
 
 FILE_BYTES_MAX: Final = 1024 * 1024
-
-
-class Given(Struct, frozen=True):
-    """A value that a layer gives. `label` is the setting as its writer spells it, `source` where it stands."""
-
-    raw: object
-    label: str
-    source: str
 
 
 class Layer(Struct, frozen=True):
@@ -61,7 +54,7 @@ def from_environment(names: Mapping[str, str], file: str = "") -> Layer:
         if name in BY_ENVIRONMENT:
             source = f"environment file {file}" if file else f"environment {name}"
             given[BY_ENVIRONMENT[name]] = Given(raw, name + place, source)
-        elif name.startswith(PREFIX) and name not in SOURCES and name not in HEADROOM_NAMES:
+        elif name.startswith(PREFIX) and name not in SOURCES and name not in FOREIGN:
             problems.append(_unknown(name, place, BY_ENVIRONMENT))
     return Layer(given, tuple(problems))
 

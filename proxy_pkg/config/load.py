@@ -10,11 +10,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from proxy_pkg.config import checks, layers, values
+from proxy_pkg.config import checks, headroom, layers, values
 from proxy_pkg.config.cpus import usable_cpus
-from proxy_pkg.config.headroom_names import HEADROOM_NAMES
-from proxy_pkg.config.layers import Given, Layer
-from proxy_pkg.config.row import HIDDEN, Row, Scalar
+from proxy_pkg.config.layers import Layer
+from proxy_pkg.config.row import HIDDEN, Given, Row, Scalar
 from proxy_pkg.config.settings import CONFIG_FILE, CONFIG_JSON, ENVIRONMENT_FILE, ROWS, SERVE_OPTIONS, Settings
 from proxy_pkg.errors import SettingsError
 
@@ -61,9 +60,9 @@ def load(environ: Mapping[str, str] | None = None, overrides: Mapping[str, str] 
     return _usable(examine(environ, overrides))
 
 
-def load_for_asgi(environ: Mapping[str, str] | None = None) -> Settings:
+def load_for_asgi(environ: Mapping[str, str] | None = None) -> Loaded:
     """The same without gunicorn, where HEADROOM_PROXY_CONFIG_JSON wins over all other layers."""
-    return _usable(examine(environ, json_read=True)).settings
+    return _usable(examine(environ, json_read=True))
 
 
 def examine(
@@ -75,7 +74,8 @@ def examine(
     """What `load` does, with the problems beside the settings instead of an error."""
     names = os.environ if environ is None else environ
     found, given_names = _layers(names, overrides or {}, json_read)
-    given = _merge(found)
+    adapted = headroom.adapted(given_names, _merge(found))
+    given = adapted.given
     read: dict[str, Scalar] = {}
     problems = [problem for layer in found for problem in layer.problems]
     faulty: set[str] = set()
@@ -90,8 +90,10 @@ def examine(
     uncertain = frozenset(faulty if all(layer.complete for layer in found) else ROWS)
     sources = _sources(given, read)
     settings = _settings(names, read)
+    problems += adapted.problems
+    problems += headroom.contradictions(given_names, settings, uncertain)
     problems += checks.problems(settings, uncertain)
-    warnings = [*_stray_names(given_names, json_read), *checks.warnings(settings, uncertain)]
+    warnings = [*adapted.warnings, *_stray_names(given_names, json_read), *checks.warnings(settings, uncertain)]
     return Examined(settings, sources, tuple(warnings), tuple(problems), frozenset(faulty), uncertain)
 
 
@@ -216,9 +218,6 @@ def _quoted(text: str) -> str:
 
 def _stray_names(names: Mapping[str, str], json_read: bool) -> list[str]:
     warnings = []
-    foreign = sorted(HEADROOM_NAMES & names.keys())
-    if foreign:
-        warnings.append(f"set, but without meaning for this proxy: {', '.join(foreign)}")
     if names.get(CONFIG_JSON) and not json_read:
         warnings.append(f"{CONFIG_JSON} is set, but only proxy_pkg.server.asgi:create_app_from_env reads it")
     return warnings

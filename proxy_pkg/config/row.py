@@ -37,6 +37,14 @@ class Row(Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
 
 
+class Given(Struct, frozen=True):
+    """A value that a layer gives. `label` is the setting as its writer spells it, `source` where it stands."""
+
+    raw: object
+    label: str
+    source: str
+
+
 def seconds(default: int, help: str, *, minimum: float = 0.05) -> Row:
     """A row for a time."""
     return Row(default=default, help=help, unit="seconds", minimum=minimum, maximum=SECONDS_MAX)

@@ -64,6 +64,33 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
             help="More tools whose results are never a file's text, as globs: `mcp__crm__*`.",
         ),
     ]
+    compression_exact_tools: Annotated[
+        str,
+        Row(
+            default="",
+            kind="glob_list",
+            environment="HEADROOM_EXCLUDE_TOOLS",
+            help="Tools whose results are never changed, as globs: `WebFetch,mcp__*`.",
+        ),
+    ]
+    compression_exact_reads: Annotated[
+        bool,
+        Row(
+            default=False,
+            environment="HEADROOM_PROTECT_READS",
+            help="Results that print a file (a tool that reads, `cat`) are never changed, not even their line numbers.",
+        ),
+    ]
+    compression_tokens_min: Annotated[
+        int,
+        Row(
+            default=0,
+            maximum=1_000_000,
+            unit="tokens",
+            environment="HEADROOM_MIN_TOKENS",
+            help="Shorter tool results are never changed; 0 leaves it to what saves.",
+        ),
+    ]
     compression_block_bytes_max: Annotated[
         int, size(2 * MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
     ]

@@ -26,6 +26,8 @@ BOOLEANS: Final = {
     "no": False,
     "off": False,
 }
+SAME_CHOICE: Final = {"warn": "warning"}
+"""What people write -> the choice that it means."""
 UNITS: Final = {"": 1, "b": 1, "kib": KIB, "mib": MIB, "gib": GIB, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
@@ -97,6 +99,7 @@ def _boolean(_row: Row, raw: object) -> bool:
 
 def _choice(row: Row, raw: object) -> str:
     word = _string(raw).lower()
+    word = SAME_CHOICE.get(word, word)
     if word not in row.choices:
         raise ValueError("not one of the choices")
     return word

@@ -8,7 +8,14 @@ from msgspec import Struct
 from proxy_pkg.compressors import asked
 from proxy_pkg.compressors.contract import Compressor, Reducer
 from proxy_pkg.compressors.detect import Kind, detect
-from proxy_pkg.compressors.producers import NO_MORE, Tools, may_lose_lines, prints_no_file, runs_shell
+from proxy_pkg.compressors.producers import (
+    NO_MORE,
+    Tools,
+    may_lose_lines,
+    prints_no_file,
+    runs_shell,
+    stays_exact,
+)
 from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
 from proxy_pkg.model import Grade, Producer, Verdict
 
@@ -24,6 +31,10 @@ class Tokens(Protocol):
 
 
 TEXT_CHARS_MIN = 160  # below this no form can win by the margin and a header's worth of tokens
+
+EXACT_TOOL, FEW_TOKENS = "exact_tool", "few_tokens"
+NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS))
+"""Reasons for which the operator wants a text left as it is: no reference takes a line from it either."""
 
 _REDUCED_TOKENS_MIN = 2000  # lines that go have to be fetched again: not worth it in a small text
 _REDUCED_PERCENT_MIN = 5
@@ -52,7 +63,9 @@ class Rules(Struct, frozen=True):
     reduces: bool = False
     """Lines and records may go, each gap marked: only where what went can be had again."""
     tools: Tools = NO_MORE
-    """Tools, beside those that are known, whose results are files or come from a shell."""
+    """Tools, beside those that are known, whose results are files, come from a shell, or are never changed."""
+    tokens_min: int = 0
+    """Texts of fewer tokens are never changed."""
 
 
 Form = tuple[str, tuple[Compressor | Reducer, ...]]
@@ -73,6 +86,10 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         return _kept("too_large", text)
     if not _is_unicode(text):
         return _kept("lone_surrogate", text)
+    if stays_exact(producer, rules.tools):
+        return _kept(EXACT_TOOL, text)
+    if rules.tokens_min and tokens.gauge(text) < rules.tokens_min:
+        return _kept(FEW_TOKENS, text)
     kind = ""
     try:
         kind = detect(text, producer, rules.tools).kind

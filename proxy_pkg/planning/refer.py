@@ -6,7 +6,7 @@ from proxy_pkg.compressors.hits import shows_one_file
 from proxy_pkg.compressors.table import run_chain
 from proxy_pkg.model import Grade, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Memos, Place
-from proxy_pkg.planning.policy import Rules, Tokens, weighed
+from proxy_pkg.planning.policy import NEVER_CHANGED, Rules, Tokens, weighed
 from proxy_pkg.planning.references import (
     WINDOW_LINES,
     Form,
@@ -43,7 +43,8 @@ def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
         decided = place.decided
         assert decided is not None, "refer before settle"
         lines = _shown_lines(place, decided)
-        if lines is not None and number >= draft.known and may_refer(place.text.text):
+        may_change = number >= draft.known and decided.verdict.reason not in NEVER_CHANGED
+        if lines is not None and may_change and may_refer(place.text.text):
             runs = seen.find(lines)
             if runs:
                 decided = place.decided = _referring(draft, number, lines, runs, seen, rules, tokens, memos)

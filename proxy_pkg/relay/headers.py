@@ -34,6 +34,8 @@ _HOP_BY_HOP = frozenset(
 # The upstream request has its own host and framing, and the server has answered `expect` already.
 _REQUEST_ONLY = frozenset((b"host", b"content-length", b"expect"))
 _NEVER_SENT = _HOP_BY_HOP | _REQUEST_ONLY
+_FOR_THE_PROXY = b"x-headroom-"
+"""What clients tell a proxy of this family (callers, sessions, addresses) is nothing for an upstream."""
 _NOTHING: frozenset[bytes] = frozenset()
 
 
@@ -46,7 +48,7 @@ def request_headers(headers: RawHeaders, ours: Collection[bytes] = ()) -> CIMult
     named = named_by_connection(headers)
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers:
-        if name not in _NEVER_SENT and name not in ours and name not in named:
+        if name not in _NEVER_SENT and name not in ours and name not in named and not name.startswith(_FOR_THE_PROXY):
             kept.add(name.decode("latin-1"), value.decode("latin-1"))
     return kept
 

@@ -5,6 +5,7 @@ import logging
 from starlette.applications import Starlette
 
 from proxy_pkg.config.load import load_for_asgi
+from proxy_pkg.config.origins import Origins, at_start
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.stats.counters import Counters, open_counters, private_counters
 from proxy_pkg.stats.directory import prepare
@@ -16,9 +17,9 @@ from proxy_pkg.web.app import ProxyApp, build_app
 logger = logging.getLogger("proxy_pkg")
 
 
-def worker_app(settings: Settings) -> ProxyApp:
+def worker_app(settings: Settings, origins: Origins) -> ProxyApp:
     """The app of one worker; the state directory is prepared and the vocabulary loaded."""
-    return build_app(settings, open_or_private(settings), load())
+    return build_app(settings, open_or_private(settings), load(), origins)
 
 
 def create_app_from_env() -> Starlette:
@@ -27,11 +28,12 @@ def create_app_from_env() -> Starlette:
     The whole configuration comes as JSON in HEADROOM_PROXY_CONFIG_JSON, or else from the same variables as
     everywhere. Raises SettingsError with every problem.
     """
-    settings = load_for_asgi()
+    loaded = load_for_asgi()
+    settings = loaded.settings
     prepare(settings.state_dir)
     if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
         logger.warning("%s", said)
-    return worker_app(settings)
+    return worker_app(settings, at_start(loaded.sources))
 
 
 def open_or_private(settings: Settings) -> Counters:

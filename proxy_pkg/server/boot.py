@@ -2,13 +2,15 @@
 
 import sys
 
-from proxy_pkg.config.load import load
+from proxy_pkg.config import extras, origins
+from proxy_pkg.config.blob import Configuration
+from proxy_pkg.config.load import Loaded, load
 from proxy_pkg.config.reload import applied
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.web.outlet import STANDARD_ERROR
 
-_last_good: list[Settings] = []
+_last_good: list[Configuration] = []
 
 
 def load_settings() -> Settings:
@@ -19,17 +21,36 @@ def load_settings() -> Settings:
     the values they had.
     """
     try:
-        loaded = load()
+        loaded = _loaded()
     except SettingsError as error:
         _tell("problem", error.problems)
         if not _last_good:
             sys.exit(1)
         _tell("problem", ("the reload is refused; the server goes on with the settings it had",))
-        return _last_good[0]
-    settings, held = applied(_last_good[0], loaded.settings) if _last_good else (loaded.settings, ())
+        return _last_good[0].settings
+    held: tuple[str, ...] = ()
+    if not _last_good:
+        now = Configuration(loaded.settings, origins.at_start(loaded.sources))
+    else:
+        before = _last_good[0]
+        settings, held = applied(before.settings, loaded.settings)
+        now = Configuration(settings, origins.after_reload(before.origins, before.settings, settings, loaded.sources))
     _tell("warning", (*loaded.warnings, *held))
-    _last_good[:] = [settings]
-    return settings
+    _last_good[:] = [now]
+    return now.settings
+
+
+def origins_in_force() -> origins.Origins:
+    """Where the settings came from that the last call of `load_settings` gave."""
+    return _last_good[0].origins
+
+
+def _loaded() -> Loaded:
+    """What check-config would take too."""
+    loaded = load()
+    if missing := extras.problems(loaded.settings):
+        raise SettingsError(tuple(missing))
+    return loaded
 
 
 def _tell(kind: str, sentences: tuple[str, ...]) -> None:

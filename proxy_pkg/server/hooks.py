@@ -14,6 +14,7 @@ from proxy_pkg.config.blob import unpack
 from proxy_pkg.config.checks import open_bind
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
+from proxy_pkg.stats import mastership
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.store import embedded
 from proxy_pkg.tokens import count
@@ -36,6 +37,7 @@ def on_starting(server: Any, settings: Settings) -> None:
     except SettingsError as error:
         server.log.error("cannot start: %s", error)
         sys.exit(1)
+    server.mastership = mastership.claim(settings.state_dir)
     if not server.state_lock.fresh and not server.master_pid:
         server.log.warning(
             "a server that still runs uses the state directory %s: both count and limit as one; if it does not end, "
@@ -89,7 +91,8 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(worker: Any, blob: bytes) -> None:
     """In the new worker: decode the configuration that the master packed."""
-    worker.settings = unpack(blob)
+    configuration = unpack(blob)
+    worker.settings, worker.origins = configuration.settings, configuration.origins
 
 
 def hazards(shared: Collection[int]) -> Iterator[str]:

@@ -145,25 +145,19 @@ def ca_bundle_readable(settings: Settings) -> Findings:
 
 
 def redis_usable(settings: Settings) -> Findings:
-    """Whether the URL of Redis means something and the extra for it is there. Redis itself is not asked: a server
-    starts without it.
-    """
+    """Whether the URL of Redis means something. Redis itself is not asked: a server starts without it."""
     if not settings.redis_url:
         return Findings()
     try:
         parse(settings.redis_url)
     except (ValueError, OSError) as error:
         return Findings((f"HEADROOM_REDIS_URL: {error}",))
-    if extras.is_missing("redis"):
-        return Findings(("HEADROOM_REDIS_URL is set, but the extra is missing: pip install 'proxy_pkg[redis]'",))
     return Findings()
 
 
-def otel_usable(settings: Settings) -> Findings:
-    """Whether the extra for OpenTelemetry is there if it is asked for. The collector is not asked."""
-    if settings.otel and extras.is_missing("otel"):
-        return Findings(("HEADROOM_OTEL is set, but the extra is missing: pip install 'proxy_pkg[otel]'",))
-    return Findings()
+def extras_there(settings: Settings) -> Findings:
+    """Whether the extras are there that are asked for. Nothing is asked over the network."""
+    return Findings(tuple(extras.problems(settings)))
 
 
 def _root_asks_about(directory: str) -> bool:
@@ -230,7 +224,7 @@ CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     vocabulary_readable: (),
     ca_bundle_readable: ("ca_bundle",),
     redis_usable: ("redis_url",),
-    otel_usable: ("otel",),
+    extras_there: ("redis_url", "otel"),
     prices_readable: ("prices",),
 }
 """Check -> the settings it reads."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from proxy_pkg.stats import mastership
 from proxy_pkg.stats.reading import read_lifetimes
 from proxy_pkg.stats.sums import Worker
 
@@ -17,7 +18,10 @@ _START_TICKS = 19
 
 
 class Running(Struct, frozen=True):
-    """A master and its workers. While an upgrade in place lasts there are workers of two: then the newer counts."""
+    """A master and its workers; 0 as the master where none can be seen.
+
+    While an upgrade in place lasts there are workers of two: then the newer counts.
+    """
 
     master_pid: int
     workers: list[Worker]
@@ -32,6 +36,18 @@ class Running(Struct, frozen=True):
     """Workers that the kernel does not run, as after SIGSTOP: their master replaces them when their time is up."""
     other_masters: tuple[int, ...] = ()
     """Masters of other servers that were given the same state directory."""
+    is_elsewhere: bool = False
+    """There is a master, and it cannot be seen from here: in another container, say. Its numbers mean nothing here."""
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the master is gone, and its workers are about to end."""
+        return not self.master_pid and not self.is_elsewhere
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether all workers finish what is open."""
+        return bool(self.workers) and not self.serving
 
     @property
     def serving(self) -> list[Worker]:
@@ -47,39 +63,30 @@ def find(state_dir: str) -> Running | None:
     """The server that uses `state_dir`; None if none does. Raises OSError where its counters cannot be read."""
     if os.path.lexists(state_dir) and not os.access(state_dir, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), state_dir)
+    masters = mastership.masters(state_dir)
     told = read_lifetimes(state_dir)
     workers = told.now.workers
-    masters = [(worker.age_seconds, master) for worker in workers if (master := _master_of(worker.pid))]
-    if not masters:
+    seen = sorted((age_seconds_of(pid), pid) for pid in masters if pid)
+    if not masters and not workers:
         return None
-    pid = min(masters)[1]
+    age_seconds, pid = seen[0] if seen else (0.0, 0)
+    others = {other for _, other in seen} - {pid, parent_of(pid) if pid else 0}
     return Running(
         pid,
         workers,
-        age_seconds_of(pid),
+        age_seconds,
         told.now.started_ns,
         told.now.worker_starts,
         told.runs,
-        tuple(worker.pid for worker in workers if _status(worker.pid)[:1] in (["T"], ["t"])),
-        tuple(sorted({master for _, master in masters} - {pid, parent_of(pid)})),
+        tuple(worker.pid for worker in workers if pid and _stands_still(worker.pid, masters)),
+        tuple(sorted(others)),
+        is_elsewhere=bool(masters) and not seen,
     )
 
 
-def _master_of(worker: int) -> int:
-    """The process that forked a worker, which runs the same program: 1 in a container, whose parent is elsewhere on a
-    machine. 0 where the worker lost it, and belongs to whoever takes orphans in.
-    """
-    parent = parent_of(worker)
-    program = _program_of(worker)
-    return parent if program and program == _program_of(parent) else 0
-
-
-def _program_of(pid: int) -> str:
-    """What a process runs; empty if it is gone, or hidden."""
-    try:
-        return str(Path(f"/proc/{pid}/exe").readlink())
-    except OSError:
-        return ""
+def _stands_still(worker: int, masters: list[int]) -> bool:
+    """Whether the kernel does not run a worker of one of these masters."""
+    return parent_of(worker) in masters and _status(worker)[:1] in (["T"], ["t"])
 
 
 def parent_of(pid: int) -> int:
@@ -106,9 +113,12 @@ def _status(pid: int) -> list[str]:
 
 
 def hang_up(server: Running, state_dir: str, limit_seconds: float) -> Running | None:
-    """Have the master read its configuration again. The server once only new workers serve, None after the limit."""
+    """Have the master read its configuration again. The server once only new workers serve, None after the limit.
+
+    Raises NoMasterError if the master is gone.
+    """
     before = {worker.pid for worker in server.workers}
-    os.kill(server.master_pid, signal.SIGHUP)
+    mastership.signal_master(state_dir, server.master_pid, signal.SIGHUP)
     limit = time.monotonic() + limit_seconds
     while time.monotonic() < limit:
         now = find(state_dir)

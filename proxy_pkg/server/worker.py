@@ -11,6 +11,7 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
+from proxy_pkg.config.origins import Origins
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
@@ -36,9 +37,10 @@ _MASTER_ONLY = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
 
 
 class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships no types
-    """Runs the app that its Settings describe. `settings` is set by the post_fork hook, the rest by pre_fork."""
+    """Runs the app that its Settings describe. The post_fork hook sets `settings` and `origins`, pre_fork the rest."""
 
     settings: Settings
+    origins: Origins = Origins()
     seats: Seats | None = None
     seat: int = -1
     handover: Handover | None = None
@@ -59,7 +61,7 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
         sys.setswitchinterval(_TURN_SECONDS)
 
     def load_wsgi(self) -> None:
-        self.wsgi = worker_app(self.settings)
+        self.wsgi = worker_app(self.settings, self.origins)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

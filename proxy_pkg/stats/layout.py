@@ -1,6 +1,7 @@
 """Where the counts of one server lie, and what of it can be read from names and from the lock file.
 
 STATE_DIR/server.lock            held shared by the master and all its workers; holds the time the totals began
+STATE_DIR/master.lock            each master holds a byte of it, see `stats/mastership.py`
 STATE_DIR/slots/<n>.counters     the ledger of worker slot n; at most `slots.slots_max(workers)` of them
 STATE_DIR/lifetime.counters      one ledger with the sums of all runs before this one
 STATE_DIR/lifetime.damaged       the last such file that could not be read
@@ -17,6 +18,7 @@ from proxy_pkg.stats.ledger import LEDGER_BYTES
 SLOTS: Final = "slots"
 SUFFIX: Final = ".counters"
 SERVER_LOCK: Final = "server.lock"
+MASTER_LOCK: Final = "master.lock"
 PUBLISHER_LOCK: Final = "publisher.lock"
 LIFETIME: Final = "lifetime.counters"
 LIFETIME_NEW: Final = "lifetime.new"

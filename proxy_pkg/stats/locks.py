@@ -1,8 +1,9 @@
-"""Two kernel locks, both gone the moment their holder is, however it ends.
+"""Three kernel locks, all gone the moment their holder is, however it ends.
 
 A slot is held with an open-file-description lock, because others can ask whether it is held without taking it
 (fcntl(2), F_OFD_GETLK): a scrape never gets in the way of a starting worker. The server's own lock is a
-flock(2), which the workers inherit from the master, so it is free only when no process of the server is left.
+flock(2), which the workers inherit from the master, so it is free only when no process of the server is left. The
+master's is of its process alone (F_SETLK), and the kernel tells others which process that is.
 """
 
 import fcntl
@@ -42,3 +43,32 @@ def take_server(fd: int, *, exclusive: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def hold_as_process(fd: int, at: int) -> bool:
+    """Take byte `at` of a file for this process alone: a forked child has no part in it. False if another has it.
+
+    It is given up when the process ends, or closes any descriptor of that file (fcntl(2), F_SETLK).
+    """
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, at, 1, 0))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def process_holders(fd: int) -> list[int]:
+    """The processes that hold bytes of a file so, as the kernel knows them here; 0 for one that is not to be seen
+    from here, as in another container. Takes nothing.
+    """
+    found: list[int] = []
+    at = 0
+    while True:
+        answer = fcntl.fcntl(fd, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, at, 0, 0))
+        kind, _, start, length, pid = _FLOCK.unpack(answer)
+        if kind == fcntl.F_UNLCK:
+            return found
+        found.append(max(0, pid))
+        if length == 0:
+            return found
+        at = start + length

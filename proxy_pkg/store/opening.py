@@ -39,7 +39,7 @@ def open_store(options: StoreOptions, lost: Lost) -> tuple[Fallback, str]:
         try:
             shared = _open_shared(options)
         except ImportError:
-            problems.append("redis_url is set, but the extra is missing: pip install 'proxy_pkg[redis]'")
+            problems.append("redis_url is set, but its extra is missing: `make extras` in the checkout installs it")
         except (ValueError, OSError) as error:
             problems.append(f"redis_url cannot be used: {error}")
     return Fallback(local, shared, options.servers, lost, local.scope), "; ".join(filter(None, problems))

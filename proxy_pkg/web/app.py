@@ -8,11 +8,13 @@ from typing import Any
 
 from starlette.applications import Starlette
 
+from proxy_pkg.config.origins import Origins, told
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.counters import Counters
+from proxy_pkg.stats.reading import Server
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.explaining import Explaining, explaining_route
 from proxy_pkg.web.fleet import Fleet
@@ -26,6 +28,7 @@ from proxy_pkg.web.services import Services, open_services, rules_of
 from proxy_pkg.web.state import WorkerState
 from proxy_pkg.web.websocket import SocketForward
 
+NO_ORIGINS = Origins()
 _RETRY_AFTER_SECONDS = 1
 _ENDED = "the proxy restarts, and this request was not complete within HEADROOM_DRAIN_LIMIT_SECONDS: send it again"
 
@@ -36,9 +39,10 @@ class ProxyApp(Starlette):
     Routing and the middleware around it would cost a relayed request a fifth of its time and do nothing for it.
     """
 
-    def __init__(self, settings: Settings, counters: Counters, encoder: Encoder) -> None:
+    def __init__(self, settings: Settings, counters: Counters, encoder: Encoder, origins: Origins) -> None:
         self._counters = counters
         self._condition = state = WorkerState(time.monotonic(), counters.slot)
+        state.sections["configuration"] = partial(_configuration, settings, origins)
         self.explaining = Explaining(settings, rules_of(settings), encoder)
         routes = [*operations_routes(settings, counters, state), explaining_route(settings, self.explaining)]
         super().__init__(routes=routes, lifespan=partial(_lifespan, settings, counters, encoder, state))
@@ -83,9 +87,14 @@ class ProxyApp(Starlette):
             await super().__call__(scope, receive, send)
 
 
-def build_app(settings: Settings, counters: Counters, encoder: Encoder) -> ProxyApp:
+def build_app(settings: Settings, counters: Counters, encoder: Encoder, origins: Origins = NO_ORIGINS) -> ProxyApp:
     """The app. Its session and threads begin with the lifespan, inside the running loop, and end with it."""
-    return ProxyApp(settings, counters, encoder)
+    return ProxyApp(settings, counters, encoder, origins)
+
+
+async def _configuration(settings: Settings, origins: Origins, _: Server) -> object:
+    """What this server runs with, for `/stats`. All workers have it from the master, and say the same."""
+    return told(settings, origins)
 
 
 @asynccontextmanager

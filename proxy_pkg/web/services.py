@@ -233,7 +233,14 @@ def rules_of(settings: Settings) -> Rules:
         settings.compression_block_bytes_max,
         settings.compression_references,
         reduces=settings.compression is Level.BALANCED and ORIGINALS_ARE_KEPT,
-        tools=tools(settings.compression_file_tools, settings.compression_shell_tools, settings.compression_data_tools),
+        tools=tools(
+            settings.compression_file_tools,
+            settings.compression_shell_tools,
+            settings.compression_exact_tools,
+            settings.compression_exact_reads,
+            settings.compression_data_tools,
+        ),
+        tokens_min=settings.compression_tokens_min,
     )
 
 

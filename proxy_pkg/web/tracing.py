@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 from multidict import CIMultiDict
 
+from proxy_pkg.config.extras import how
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.lifetime import DamagedError, read_lifetime
@@ -82,7 +83,7 @@ def open_tracing(settings: Settings, slot: int = -1) -> Tracing | None:
     try:
         engine = importlib.import_module(_ENGINE)
     except ImportError as error:
-        logger.error("no traces are made: %s; pip install 'proxy_pkg[otel]'", error)
+        logger.error("no traces are made: %s; %s", error, how("otel"))
         return None
     tracing: Tracing = engine.OpenTelemetry(
         settings.otel_endpoint, settings.otel_sample_share, instance_of(settings.state_dir, slot)

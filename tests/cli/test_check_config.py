@@ -59,9 +59,9 @@ def test_problems_in_json(proxyctl) -> None:
 
 
 def test_warnings_alone_are_no_failure(proxyctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADROOM_MODE", "token")
+    monkeypatch.setenv("HEADROOM_REGION", "x")
     result = proxyctl("check-config")
-    assert result.exit_code == 0 and result.stderr.startswith("warning: ") and "HEADROOM_MODE" in result.stderr
+    assert result.exit_code == 0 and result.stderr.startswith("warning: ") and "HEADROOM_REGION" in result.stderr
 
 
 def test_a_running_server_may_hold_its_port(proxyctl) -> None:

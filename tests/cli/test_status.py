@@ -23,7 +23,7 @@ def test_a_port_that_somebody_elses_server_has_is_told(proxyctl: Callable[..., R
         found = proxyctl("status", "--port", str(other.getsockname()[1]))
     assert found.exit_code == 3
     assert "No server runs with this configuration." in found.stdout
-    assert "run this as the user that it runs as" in found.stdout
+    assert "Something else listens on 127.0.0.1" in found.stdout
 
 
 def test_a_free_port_is_told_in_one_line(proxyctl: Callable[..., Result]) -> None:

@@ -6,6 +6,7 @@ from msgspec import structs
 
 from proxy_pkg.config.blob import pack, unpack
 from proxy_pkg.config.load import load
+from proxy_pkg.config.origins import at_start
 from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.model import Level, Upstream
@@ -35,11 +36,17 @@ SETTINGS = st.fixed_dictionaries(
 
 @given(SETTINGS)
 def test_every_field_survives(settings: Settings) -> None:
-    assert unpack(pack(settings)) == settings
+    assert unpack(pack(settings)).settings == settings
+
+
+def test_where_values_came_from_survives() -> None:
+    loaded = load({"HEADROOM_PORT": "3"})
+    origins = at_start(loaded.sources)
+    assert unpack(pack(loaded.settings, origins)).origins == origins
 
 
 def test_a_field_that_is_not_packed_would_be_noticed() -> None:
-    assert set(msgspec.msgpack.decode(pack(load({}).settings))) == set(ROWS)
+    assert set(msgspec.msgpack.decode(pack(load({}).settings))["settings"]) == set(ROWS)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -47,12 +54,13 @@ def test_a_missing_field_is_an_error(name: str) -> None:
     values = structs.asdict(load({}).settings)
     del values[name]
     with pytest.raises(SettingsError, match=name):
-        unpack(msgspec.msgpack.encode(values))
+        unpack(msgspec.msgpack.encode({"settings": values, "origins": {}}))
 
 
 def test_an_unknown_field_is_an_error() -> None:
     with pytest.raises(SettingsError, match="newcomer"):
-        unpack(msgspec.msgpack.encode(structs.asdict(load({}).settings) | {"newcomer": 1}))
+        values = structs.asdict(load({}).settings) | {"newcomer": 1}
+        unpack(msgspec.msgpack.encode({"settings": values, "origins": {}}))
 
 
 @pytest.mark.parametrize("blob", [b"", b"\x80", b"\xff", b"\xc1", bytes(range(160, 224)), b"\x81\xa4host\xa1\xff"])

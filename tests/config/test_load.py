@@ -93,9 +93,9 @@ def test_a_prefixed_target_url_is_led_to_its_real_name() -> None:
 
 
 def test_names_of_headroom_give_one_warning() -> None:
-    loaded = load({"HEADROOM_MODE": "token", "HEADROOM_REGION": "x", "PATH": "/bin", "OTHER": "1"})
+    loaded = load({"HEADROOM_PROVIDER": "x", "HEADROOM_REGION": "x", "PATH": "/bin", "OTHER": "1"})
     assert len(loaded.warnings) == 1
-    assert loaded.warnings[0].endswith("HEADROOM_MODE, HEADROOM_REGION")
+    assert loaded.warnings[0].endswith("HEADROOM_PROVIDER, HEADROOM_REGION (docs/from-headroom.md)")
 
 
 def test_an_empty_value_counts_as_not_set_in_every_layer(tmp_path: Path) -> None:
@@ -226,15 +226,16 @@ def test_the_state_directory_is_private_to_a_port(environ: dict[str, str], direc
 
 def test_json_wins_over_everything_for_asgi(tmp_path: Path) -> None:
     file = write(tmp_path / "a.env", "HEADROOM_PORT=1\nHEADROOM_BACKLOG=5\n")
-    settings = load_for_asgi(
+    loaded = load_for_asgi(
         {
             "HEADROOM_ENV_FILE": file,
             "HEADROOM_COMPRESSION": "off",
             "HEADROOM_PROXY_CONFIG_JSON": '{"port": 2, "workers": "auto", "access_log": false, "state_dir": null}',
         }
     )
+    settings = loaded.settings
     assert (settings.port, settings.backlog, settings.compression, settings.access_log) == (2, 5, Level.OFF, False)
-    assert load_for_asgi({"HEADROOM_PORT": "3"}).port == 3
+    assert load_for_asgi({"HEADROOM_PORT": "3"}).settings.port == 3
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_the_toml_file_of_serve_outranks_the_one_that_the_environment_file_names
 def test_the_real_environment_is_read_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADROOM_PORT", "4321")
     assert load().settings.port == 4321
-    assert load_for_asgi().port == 4321
+    assert load_for_asgi().settings.port == 4321
 
 
 def test_a_socket_from_the_service_manager_is_known_by_its_process_id() -> None:

@@ -22,6 +22,7 @@ GOOD = [
     ("access_log", "1", True),
     ("access_log", False, False),
     ("log_level", "WARNING", "warning"),
+    ("log_level", "WARN", "warning"),
     ("body_bytes_max", "64MiB", 64 * 1024 * 1024),
     ("body_bytes_max", "10mb", 10_000_000),
     ("body_bytes_max", "512 KiB", 512 * 1024),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from proxy_pkg.compressors.producers import tools
 from proxy_pkg.model import Producer
 from proxy_pkg.planning import policy
 from proxy_pkg.planning.policy import Rules, decide, weighed
@@ -52,6 +53,35 @@ def test_a_gain_below_the_margin_is_no_gain(after: int) -> None:
     verdict = decide(NUMBERED, READ, RULES, Fixed(100, after))
     assert (verdict.text, verdict.reason, verdict.tokens_after) == (None, "below_margin", 100)
     assert decide(NUMBERED, READ, RULES, Fixed(100, 95)).text is not None
+
+
+@pytest.mark.parametrize(
+    ("exact", "reads", "producer", "stays"),
+    [
+        ("read", False, READ, True),
+        ("READ", False, READ, True),
+        ("WebFetch,r*", False, READ, True),
+        ("read", False, Producer("mcp__files__read"), True),
+        ("mcp__*", False, Producer("mcp__files__read"), True),
+        ("mcp__*", False, READ, False),
+        ("rea", False, READ, False),
+        ("", False, READ, False),
+        ("", True, READ, True),
+        ("", True, Producer("Bash", {"command": "cat a.py"}), True),
+        ("", True, Producer("Bash", {"command": "make"}), False),
+    ],
+)
+def test_what_the_operator_wants_exact_stays_exact(exact: str, reads: bool, producer: Producer, stays: bool) -> None:
+    rules = Rules(5, 1 << 20, tools=tools("", "", exact, reads))
+    verdict = decide(NUMBERED, producer, rules, Characters())
+    assert (verdict.reason == "exact_tool") is stays
+    assert (verdict.text is None) is stays
+
+
+def test_a_text_of_few_tokens_stays() -> None:
+    least = Rules(5, 1 << 20, tokens_min=len(NUMBERED) + 1)
+    assert decide(NUMBERED, READ, least, Characters()).reason == "few_tokens"
+    assert decide(NUMBERED, READ, Rules(5, 1 << 20, tokens_min=len(NUMBERED)), Characters()).text is not None
 
 
 def test_a_compressor_that_fails_leaves_the_text(monkeypatch: pytest.MonkeyPatch) -> None:

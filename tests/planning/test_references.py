@@ -4,10 +4,12 @@ import json
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.compression_references import Reader
+from proxy_pkg.compressors.producers import tools
 from proxy_pkg.model import Producer
 from proxy_pkg.planning.draft import Memos, draw, remember
 from proxy_pkg.planning.plan import Plan, compose, settle
@@ -127,6 +129,15 @@ def test_references_can_be_switched_off() -> None:
     text = numbered(source(3, 80))
     made = plan(body([("a.py", text), ("a.py", text)]), Memos(1 << 20), Rules(5, 1 << 20, references=False))
     assert [verdict.compressor for verdict in made.verdicts] == ["numbered", "numbered"]
+
+
+@pytest.mark.parametrize(
+    "rules", [Rules(5, 1 << 20, tools=tools("", "", "grep")), Rules(5, 1 << 20, tokens_min=1 << 20)]
+)
+def test_what_should_stay_exact_has_no_references_in_it(rules: Rules) -> None:
+    text = numbered(source(3, 80))
+    made = plan(body([("a.py", text), ("a.py", text)], "Grep"), Memos(1 << 20), rules)
+    assert made.replacements == ()
 
 
 def test_lines_that_grep_shows_refer_to_the_file_that_was_read_before() -> None:

@@ -25,6 +25,11 @@ def test_what_belongs_to_one_connection_stays_there(name: bytes) -> None:
     assert response_headers([*KEPT, (name.title(), b"x")], 200) == KEPT
 
 
+@pytest.mark.parametrize("name", [b"x-headroom-base-url", b"x-headroom-user-id", b"x-headroom-token"])
+def test_what_clients_tell_a_proxy_stays_with_it(name: bytes) -> None:
+    assert name.decode() not in request_headers([*KEPT, (name, b"x")])
+
+
 @pytest.mark.parametrize("value", [b"close, X-A", b"x-a", b" x-A ,, close", b"keep-alive,\tx-a\t"])
 def test_what_a_connection_header_names_goes_with_it(value: bytes) -> None:
     given = [(b"connection", value), *KEPT]

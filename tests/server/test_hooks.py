@@ -13,6 +13,7 @@ from msgspec import structs
 
 from proxy_pkg.config.blob import pack
 from proxy_pkg.config.load import load
+from proxy_pkg.config.origins import at_start
 from proxy_pkg.server import hooks
 
 LIBRARY_THREAD = """
@@ -50,8 +51,9 @@ class Worker:
 def test_a_worker_gets_the_settings_that_the_master_packed() -> None:
     settings = structs.replace(load({}).settings, proxy_token="secret-of-the-operator")
     worker = Worker()
-    hooks.post_fork(worker, pack(settings))
-    assert worker.settings == settings
+    origins = at_start({"port": "default"})
+    hooks.post_fork(worker, pack(settings, origins))
+    assert (worker.settings, worker.origins) == (settings, origins)
 
 
 def test_the_state_directory_is_made_for_us_alone(tmp_path: Path) -> None:

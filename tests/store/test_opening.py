@@ -49,6 +49,6 @@ async def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "redis", None)
     importlib.invalidate_caches()
     store, problem = open_store(StoreOptions(str(tmp_path), 1 << 20, "redis://cache"), pytest.fail)
-    assert "pip install" in problem
+    assert "make extras" in problem
     assert (await store.take([Rate("a", 1, 1, 60)])).granted
     await store.close()

@@ -142,6 +142,68 @@ def test_a_master_that_is_process_one_is_found(upstream: Upstream, tmp_path: Pat
         assert container.process.wait(15) == 0
 
 
+@pytest.mark.skipif(bool(hindrance()), reason=hindrance() or "it can")
+def test_a_server_in_another_container_is_neither_signalled_nor_said_to_have_ended(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    port = free_port()
+    alone = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *ARGUMENTS]
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "2"}
+    with started(alone, port, tmp_path / "log", "/readyz", settings) as container:
+        apart = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", str(PROXYCTL)]
+        for wish in ("drain", "reload"):
+            outside = subprocess.run([*apart, wish], env=settings, capture_output=True, text=True, check=False)
+            assert outside.returncode == 1
+            assert "runs in another container" in outside.stderr
+            assert f"nothing was signalled. Run `proxyctl {wish}` there" in outside.stderr
+            assert "has ended" not in outside.stdout
+        outside = subprocess.run([*apart, "status"], env=settings, capture_output=True, text=True, check=False)
+        assert f"A server uses {settings['HEADROOM_STATE_DIR']}, but its master cannot be seen" in outside.stdout
+        assert container.process.poll() is None
+        assert ask(port, "GET", "/readyz").status == 200
+
+
+def test_a_dead_master_is_told_and_nobody_is_signalled(server: Start) -> None:
+    running = server()
+    pids = running.worker_pids
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    running.process.kill()
+    running.process.wait(5)
+    try:
+        code, out, _ = done(command(running, "status"))
+        assert "the master is gone: 2 workers are left, and end by themselves" in out
+        assert "it drains" not in out
+        code, _, err = done(command(running, "reload"))
+        assert (code, "its master is gone" in err) == (1, True)
+        draining = command(running, "drain")
+        assert draining.stdout is not None
+        assert draining.stdout.readline().startswith("Its master is gone")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    code, out, _ = done(draining)
+    assert (code, out.endswith("The server has ended.\n")) == (0, True)
+
+
+def test_a_server_that_drains_is_not_told_to_again(server: Start, held: bytes, upstream: Upstream) -> None:
+    running = server()
+    with Caller(running.port) as caller:
+        caller.write(held)
+        answer = caller.begin()
+        os.kill(running.master_pid, signal.SIGTERM)
+        eventually(lambda: "it drains" in done(command(running, "status"))[1])
+        code, _, err = done(command(running, "reload"))
+        assert (code, "the server drains, and takes on nothing new" in err) == (1, True)
+        again = command(running, "drain")
+        assert again.stdout is not None
+        assert again.stdout.readline() == "It drains already; nothing more was sent to it.\n"
+        upstream.release("it")
+        assert caller.finish(answer).complete
+    code, out, _ = done(again)
+    assert (code, out.endswith("The server has ended.\n")) == (0, True)
+
+
 def test_without_a_server_status_says_so(server: Start) -> None:
     running = server()
     running.stop()
@@ -163,6 +225,68 @@ def test_reload_returns_when_new_workers_serve_and_refuses_what_is_broken(server
     serving = {each["pid"] for each in msgspec.json.decode(out)["workers"] if not each["draining"]}
     assert serving
     assert not serving & before
+
+
+def in_force(server: Server, **environment: str) -> dict[str, Any]:
+    code, out, err = done(command(server, "config", "show", "--running", "--json", **environment))
+    assert (code, err) == (0, "")
+    told: dict[str, Any] = msgspec.json.decode(out)
+    return told
+
+
+def test_a_running_server_says_what_it_runs_with_and_since_when(server: Start, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('log_level = "info"\nproxy_token = "running-token-0123456789"\n')
+    running = server(HEADROOM_CONFIG=str(file), HEADROOM_HOLDOUT="0.25")
+    token = {"HEADROOM_PROXY_TOKEN": "running-token-0123456789"}
+    first = in_force(running, **token)
+    settings = first["settings"]
+    assert set(settings) == set(ROWS)
+    assert settings["holdout"]["value"] == 0.25
+    assert settings["holdout"]["source"] == "environment HEADROOM_HOLDOUT"
+    assert settings["log_level"]["source"] == f"file {file}"
+    assert settings["proxy_token"]["value"] == "(hidden)"
+    assert "running-token" not in msgspec.json.encode(first).decode()
+    file.write_text('log_level = "warn"\nproxy_token = "running-token-0123456789"\n')
+    code, _, err = done(command(running, "reload", **token))
+    assert (code, err) == (0, "")
+    answers = [in_force(running, **token)["settings"] for _ in range(6)]
+    assert {each["log_level"]["value"] for each in answers} == {"warning"}
+    assert {each["holdout"]["since"] for each in answers} == {settings["holdout"]["since"]}
+    code, out, err = done(command(running, "config", "show", "--running", HEADROOM_HOLDOUT="0.5", **token))
+    assert (code, "running-token" in out) == (0, False)
+    assert "HEADROOM_HOLDOUT: the server runs with 0.25 (environment HEADROOM_HOLDOUT), here it is 0.5" in err
+
+
+def test_the_server_of_a_configuration_is_recognised_on_its_port(server: Start, tmp_path: Path) -> None:
+    running = server()
+    code, out, err = done(command(running, "check-config", HEADROOM_BACKLOG="77"))
+    assert (code, f"A server runs with it (master {running.master_pid})." in out) == (0, True)
+    assert "Address already in use" not in err
+    assert "HEADROOM_BACKLOG: the server runs with 2048 (default), here it is 77" in err
+    assert "only a restart applies it" in err
+    other = {"HEADROOM_STATE_DIR": str(tmp_path / "other")}
+    code, out, err = done(command(running, "check-config", **other))
+    assert (code, "A server of this kind listens on port" in out, "in use" in err) == (0, True, False)
+    code, out, _ = done(command(running, "doctor", "--offline", "--json", HEADROOM_HOLDOUT="0.5"))
+    found = [each for each in msgspec.json.decode(out) if each["subject"] == "in force"]
+    assert any("HEADROOM_HOLDOUT: the server runs with 0 (default), here it is 0.5" in each["text"] for each in found)
+    assert not [each for each in msgspec.json.decode(out) if each["state"] == "problem"]
+
+
+def test_reload_refuses_what_it_cannot_apply(server: Start, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("backlog = 100\n")
+    running = server(HEADROOM_CONFIG=str(file))
+    before = set(running.worker_pids)
+    code, _, err = done(command(running, "reload", "--log-level", "debug"))
+    assert (code, "--log-level cannot be handed to a server that runs" in err) == (1, True)
+    code, _, err = done(command(running, "reload", "--backlog", "5"))
+    assert (code, "--backlog cannot be changed while the server runs" in err) == (1, True)
+    file.write_text("backlog = 200\n")
+    code, _, err = done(command(running, "reload", HEADROOM_CONFIG=str(file)))
+    assert (code, "HEADROOM_BACKLOG: the server runs with 100" in err, "only a restart" in err) == (1, True, True)
+    assert set(running.worker_pids) == before
 
 
 def test_drain_waits_for_open_requests_and_tells_of_them(server: Start, held: bytes, upstream: Upstream) -> None:

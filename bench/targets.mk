@@ -50,3 +50,8 @@ bench-overload: dev ## Twice and four times the load that is taken on: accepted 
 .PHONY: totals
 totals: dev ## 20,000 requests on four workers under kill -9 and HUP: totals agree, equal the driver's count and never fall (half a minute)
 	TOTALS_REQUESTS=20000 $(BIN)/pytest tests/system/test_totals.py
+
+FUZZ_STREAMS ?= 100000
+.PHONY: fuzz-framing
+fuzz-framing: dev ## FUZZ_STREAMS (100,000) generated streams through our connections and h11, which must agree (a minute)
+	$(BIN)/python -m bench.framing --streams $(FUZZ_STREAMS)

@@ -61,6 +61,8 @@ class RefusedHeadError(Exception):
 class LastWords:
     """A refusal that waits in the pipeline until the requests before it have their answers. Ends the connection."""
 
+    waiting_for_100_continue = False
+
     def __init__(self, transport: Any, words: bytes) -> None:
         self.scope = {"http_version": "1.1"}
         self._transport = transport

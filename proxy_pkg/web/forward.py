@@ -10,7 +10,6 @@ from proxy_pkg.protocols import openai
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.record import RequestRecord, status_class
-from proxy_pkg.web.ended import shown_path
 from proxy_pkg.web.exchange import Exchange
 from proxy_pkg.web.failures import failure_of, send_failure, stream_event
 from proxy_pkg.web.services import Services
@@ -61,8 +60,7 @@ class Forward:
         try:
             if refusal is not None:
                 raise refusal
-            if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
-                raise RefusedError(f"no API known here has the path {shown_path(scope['path'])}", "unknown_path", 404)
+            matched = self._services.places.check(matched, scope)
             exchange.origin = self._services.places.origin(matched)
             admission.enter()
             try:

@@ -6,14 +6,18 @@ in them, anywhere else.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from fnmatch import translate
+from typing import Any
+from urllib.parse import unquote
 
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
+from proxy_pkg.web.ended import shown_path
 from proxy_pkg.wire.scan import text_at
 
+_climbs = re.compile(r"(?:^|[/\\])[ \t]*\.\.[ \t]*(?:[;/\\\x00?#]|$)").search
 _INLINE_BYTES = 256 << 10  # finding the model in a longer body would hold the loop for a millisecond or more
 
 
@@ -41,6 +45,20 @@ class Places:
     def match(self, method: str, path: str, header_names: Iterable[bytes]) -> Match | None:
         """What the path means, or None where it means nothing here."""
         return match(method, path, header_names, self._named)
+
+    def check(self, matched: Match | None, scope: Mapping[str, Any]) -> Match:
+        """The match, if the path may be sent on. Raises RefusedError.
+
+        A segment `..` could lead out of what the settings name, an upstream below a path above all. One may read
+        a path less strictly than we do, so a segment is what stands between slashes or backslashes, up to a semicolon,
+        and is decoded twice. An upstream that decodes more often has to guard itself.
+        """
+        path: str = scope["path"]
+        if (".." in path or "%" in path) and (_climbs(path) or _climbs(unquote(path))):
+            raise RefusedError(f"the path {shown_path(path)} climbs with a segment `..`", "path_climbs", 400)
+        if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
+            raise RefusedError(f"no API known here has the path {shown_path(path)}", "unknown_path", 404)
+        return matched
 
     def origin(self, matched: Match) -> str:
         """The address for a path. Raises RefusedError (404) where the settings name none."""

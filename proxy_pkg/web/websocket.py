@@ -20,7 +20,6 @@ from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
-from proxy_pkg.web.ended import shown_path
 from proxy_pkg.web.failures import LimitedError, failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
 from proxy_pkg.web.limits import Granted
@@ -74,8 +73,7 @@ class SocketForward:
         try:
             if refusal is not None:
                 raise refusal
-            if matched is None or not scope["raw_path"].startswith(matched.prefix.encode() + b"/"):
-                raise RefusedError(f"no API known here has the path {shown_path(scope['path'])}", "unknown_path", 404)
+            matched = self._services.places.check(matched, scope)
             admission.enter()
             try:
                 await exchange.enter()

@@ -159,10 +159,13 @@ def test_no_upgrade_but_a_websockets_reaches_the_proxy(
                 (b"upgrade", offer.encode()),
                 (b"http2-settings", b"AAMA"),
             ]
-            caller.ask("POST", "/v1/messages", fields, body)
-            got = next(request for request in behind.requests if request.target == "/v1/messages")
-    assert got.body == (body or b"")
-    assert (got.header("upgrade"), got.header("http2-settings")) == ("", "")
+            answer = caller.ask("POST", "/v1/messages", fields, body)
+            reached = [request for request in behind.requests if request.target == "/v1/messages"]
+    if answer.status == 400:  # HAProxy refuses a WebSocket without a key by itself
+        assert (name, offer, body, reached) == ("haproxy.cfg", "websocket, h2c", None, [])
+        return
+    assert [got.body for got in reached] == [body or b""]
+    assert (reached[0].header("upgrade"), reached[0].header("http2-settings")) == ("", "")
 
 
 def test_an_error_of_the_upstream_passes_once(front: int, upstream: Upstream) -> None:

@@ -82,7 +82,7 @@ class UnreadBodyCycle(RequestResponseCycle):
     """
 
     async def send(self, message: Any) -> None:
-        if self.waiting_for_100_continue:
+        if self.waiting_for_100_continue and self.more_body:
             self.keep_alive = False
         await super().send(message)
 

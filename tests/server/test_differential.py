@@ -89,6 +89,13 @@ async def test_an_answer_before_100_continue_ends_the_connection(length: bytes) 
     assert [seen.target for seen in reading.requests] == [b"/v1/files"]
 
 
+async def test_whoever_expects_100_continue_and_has_sent_all_of_it_keeps_the_connection() -> None:
+    data = HEAD + b"content-length: 3\r\nexpect: 100-continue\r\n\r\nabc" + HEAD + b"expect: 100-continue\r\n\r\n"
+    given = Stream(0, data + data, (), proper=True, kinds=frozenset(), reads_body=False)
+    reading = await Ours().read(given)
+    assert (reading.statuses, reading.refused) == ([200] * 4, False)
+
+
 async def test_the_harness_sees_a_body_that_is_read_as_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """uvicorn's own way with an upgrade, which is what this guards against."""
     data = HEAD + b"connection: Upgrade\r\nupgrade: h2c\r\ncontent-length: %d\r\n\r\n" % len(HIDDEN)

@@ -54,3 +54,8 @@ totals: dev ## 20,000 requests on four workers under kill -9 and HUP: totals agr
 .PHONY: bench-adversaries
 bench-adversaries: dev ## Odd and hostile bodies: planning, memory, CPU, and what others notice (about ten minutes)
 	$(BIN)/python -m bench.adversaries
+
+FUZZ_STREAMS ?= 100000
+.PHONY: fuzz-framing
+fuzz-framing: dev ## FUZZ_STREAMS (100,000) generated streams through our connections and h11, which must agree (a minute)
+	$(BIN)/python -m bench.framing --streams $(FUZZ_STREAMS)

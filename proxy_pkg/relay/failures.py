@@ -6,6 +6,9 @@ import aiohttp
 
 from proxy_pkg.errors import RelayError, UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
 
+FINAL_MIN, FINAL_MAX = 200, 599
+"""What the status of an answer may be (RFC 9110 section 15); 1xx come before one, and 101 opens a WebSocket alone."""
+
 
 def translated(error: Exception, phase: str) -> RelayError:
     """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands."""

@@ -31,8 +31,36 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-# The upstream request has its own host and framing, and the server has answered `expect` already.
-_REQUEST_ONLY = frozenset((b"host", b"content-length", b"expect"))
+# The upstream request has its own host and framing, and the server has answered `expect` already. `http2-settings`
+# belongs to an offer of h2c. Gateways that hand headers on as variables (CGI, WSGI) take an underscore for a dash.
+_REQUEST_ONLY = frozenset(
+    (
+        b"host",
+        b"content-length",
+        b"expect",
+        b"http2-settings",
+        b"content_length",
+        b"transfer_encoding",
+        b"proxy_authorization",
+        b"proxy_connection",
+    )
+)
+# Fields that say what the content is, or who asks, are for the end of the way: whoever lists them in `connection` is in
+# the wrong (RFC 9110 section 7.6.1), and without them the same bytes would mean something else.
+_END_TO_END = frozenset(
+    (
+        b"anthropic-beta",
+        b"anthropic-version",
+        b"api-key",
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"x-api-key",
+        b"x-goog-api-key",
+    )
+)
 _NEVER_SENT = _HOP_BY_HOP | _REQUEST_ONLY
 _FOR_THE_PROXY = b"x-headroom-"
 """What clients tell a proxy of this family (callers, sessions, addresses) is nothing for an upstream."""
@@ -70,9 +98,9 @@ def response_headers(headers: RawHeaders, status: int) -> list[tuple[bytes, byte
 
 
 def named_by_connection(headers: RawHeaders) -> frozenset[bytes]:
-    """The names that `connection` headers list, in lower case; empty where there is none, which is the rule."""
+    """The names that `connection` headers may take away, in lower case; empty where there is none, as mostly."""
     named = _NOTHING
     for name, value in headers:
         if name == b"connection":
             named |= {token.strip().lower() for token in value.split(b",")}
-    return named
+    return named - _END_TO_END if named else named

@@ -8,10 +8,10 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy_pkg.errors import UpstreamTimeoutError
+from proxy_pkg.errors import UpstreamBrokenError, UpstreamTimeoutError
 from proxy_pkg.relay.client import Connecting, connecting
 from proxy_pkg.relay.exchange import exchange
-from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, translated
 
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -54,6 +54,11 @@ async def send(
     finally:
         if patience is not None:
             patience.over()
+    if not FINAL_MIN <= response.status <= FINAL_MAX:
+        response.close()
+        raise UpstreamBrokenError(
+            f"the upstream answered with status {response.status:03}, which means nothing", "head"
+        )
     # The wait for the first byte is over; from here on the gap between two reads counts.
     if response.connection is not None and response.connection.protocol is not None:
         response.connection.protocol.read_timeout = gap_timeout_seconds or None

@@ -14,9 +14,9 @@ from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy_pkg.errors import RelayError
+from proxy_pkg.errors import RelayError, UpstreamBrokenError
 from proxy_pkg.relay.client import send_once, session_options
-from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, translated
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.pump import Receive, Send
@@ -162,6 +162,11 @@ async def _answered(_: Any, __: Any, ended: Any) -> None:
     response: aiohttp.ClientResponse = ended.response
     if response.status == 101:
         return
+    if not FINAL_MIN <= response.status <= FINAL_MAX:
+        response.close()
+        raise UpstreamBrokenError(
+            f"the upstream answered with status {response.status:03}, which means nothing", "head"
+        )
     body = bytearray()
     try:
         while len(body) < _REFUSAL_BYTES_MAX and (part := await response.content.readany()):

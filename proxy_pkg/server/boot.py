@@ -8,6 +8,7 @@ from proxy_pkg.config.load import Loaded, load
 from proxy_pkg.config.reload import applied
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
+from proxy_pkg.web.escapes import on_one_line
 from proxy_pkg.web.outlet import STANDARD_ERROR
 
 _last_good: list[Configuration] = []
@@ -55,4 +56,4 @@ def _loaded() -> Loaded:
 
 def _tell(kind: str, sentences: tuple[str, ...]) -> None:
     for sentence in sentences:
-        STANDARD_ERROR.write(f"proxy_pkg: {kind}: {sentence}\n")
+        STANDARD_ERROR.write(on_one_line(f"proxy_pkg: {kind}: {sentence}") + "\n")

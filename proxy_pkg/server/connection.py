@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from proxy_pkg.relay.keepalive import keep_alive
@@ -23,9 +22,6 @@ from proxy_pkg.server.handover import Handover
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
-
-# Upstreams may answer with any three digits, and uvicorn has no line for those from 600 on.
-STATUS_LINE.update({status: b"HTTP/1.1 %d \r\n" % status for status in range(600, 1000)})
 
 
 class HeadCork:

@@ -4,11 +4,14 @@ The parser refuses most of what two servers could read differently: a length bes
 are no numbers. The rest is refused here, so that no part of a request can pass for another request further on.
 """
 
+import re
 import socket
 import struct
 import sys
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -20,6 +23,17 @@ _LINE_BYTES = 4  # colon, blank, CR, LF
 _BAD_REQUEST = 400
 _HEAD_TOO_LARGE = 431
 _NOT_IMPLEMENTED = 501
+_CHECKED_NAMES = frozenset((b"host", b"transfer-encoding"))
+_NOT_RELAYED = frozenset(
+    b"CONNECT TRACE PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT "
+    b"RECORD FLUSH".split()
+)
+"""CONNECT asks for a tunnel, TRACE for the credentials in the head as a text; the rest the parser knows from other
+protocols than HTTP.
+"""
+_is_host = lru_cache(maxsize=64)(
+    re.compile(rb"[ \t]*(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?[ \t]*").fullmatch
+)
 
 
 class _Discarding(list[tuple[bytes, bytes]]):
@@ -32,8 +46,45 @@ class _Discarding(list[tuple[bytes, bytes]]):
 _NOWHERE = _Discarding()
 
 
+class Refusal(NamedTuple):
+    """An answer of ours to what is not passed on: `code` for programs, `message` for people."""
+
+    status: int
+    code: str
+    message: str
+
+
 class RefusedHeadError(Exception):
     """A head that is answered here; the parser turns it into an error of its own."""
+
+
+class LastWords:
+    """A refusal that waits in the pipeline until the requests before it have their answers. Ends the connection."""
+
+    waiting_for_100_continue = False
+
+    def __init__(self, transport: Any, words: bytes) -> None:
+        self.scope = {"http_version": "1.1"}
+        self._transport = transport
+        self._words = words
+
+    async def run_asgi(self, _app: Any) -> None:
+        """Stands for a request's run, which is how the pipeline goes on."""
+        if not self._transport.is_closing():
+            self._transport.write(self._words)
+            self._transport.close()
+
+
+class UnreadBodyCycle(RequestResponseCycle):
+    """An answer for a client that asks before it sends its body (`Expect: 100-continue`).
+
+    If it is answered at once it may send the body or not, so where its next request begins nobody knows.
+    """
+
+    async def send(self, message: Any) -> None:
+        if self.waiting_for_100_continue and self.more_body:
+            self.keep_alive = False
+        await super().send(message)
 
 
 class EndedByCloseCycle(RequestResponseCycle):
@@ -77,13 +128,23 @@ class StrictConnection(HttpToolsProtocol):
         self._in_head = False
         self._idle_bytes = 0
         self._fed_bytes = 0
-        self._refusal = _BAD_REQUEST
+        self._refusal = REFUSALS[_BAD_REQUEST]
+        self._has_refused = False
 
     def data_received(self, data: bytes) -> None:
+        if self._has_refused:
+            return
         in_head, cycle = self._in_head, self.cycle
         body_bytes = 0 if cycle is None else len(cycle.body)
         self._fed_bytes = self._fed_bytes + len(data) if in_head else len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse_with(self._refusal)
+            return
         if self._in_head:
             idle = in_head
         else:
@@ -111,61 +172,165 @@ class StrictConnection(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             self.headers = _NOWHERE
 
+    def _should_upgrade(self) -> bool:
+        """The base asks whether a head with `Upgrade` is none for the app. It never is: see _read_without_upgrade."""
+        return True
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Go on behind a head with `Upgrade`, of which the parser has made no request yet; `rest` is what follows it.
+
+        After such a head the parser skips the body and would take it for the next request. But only a WebSocket's
+        handshake ends HTTP here; any other `Upgrade` is an offer that a server may leave alone (RFC 9110 section 7.8),
+        and Java's HTTP client makes it with every request. So the head is read again, without the offer.
+        """
+        while True:
+            if self._is_handshake():
+                self._open_socket(rest)
+                return
+            output = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.scope["http_version"].encode(), b"\r\n"]
+            for name, value in self.headers:
+                if name != b"upgrade":
+                    output += (name, b": ", value, b"\r\n")
+            output.append(b"\r\n")
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            try:
+                self.parser.feed_data(b"".join(output))
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self._refuse_with(self._refusal)
+                return
+            else:
+                return
+
+    def _is_handshake(self) -> bool:
+        """Whether the head asks for a WebSocket: a GET without a body (RFC 6455 section 4.1)."""
+        if self.scope["method"] != "GET" or self.scope["http_version"] != "1.1":
+            return False
+        upgrades = []
+        for name, value in self.headers:
+            if name == b"upgrade":
+                upgrades.append(value.strip(b" \t").lower())
+            elif name == b"transfer-encoding" or (name == b"content-length" and value.strip(b" \t0")):
+                return False
+        return upgrades == [b"websocket"] and self.ws_protocol_class is not None
+
+    def _open_socket(self, rest: bytes) -> None:
+        """Hand the connection to the WebSocket's protocol, if nothing else is on it.
+
+        A client sends no frame before its handshake is answered, and the answer cannot come before those of earlier
+        requests.
+        """
+        if rest or not (self.cycle is None or self.cycle.response_complete):
+            self._refuse_with(_EARLY_SOCKET)
+        else:
+            self.handle_websocket_upgrade()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if cycle.scope["http_version"] == "1.0":
+            cycle.waiting_for_100_continue = False  # such clients know no 1xx
             cycle.__class__ = EndedByCloseCycle
+        elif cycle.waiting_for_100_continue:
+            cycle.__class__ = UnreadBodyCycle
         super()._start_asgi_task(cycle, app)
 
     def _check(self) -> None:
-        """Raises RefusedHeadError, and leaves the status for it."""
+        """Raises RefusedHeadError, and leaves the refusal for it."""
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             raise RefusedHeadError
+        if self.parser.get_method() in _NOT_RELAYED:
+            self._refusal = _METHOD
+            raise RefusedHeadError
+        hosts = 0
         for name, value in self.headers:
-            # A body in a coding that we do not undo would go on as if it had none.
-            if name == b"transfer-encoding" and (version == "1.0" or value.strip().lower() != b"chunked"):
-                self._refusal = _BAD_REQUEST if version == "1.0" else _NOT_IMPLEMENTED
-                raise RefusedHeadError
+            if name in _CHECKED_NAMES:
+                if name == b"host":
+                    hosts += 1 if _is_host(value) else 2
+                # A body in a coding that we do not undo would go on as if it had none.
+                elif version == "1.0" or value.strip().lower() != b"chunked":
+                    self._refusal = REFUSALS[_BAD_REQUEST if version == "1.0" else _NOT_IMPLEMENTED]
+                    raise RefusedHeadError
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
+            self._refusal = _HOST
+            raise RefusedHeadError
         # The head is a part of the bytes it came with, so with few of them there is nothing to add up.
         if self._fed_bytes > self._head_bytes_max and self._head_bytes() > self._head_bytes_max:
-            self._refusal = _HEAD_TOO_LARGE
+            self._refusal = REFUSALS[_HEAD_TOO_LARGE]
             raise RefusedHeadError
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + _LINE_BYTES for name, value in self.headers)
 
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(self._refusal)
-
     def _refuse(self, status: int) -> None:
-        """Answer, unless an answer has begun, and close: where the next request begins nobody knows.
+        self._refuse_with(REFUSALS[status])
 
-        Which API was called is not known either, so the body has what the clients of all of them look for.
+    def _refuse_with(self, refusal: Refusal) -> None:
+        """Answer and close: where the next request begins nobody knows.
+
+        What is refused may be the body of the request in progress; then its own answer is the refusal, or if that has
+        begun, it ends here. Or it stands behind requests that came whole: those get their answers first, since a
+        refusal in the place of one of them would be taken for it.
         """
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            code, message = _REFUSALS[status]
-            error = {"type": "invalid_request_error", "message": message, "code": f"headroom_{code}"}
-            body = msgspec.json.encode({"type": "error", "error": error})
-            fields = (code.encode(), len(body))
-            self.transport.write(STATUS_LINE[status] + _FIELDS % fields + self._counted(code, status, message) + body)
-        self.transport.close()
+        self._has_refused = True
+        cycle = self.cycle
+        answered = cycle is None or cycle.response_complete
+        if not answered and cycle.more_body:
+            scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]  # a plain dict, with room for more
+            scope[REFUSED] = (refusal.code, refusal.status, refusal.message)
+            if not self._leave_to_pipeline(cycle, refusal):
+                if not cycle.response_started:
+                    self.transport.write(_words(refusal))
+                self.transport.close()
+            return
+        words = _words(refusal, self._counted(refusal))
+        if answered:
+            self.transport.write(words)
+            self.transport.close()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((LastWords(self.transport, words), None))  # type: ignore[arg-type]  # runs as one
 
-    def _counted(self, code: str, status: int, message: str) -> bytes:
-        """Have the refusal counted and logged, once; what else the head of the answer then has, and its end."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            scope: dict[str, Any] = self.cycle.scope  # type: ignore[assignment]  # a plain dict, with room for more
-            scope[REFUSED] = (code, status, message)
-            return b"\r\n"
+    def _leave_to_pipeline(self, cycle: RequestResponseCycle, refusal: Refusal) -> bool:
+        """Whether the broken request is one that waits for its turn; the refusal then waits in its place."""
+        if not self.pipeline or self.pipeline[0][0] is not cycle:
+            return False
+        self.flow.pause_reading()
+        words = _words(refusal, self._counted(refusal))
+        self.pipeline[0] = (LastWords(self.transport, words), None)  # type: ignore[assignment]  # runs as one
+        return True
+
+    def _counted(self, refusal: Refusal) -> bytes:
+        """Have the refusal counted and logged, once; what else the head of its answer then has."""
         relay: Forward | None = getattr(self.app, "relay", None)
         if relay is None:
-            return b"\r\n"
-        return b"x-headroom-request-id: %b\r\n\r\n" % relay.refused_unread(code, status, message).encode()
+            return b""
+        request_id = relay.refused_unread(refusal.code, refusal.status, refusal.message)
+        return b"x-headroom-request-id: %b\r\n" % request_id.encode()
+
+
+def _words(refusal: Refusal, fields: bytes = b"") -> bytes:
+    """The answer. Which API was called is not known, so the body has what the clients of all of them look for."""
+    status, code, message = refusal
+    error = {"type": "invalid_request_error", "message": message, "code": f"headroom_{code}"}
+    body = msgspec.json.encode({"type": "error", "error": error})
+    return STATUS_LINE[status] + _FIELDS % (code.encode(), len(body)) + fields + b"\r\n" + body
 
 
 _FIELDS = b"content-type: application/json\r\nx-headroom-error: %b\r\ncontent-length: %d\r\nconnection: close\r\n"
-_REFUSALS = {
-    _BAD_REQUEST: ("bad_request", "The proxy cannot read this as an HTTP request."),
-    _HEAD_TOO_LARGE: ("head_too_large", "The head of the request is too long (HEADROOM_HEADER_BYTES_MAX)."),
-    _NOT_IMPLEMENTED: ("unknown_transfer_coding", "The proxy knows no transfer coding but chunked."),
+REFUSALS: Final = {
+    refusal.status: refusal
+    for refusal in (
+        Refusal(_BAD_REQUEST, "bad_request", "The proxy cannot read this as an HTTP request."),
+        Refusal(_HEAD_TOO_LARGE, "head_too_large", "The head of the request is too long (HEADROOM_HEADER_BYTES_MAX)."),
+        Refusal(_NOT_IMPLEMENTED, "unknown_transfer_coding", "The proxy knows no transfer coding but chunked."),
+    )
 }
-"""Status -> the code for programs, and the sentence for people."""
+"""What may be wrong with a head or the framing of a body, by status."""
+_HOST: Final = Refusal(_BAD_REQUEST, "bad_host", "The request needs one Host header that names a host, and has not.")
+_METHOD: Final = Refusal(_NOT_IMPLEMENTED, "method_not_relayed", "The proxy relays no CONNECT, TRACE or RTSP requests.")
+_EARLY_SOCKET: Final = Refusal(
+    _BAD_REQUEST, "early_websocket", "A WebSocket needs a connection on which no other request and no frame waits."
+)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from gunicorn.glogging import Logger
 
+from proxy_pkg.web.escapes import escaped, escaped_json, on_one_line
 from proxy_pkg.web.outlet import STANDARD_ERROR
 
 
@@ -18,9 +19,10 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = self.fields(record)
         try:
-            return msgspec.json.encode(fields).decode()
+            line = msgspec.json.encode(fields)
         except UnicodeEncodeError:  # a lone surrogate, which no encoding has
-            return msgspec.json.encode({name: _writable(value) for name, value in fields.items()}).decode()
+            line = msgspec.json.encode({name: _writable(value) for name, value in fields.items()})
+        return escaped_json(line).decode()
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {
@@ -39,7 +41,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(JsonFormatter):
-    """The same, for eyes: time, pid, level, then the message or key=value pairs."""
+    """The same, for eyes: time, pid, level, then the message or key=value pairs.
+
+    A traceback stands below, indented, so that no text in it passes for a line of its own.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         fields = self.fields(record)
@@ -48,7 +53,8 @@ class TextFormatter(JsonFormatter):
         exception = fields.pop("exception", "")
         message = fields.pop("message", "")
         pairs = " ".join(f"{key}={value}" for key, value in fields.items())
-        return head + " ".join(filter(None, (message, pairs))) + (f"\n{exception}" if exception else "")
+        line = on_one_line(head + " ".join(filter(None, (message, pairs))))
+        return "\n    ".join([line, *escaped(exception).split("\n")]) if exception else line
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types

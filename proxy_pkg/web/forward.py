@@ -58,8 +58,7 @@ class Forward:
         try:
             if refusal is not None:
                 raise refusal
-            if matched is None:
-                raise self._services.places.nowhere(scope)
+            matched = self._services.places.check(matched, scope)
             exchange.origin = self._services.places.origin(matched)
             admission.enter()
             try:

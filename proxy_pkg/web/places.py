@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import translate
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
@@ -19,6 +19,7 @@ from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
 from proxy_pkg.web.ended import shown_path
 from proxy_pkg.wire.scan import text_at
 
+_climbs = re.compile(r"(?:^|[/\\])[ \t]*\.\.[ \t]*(?:[;/\\\x00?#]|$)").search
 _INLINE_BYTES = 256 << 10  # finding the model in a longer body would hold the loop for a millisecond or more
 _AZURE_PREFIX: Final = "/openai"
 _AZURE_HOST: Final = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)")
@@ -115,6 +116,20 @@ class Places:
                 raise _refusal(PROVIDERS[key.provider], key.where, origin, scope, matched)
         if owner == "openai" and query and b"api-version=" in query:
             raise _refusal(PROVIDERS["azure"], "", origin, scope, matched)
+
+    def check(self, matched: Match | None, scope: Mapping[str, Any]) -> Match:
+        """The match, if the path may be sent on. Raises RefusedError.
+
+        A segment `..` could lead out of what the settings name, an upstream below a path above all. One may read
+        a path less strictly than we do, so a segment is what stands between slashes or backslashes, up to a semicolon,
+        and is decoded twice. An upstream that decodes more often has to guard itself.
+        """
+        path: str = scope["path"]
+        if (".." in path or "%" in path) and (_climbs(path) or _climbs(unquote(path))):
+            raise RefusedError(f"the path {shown_path(path)} climbs with a segment `..`", "path_climbs", 400)
+        if matched is None:
+            raise self.nowhere(scope)
+        return matched
 
     def origin(self, matched: Match) -> str:
         """The address for a path. Raises RefusedError (404) where the settings name none."""

@@ -71,8 +71,7 @@ class SocketForward:
         try:
             if refusal is not None:
                 raise refusal
-            if matched is None:
-                raise self._services.places.nowhere(scope)
+            matched = self._services.places.check(matched, scope)
             admission.enter()
             try:
                 await exchange.enter()

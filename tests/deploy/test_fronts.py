@@ -13,9 +13,10 @@ from bench.processes import ROOT, Server, free_port, started
 from proxy_pkg.config.load import load
 from tests.fakes.client import Caller, ask, request_bytes
 from tests.fakes.scripts import Script, begin, last_chunk, reply
-from tests.fakes.upstream import Upstream
+from tests.fakes.upstream import Upstream, running
 from tests.fakes.websocket import Sockets, echo
 from tests.system.conftest import Start
+from tests.system.own_answers import own_answers_only
 from tests.system.patience import eventually
 
 FRONTS = ROOT / "deploy/fronts"
@@ -137,6 +138,34 @@ def test_websockets_pass_with_their_close_codes(front: int, upstream: Upstream) 
             assert client.recv(5) == message
         client.close(4001, "enough")
     eventually(lambda: sockets.opened[0].close == (4001, "enough"))
+
+
+def test_many_clients_that_offer_h2c_get_their_own_answers(front: int, upstream: Upstream) -> None:
+    own_answers_only(front, upstream)
+
+
+@pytest.mark.parametrize("body", [BODY, None], ids=["with a body", "without"])
+@pytest.mark.parametrize("offer", ["h2c", "TLS/1.0", "websocket, h2c"])
+def test_no_upgrade_but_a_websockets_reaches_the_proxy(
+    offer: str, body: bytes | None, binary: tuple[str, str], tmp_path: Path
+) -> None:
+    name, program = binary
+    port = free_port()
+    with running() as behind:
+        _, serve = COMMANDS[name](program, placed(name, tmp_path, port, int(behind.url.rpartition(":")[2])))
+        with started(serve, port, tmp_path / "log", "/readyz"), Caller(port) as caller:
+            fields = [
+                (b"connection", b"Upgrade, HTTP2-Settings"),
+                (b"upgrade", offer.encode()),
+                (b"http2-settings", b"AAMA"),
+            ]
+            answer = caller.ask("POST", "/v1/messages", fields, body)
+            reached = [request for request in behind.requests if request.target == "/v1/messages"]
+    if answer.status == 400:  # HAProxy refuses a WebSocket without a key by itself
+        assert (name, offer, body, reached) == ("haproxy.cfg", "websocket, h2c", None, [])
+        return
+    assert [got.body for got in reached] == [body or b""]
+    assert (reached[0].header("upgrade"), reached[0].header("http2-settings")) == ("", "")
 
 
 def test_an_error_of_the_upstream_passes_once(front: int, upstream: Upstream) -> None:

@@ -37,6 +37,20 @@ def test_what_a_connection_header_names_goes_with_it(value: bytes) -> None:
     assert b"x-a" not in dict(response_headers([(b"Connection", value), *KEPT], 200))
 
 
+@pytest.mark.parametrize(
+    "name", [b"authorization", b"X-Api-Key", b"content-encoding", b"content-type", b"anthropic-version"]
+)
+def test_a_connection_header_takes_nothing_away_that_the_content_or_the_caller_needs(name: bytes) -> None:
+    given = [(b"connection", b"close, " + name), (name.lower(), b"1"), (b"x", b"2")]
+    assert list(request_headers(given).items()) == [(name.lower().decode(), "1"), ("x", "2")]
+    assert response_headers(given, 200) == given[1:]
+
+
+@pytest.mark.parametrize("name", [b"content_length", b"transfer_encoding", b"http2-settings", b"proxy_connection"])
+def test_what_another_server_could_take_for_framing_does_not_go_upstream(name: bytes) -> None:
+    assert list(request_headers([(name, b"7"), (b"session_id", b"1")]).items()) == [("session_id", "1")]
+
+
 def test_several_connection_headers_are_read_together() -> None:
     given = [(b"connection", b"a"), (b"connection", b"b, c")]
     assert named_by_connection(given) == {b"a", b"b", b"c"}

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from proxy_pkg.server.connection import Connection, HeadCork, OpenConnections
 
@@ -84,10 +83,6 @@ async def test_closing_loses_nothing() -> None:
 async def test_all_else_is_the_transports_own() -> None:
     _, cork = corked()
     assert cork.get_extra_info("peername") == "peername"
-
-
-def test_every_status_of_three_digits_has_a_line() -> None:
-    assert all(STATUS_LINE[status].startswith(b"HTTP/1.1 %d " % status) for status in range(100, 1000))
 
 
 async def test_whoever_shares_work_hears_that_there_is_none_left_when_a_closed_connection_has_had_its_answer() -> None:

@@ -1,6 +1,7 @@
 """Every line of the server is one of two forms."""
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -44,6 +45,38 @@ def test_a_text_line_begins_with_when_who_and_how_bad() -> None:
     assert line.split()[2:] == ["warning", "it", "went"]
     assert "n=1" in TextFormatter().format(record({"n": 1}))
     assert "ValueError: why" in TextFormatter().format(record("x", failed=True))
+
+
+CANARIES = "a\x00\x07\t\x0b\x0c\x1b[31m\r\x7f\x85\x9b\u2028\u2029\u202e\ufeff\nforged line"
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()], ids=["json", "text"])
+@pytest.mark.parametrize("place", ["message", "argument", "field", "key", "exception", "cause"])
+def test_no_control_letter_reaches_a_line_raw(place: str, formatter: logging.Formatter) -> None:
+    failed = None
+    if place in ("exception", "cause"):
+        try:
+            try:
+                raise KeyError(CANARIES)
+            except KeyError as error:
+                raise RuntimeError(CANARIES if place == "exception" else "x") from error
+        except RuntimeError:
+            failed = sys.exc_info()
+    messages: dict[str, Any] = {"message": CANARIES, "field": {"x": CANARIES}, "key": {CANARIES: "x"}}
+    arguments = (CANARIES,) if place == "argument" else None
+    made = logging.LogRecord("proxy_pkg", 30, "file", 1, messages.get(place, "it was %s"), arguments, failed)
+    if place in ("exception", "cause"):
+        made.msg = "it failed"
+    text = formatter.format(made)
+    assert "forged line" in text
+    assert not CONTROL.search(text)
+    assert not any(line.startswith("forged") for line in text.split("\n"))
+    if isinstance(formatter, TextFormatter):
+        assert failed or "\n" not in text
+    else:
+        assert "\n" not in text
+        assert CANARIES in repr(msgspec.json.decode(text)).encode().decode("unicode_escape") or failed
 
 
 def test_each_form_has_its_logger() -> None:

@@ -85,6 +85,8 @@ FAULTS: dict[str, Play] = {
     "sends one header of 64 KiB": complete(EVENT, 1 << 20, 0.0, [("x-long", "y" * 65536)]),
     "sends one header of 128 KiB": complete(EVENT, 1 << 20, 0.0, [("x-long", "y" * 131_072)]),
     "drips its answer byte by byte": complete(EVENT, 1, 0.001),
+    "answers with a status of no meaning": lambda kind: reply(EVENT, 799, kind),
+    "switches protocols unasked": lambda kind: reply(b"", 101, (*kind, ("connection", "upgrade"), ("upgrade", "h2c"))),
     "announces more bytes than it sends": of_length("1000", ("close",)),
     "announces fewer bytes than it sends": of_length(str(len(EVENT) - 9)),
     "sends a second answer unasked": lambda kind: Script(

@@ -6,8 +6,10 @@ import pytest
 
 from bench.processes import Server
 from tests.fakes.client import Caller, ask, request_bytes
+from tests.fakes.scripts import Script, reply
 from tests.fakes.upstream import Upstream
-from tests.system.conftest import starting
+from tests.system.conftest import Start, starting
+from tests.system.own_answers import own_answers_only
 from tests.system.patience import eventually, stats
 
 LIMIT = 8192
@@ -203,3 +205,94 @@ def test_a_body_that_breaks_on_its_way_ends_the_request_upstream_too(place: Serv
         assert caller.more() == b""
     upstream.wait_until(lambda self: self.open_connections == 0)
     assert not upstream.requests[-1].complete
+
+
+OFFER = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: %b\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize("offer", [b"h2c", b"websocket", b"TLS/1.0"])
+@pytest.mark.parametrize("target", [b"/v1/messages", b"/v1/files"])
+def test_an_upgrade_beside_a_body_is_ignored_and_the_body_read(
+    target: bytes, offer: bytes, place: Server, upstream: Upstream
+) -> None:
+    hidden = b'{"model":"m","messages":[]}' if target == b"/v1/messages" else request_bytes("GET", "/v1/files/smuggled")
+    head = b"POST %b HTTP/1.1\r\nhost: a\r\n" % target + OFFER % offer + b"content-length: %d\r\n\r\n" % len(hidden)
+    with Caller(place.port) as caller:
+        caller.write((head + hidden) * 2 + request_bytes("GET", "/v1/models"))
+        assert [caller.answer(method).status for method in ("POST", "POST", "GET")] == [200, 200, 200]
+        assert caller.ask("GET", "/v1/models").status == 200
+    assert [(got.target, got.body) for got in upstream.requests] == [
+        (target.decode(), hidden),
+        (target.decode(), hidden),
+        ("/v1/models", b""),
+        ("/v1/models", b""),
+    ]
+    names = {name.lower() for name, _ in upstream.requests[0].headers}
+    assert not names & {"connection", "upgrade", "http2-settings"}
+
+
+def test_many_clients_that_offer_h2c_get_their_own_answers(server: Start, upstream: Upstream) -> None:
+    """What Java's HTTP client sends to http:// addresses, over two workers."""
+    own_answers_only(server().port, upstream)
+
+
+@pytest.mark.parametrize(
+    ("wire", "status", "code"),
+    [
+        (b"CONNECT api.test:443 HTTP/1.1\r\nhost: api.test:443\r\n\r\n", 501, "method_not_relayed"),
+        (b"CONNECT / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc", 501, "method_not_relayed"),
+        (b"TRACE /v1/models HTTP/1.1\r\nhost: a\r\n\r\n", 501, "method_not_relayed"),
+        (b"DESCRIBE /v1/models RTSP/1.0\r\nhost: a\r\n\r\n", 501, "method_not_relayed"),
+        (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, "bad_host"),
+        (b"GET /v1/models HTTP/1.1\r\nhost: a\r\nHost: a\r\n\r\n", 400, "bad_host"),
+        (b"GET /v1/models HTTP/1.0\r\nhost: a\r\nHost: b\r\n\r\n", 400, "bad_host"),
+        (b"GET /v1/models HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "bad_host"),
+        (b"GET /v1/models HTTP/1.1\r\nhost: a/b\r\n\r\n", 400, "bad_host"),
+        (b"GET /v1/models HTTP/1.1\r\nhost: user@a\r\n\r\n", 400, "bad_host"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "bad_request"),
+        (b"OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", 404, "unknown_path"),
+    ],
+)
+def test_methods_and_hosts_that_mean_another_server_are_refused(
+    wire: bytes, status: int, code: str, place: Server, upstream: Upstream
+) -> None:
+    before = stats(place)["requests"]["refused"].get(code, 0)
+    with Caller(place.port) as caller:
+        caller.write(wire + (request_bytes("GET", "/v1/files/smuggled") if status in (400, 501) else b""))
+        answer = caller.answer()
+        assert (answer.status, answer.header("x-headroom-error")) == (status, code)
+        if status in (400, 501):
+            assert answer.json()["error"]["message"]
+            assert caller.more() == b"", "the connection is closed"
+            assert not upstream.requests
+    if code:
+        assert stats(place)["requests"]["refused"][code] == before + 1
+        eventually(lambda: place.log.read_text().count(answer.header("x-headroom-request-id")) == 1)
+
+
+@pytest.mark.parametrize(
+    "host", [b"a", b"a:80", b"[::1]:8787", b"127.0.0.1", b"", b"a_b.test", b"xn--bcher-kva.test:1"]
+)
+def test_proper_hosts_go_through(host: bytes, place: Server, upstream: Upstream) -> None:
+    with Caller(place.port) as caller:
+        caller.write(b"GET /v1/models HTTP/1.1\r\nhost: %b\r\n\r\n" % host)
+        assert caller.answer().status == 200
+    assert len(upstream.requests) == 1
+
+
+def test_an_earlier_request_gets_its_answer_before_the_refusal(place: Server, upstream: Upstream) -> None:
+    upstream.play(Script((("hold", "first"), *reply().steps)))
+    with Caller(place.port) as caller:
+        caller.write(request_bytes("POST", "/v1/messages", (), BODY) + b"TRACE / HTTP/1.1\r\nhost: a\r\n\r\n")
+        upstream.wait_until(lambda self: len(self.requests) == 1)
+        upstream.release("first")
+        assert caller.answer("POST").status == 200
+        assert (caller.answer().status, caller.more()) == (501, b"")
+
+
+def test_an_absolute_target_goes_to_the_upstream_of_the_settings(place: Server, upstream: Upstream) -> None:
+    with Caller(place.port) as caller:
+        caller.write(b"GET http://evil.test/v1/models?x=1 HTTP/1.1\r\nhost: other.test\r\n\r\n")
+        assert caller.answer().status == 200
+    assert upstream.requests[-1].target == "/v1/models?x=1"
+    assert upstream.requests[-1].header("host").startswith("127.0.0.1")

@@ -411,3 +411,61 @@ def test_no_request_reaches_an_address_of_its_own_choice(
         f"127.0.0.1:{upstream.port}",
         f"127.0.0.1:{second.port}",
     }
+
+
+CLIMBS = (
+    "/..",
+    "/../admin",
+    "/v1/../../admin",
+    "/v1/messages/..",
+    "/%2e%2e/admin",
+    "/.%2e/admin",
+    "/%2E./admin",
+    "/%2E%2e%2Fadmin",
+    "/v1%2f..%2fadmin",
+    "/..;/admin",
+    "/..;x=1/admin",
+    "/..%3b/admin",
+    "/..%00/admin",
+    "/..%3fx/admin",
+    "/..%23/admin",
+    "/..%20/admin",
+    "/..%09/admin",
+    "/v1/..\\admin",
+    "/v1\\..\\admin",
+    "/v1%5c..%5cadmin",
+    "/%252e%252e/admin",
+    "/..%252fadmin",
+    "//../admin",
+    "/./../admin",
+)
+STAYS = (
+    "/v1/files/a..b",
+    "/v1/files/..a",
+    "/v1/files/a..",
+    "/v1/files/...",
+    "/v1/files/./x",
+    "/v1/files/a%2Fb",
+    "//v1/files",
+)
+
+
+@pytest.mark.parametrize("base", ["/u/based", "/u/azure", "", "/anthropic"])
+@pytest.mark.parametrize("path", CLIMBS)
+def test_no_path_climbs_out_of_what_the_settings_name(
+    path: str, base: str, place: Server, upstream: Upstream, second: Upstream
+) -> None:
+    for method, body in (("POST", b"{}"), ("GET", None)):
+        answer = ask(place.port, method, base + path, TYPE, body)
+        assert (answer.status, answer.header("x-headroom-error")) == (400, "path_climbs"), answer.body
+    handshake = ((b"connection", b"upgrade"), (b"upgrade", b"websocket"), (b"sec-websocket-version", b"13"))
+    answer = ask(place.port, "GET", base + path, (*handshake, (b"sec-websocket-key", b"AAAAAAAAAAAAAAAAAAAAAA==")))
+    assert (answer.status, answer.header("x-headroom-error")) == (400, "path_climbs"), answer.body
+    assert not upstream.requests
+    assert not second.requests
+
+
+@pytest.mark.parametrize("path", STAYS)
+def test_dots_that_are_no_segment_go_through_as_they_are_spelled(path: str, place: Server, second: Upstream) -> None:
+    assert ask(place.port, "GET", "/u/based" + path).status in (200, 404)
+    assert [request.target for request in second.requests] == ["/base" + path]

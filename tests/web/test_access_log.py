@@ -1,6 +1,7 @@
 """One line for each request, whatever it held: a path cannot forge a line, and a line tells what happened."""
 
 import asyncio
+import re
 import shlex
 
 import msgspec
@@ -29,6 +30,31 @@ async def test_a_path_stays_on_its_line(form: str, path: str) -> None:
     assert line.count(b"\n") == 1
     assert form == "json" or len(line.decode().splitlines()) == 1
     assert b"\x1b" not in line
+
+
+CANARIES = "\x00\x07\t\x1b[31m\r\x7f\x85\x9b\u2028\u2029\u202e\ufeff\nforged"
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+async def test_no_control_letter_reaches_a_line_raw_whatever_field_has_it(form: str) -> None:
+    record = RequestRecord(
+        protocol=CANARIES,
+        outcome=CANARIES,
+        client=CANARIES,
+        decision=CANARIES,
+        decision_reason=CANARIES,
+        tokens_before=1,
+    )
+    lines: list[bytes] = []
+    log = AccessLog(form, lines.append)
+    log.add(Ended(CANARIES, CANARIES, "/v1/" + CANARIES, 200, record, CANARIES, 1234.5678, 1))
+    log.flush()
+    text = b"".join(lines).decode().removesuffix("\n")
+    assert text.count("forged") == 9
+    assert not CONTROL.search(text)
+    if form == "json":
+        assert msgspec.json.decode(text)["problem"] == CANARIES
 
 
 async def test_a_text_line_keeps_words_apart_from_fields() -> None:

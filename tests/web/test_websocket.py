@@ -176,6 +176,18 @@ async def test_an_answer_that_is_no_websocket_is_a_502(upstream: Upstream, opene
     assert refused.value.response.status_code == 502
 
 
+@pytest.mark.parametrize("status", [99, 600, 999])
+async def test_a_refusal_with_a_status_that_means_nothing_is_a_failure(
+    status: int, upstream: Upstream, opened: Open
+) -> None:
+    upstream.play(reply(b"why", status))
+    with pytest.raises(InvalidStatus) as refused:
+        async with opened():
+            pass
+    assert refused.value.response.status_code == 502
+    assert b"headroom_upstream_failed" in refused.value.response.body
+
+
 async def test_a_path_of_no_api_is_refused_here(upstream: Upstream, opened: Open) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with opened("/nowhere"):

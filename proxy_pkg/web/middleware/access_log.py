@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from proxy_pkg.web.ended import Ended, shown_path
+from proxy_pkg.web.escapes import escaped_json
 
 _encode = msgspec.json.Encoder().encode
 
@@ -100,10 +101,10 @@ def _line(ended: Ended, pid: int) -> Line:
 
 def _json(line: Line) -> bytes:
     try:
-        return _encode(line) + b"\n"
+        return escaped_json(_encode(line)) + b"\n"
     except UnicodeEncodeError:  # a lone surrogate, which no encoding has: the lines beside it are not to go with it
         fields = {name: value for name, value in asdict(line).items() if value is not None}
-        return _encode({name: _writable(value) for name, value in fields.items()}) + b"\n"
+        return escaped_json(_encode({name: _writable(value) for name, value in fields.items()})) + b"\n"
 
 
 def _writable(value: object) -> object:

@@ -70,20 +70,31 @@ def compress(
         ),
         tokens_min=settings.compression_tokens_min,
     )
-    explanation = _explain(_read(file), _producer(tool, command), raw, protocol, rules)
+    explanation = _explain(_read(file, raw), _producer(tool, command), raw, protocol, rules)
     if output is not None:
-        output.write_bytes(explanation.sent)
+        _write(output, explanation.sent)
     if as_json:
         print_json(explanation.as_dict())
         return
     _print(explanation, told=output is not None)
 
 
-def _read(file: str) -> bytes:
+def _read(file: str, raw: bool) -> bytes:
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        fail((f"{file} cannot be read: {error.strerror}",))
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except (OSError, ValueError) as error:
+        fail((f"{file} cannot be read: {getattr(error, 'strerror', None) or error}",))
+    if b"\0" in data and not raw:
+        name = "standard input" if file == "-" else file
+        fail((f"{name} is a binary file (it has a zero byte): give the text of a tool's output, or a request body",))
+    return data
+
+
+def _write(output: Path, sent: bytes) -> None:
+    try:
+        output.write_bytes(sent)
+    except (OSError, ValueError) as error:
+        fail((f"--output {output} cannot be written: {getattr(error, 'strerror', None) or error}",))
 
 
 def _producer(tool: str, command: str) -> Producer:

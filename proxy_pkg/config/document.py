@@ -52,7 +52,8 @@ all, a JSON object with the names below from `HEADROOM_PROXY_CONFIG_JSON`.
 
 ## How to write a value
 
-- An empty value counts as not set, in each layer: the layer below decides. Blanks around a value mean
+- An empty value counts as not set, in each layer: the layer below decides. It takes back what a variable that most
+  programs read has said: `HEADROOM_UPSTREAM_HTTPS_PROXY_URL=` goes without `HTTPS_PROXY`. Blanks around a value mean
   nothing.
 - Whole numbers and seconds are plain digits; seconds may have a decimal point unless a whole number is
   asked for.

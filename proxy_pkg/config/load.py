@@ -14,7 +14,15 @@ from proxy_pkg.config import checks, headroom, layers, values
 from proxy_pkg.config.cpus import usable_cpus
 from proxy_pkg.config.layers import Layer
 from proxy_pkg.config.row import HIDDEN, Given, Row, Scalar
-from proxy_pkg.config.settings import CONFIG_FILE, CONFIG_JSON, ENVIRONMENT_FILE, ROWS, SERVE_OPTIONS, Settings
+from proxy_pkg.config.settings import (
+    CONFIG_FILE,
+    CONFIG_JSON,
+    ENVIRONMENT_FILE,
+    ROWS,
+    SERVE_OPTIONS,
+    USUAL_VARIABLES,
+    Settings,
+)
 from proxy_pkg.errors import SettingsError
 
 _VERBS: Final = frozenset(("carries", "does", "has", "holds", "its"))
@@ -149,13 +157,17 @@ def _layers(
 
 
 def _merge(found: list[Layer]) -> dict[str, Given]:
-    """The strongest value for each setting. Blanks around a text mean nothing; an empty one is not given."""
+    """The strongest value for each setting. Blanks around a text mean nothing; an empty one is not given, and takes
+    back what a variable that most programs read had said.
+    """
     merged: dict[str, Given] = {}
     for layer in found:
         for name, given in layer.given.items():
             raw = given.raw.strip() if isinstance(given.raw, str) else given.raw
             if raw != "":
                 merged[name] = Given(raw, given.label, given.source)
+            elif name in merged and merged[name].label in USUAL_VARIABLES:
+                del merged[name]  # the way not to have what all programs have, such as a proxy
     return merged
 
 

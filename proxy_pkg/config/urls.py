@@ -8,6 +8,10 @@ from typing import Final
 
 HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?", re.IGNORECASE)
 NUMERIC_HOST: Final = re.compile(r"[0-9.]+|0x[0-9a-f]+", re.IGNORECASE)
+SOCKS: Final = (
+    "a SOCKS proxy, which is not supported: name an HTTP proxy, or put one before it (privoxy, for one, with "
+    "`forward-socks5t / HOST:PORT .`)"
+)
 PORT_MAX: Final = 65535
 URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(.*)", re.IGNORECASE)
 REDIS_URL: Final = re.compile(r"(?:redis|valkey)s?(?:\+sentinel|\+cluster)?://([^/?#]+)(?:[/?][^#]*)?", re.IGNORECASE)
@@ -44,6 +48,8 @@ def origin(text: str) -> str:
 
 def proxy(text: str) -> str:
     """scheme://[user[:password]@]host[:port]. Without a scheme it is http, as most programs have it."""
+    if text.lower().startswith("socks"):
+        raise ValueError(SOCKS)
     scheme, authority, path, rest = _parts(text if "://" in text else f"http://{text}")
     if rest or path.strip("/"):
         raise ValueError("carries a path, and the address of a proxy has none")

@@ -3,6 +3,7 @@
 import asyncio
 
 import aiohttp
+from yarl import URL
 
 from proxy_pkg.errors import RelayError, UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
 
@@ -10,12 +11,20 @@ FINAL_MIN, FINAL_MAX = 200, 599
 """What the status of an answer may be (RFC 9110 section 15); 1xx come before one, and 101 opens a WebSocket alone."""
 
 
-def translated(error: Exception, phase: str) -> RelayError:
-    """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands."""
+def translated(error: Exception, phase: str, url: URL | None = None) -> RelayError:
+    """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands, `url` what was asked."""
     ours, sentence = next(row for foreign, row in _ERRORS.items() if isinstance(error, foreign))
     if ours is UpstreamConnectError or isinstance(error, aiohttp.ConnectionTimeoutError):
         phase = "connect"
-    return ours(f"{sentence} ({type(error).__name__})", phase)
+    return ours(f"{sentence} ({type(error).__name__}){place_of(url)}", phase)
+
+
+def place_of(url: URL | None) -> str:
+    """Which upstream it is, for people: host and port, and nothing that could be a secret."""
+    if url is None or not url.raw_host:
+        return ""
+    host = f"[{url.raw_host}]" if ":" in url.raw_host else url.raw_host
+    return f", upstream {host}:{url.port}"
 
 
 # The first row that fits counts, so the narrow ones come first.

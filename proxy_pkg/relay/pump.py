@@ -27,7 +27,7 @@ async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[
         try:
             chunk = await content.readany()
         except FOREIGN_ERRORS as error:
-            raise translated(error, "body") from error
+            raise translated(error, "body", response.url) from error
         if not chunk:
             return
         on_chunk(chunk)

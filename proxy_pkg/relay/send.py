@@ -11,7 +11,7 @@ from yarl import URL
 from proxy_pkg.errors import UpstreamBrokenError, UpstreamTimeoutError
 from proxy_pkg.relay.client import Connecting, connecting
 from proxy_pkg.relay.exchange import exchange
-from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, translated
+from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
 
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -46,11 +46,12 @@ async def send(
     try:
         response = await exchange(session, method, URL(url, encoded=True), headers, body)
     except FOREIGN_ERRORS as error:
-        raise translated(error, "head") from error
+        raise translated(error, "head", URL(url, encoded=True)) from error
     except asyncio.CancelledError as error:
         if patience is None or not patience.ended_it():
             raise
-        raise UpstreamTimeoutError("the upstream stopped reading the request", "send") from error
+        text = f"the upstream stopped reading the request{place_of(URL(url, encoded=True))}"
+        raise UpstreamTimeoutError(text, "send") from error
     finally:
         if patience is not None:
             patience.over()

@@ -153,7 +153,7 @@ async def connect(session: aiohttp.ClientSession, url: str, headers: CIMultiDict
             timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
         )
     except FOREIGN_ERRORS as error:
-        raise translated(error, "head") from error
+        raise translated(error, "head", URL(url, encoded=True)) from error
     return UpstreamSocket(opened)
 
 

@@ -24,6 +24,20 @@ def body_file(folder: Path) -> Path:
     return path
 
 
+def test_a_binary_file_and_a_wrong_path_are_told_in_one_line(proxyctl, tmp_path: Path) -> None:
+    binary = tmp_path / "image.png"
+    binary.write_bytes(b"\x89PNG\0\0")
+    text = tmp_path / "a.txt"
+    text.write_text("plain")
+    for arguments, said in (
+        ((str(binary),), "is a binary file"),
+        ((str(tmp_path),), "cannot be read"),
+        ((str(text), "--output", str(tmp_path / "no" / "file")), "cannot be written"),
+    ):
+        result = proxyctl("compress", *arguments)
+        assert (result.exit_code, said in result.stderr, result.stderr.count("\n")) == (1, True, 1)
+
+
 def test_a_tool_output_is_followed_by_what_would_be_sent() -> None:
     code, out, _ = run("-", "--tool", "Read", text=READ.encode())
     assert code == 0

@@ -105,6 +105,13 @@ def test_an_empty_value_counts_as_not_set_in_every_layer(tmp_path: Path) -> None
     assert loaded.settings.openai_target_api_url == "https://api.openai.com"
 
 
+def test_an_empty_variable_of_ours_takes_back_what_all_programs_have() -> None:
+    names = {"HTTPS_PROXY": "socks5://127.0.0.1:1080", "HTTP_PROXY": "http://squid:1"}
+    assert "a SOCKS proxy, which is not supported: name an HTTP proxy" in problems_of(names)[0]
+    settings = load(names | {"HEADROOM_UPSTREAM_HTTPS_PROXY_URL": ""}).settings
+    assert (settings.upstream_https_proxy_url, settings.upstream_http_proxy_url) == ("", "http://squid:1")
+
+
 def test_an_empty_name_in_the_environment_file_takes_back_the_inherited_value(tmp_path: Path) -> None:
     file = write(tmp_path / "a.env", "HEADROOM_PORT=\n")
     assert load({"HEADROOM_ENV_FILE": file, "HEADROOM_PORT": "9000"}).settings.port == 8787

@@ -11,7 +11,7 @@ from yarl import URL
 from proxy_pkg.errors import UpstreamTimeoutError
 from proxy_pkg.relay.client import Connecting, connecting
 from proxy_pkg.relay.exchange import exchange
-from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+from proxy_pkg.relay.failures import FOREIGN_ERRORS, place_of, translated
 
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -43,14 +43,15 @@ async def send(
         patience = _Patience(gap_timeout_seconds)
         body = patience.watched(body)
     connecting.set(made)
+    target = URL(url, encoded=True)
     try:
-        response = await exchange(session, method, URL(url, encoded=True), headers, body)
+        response = await exchange(session, method, target, headers, body)
     except FOREIGN_ERRORS as error:
-        raise translated(error, "head") from error
+        raise translated(error, "head", place_of(target)) from error
     except asyncio.CancelledError as error:
         if patience is None or not patience.ended_it():
             raise
-        raise UpstreamTimeoutError("the upstream stopped reading the request", "send") from error
+        raise UpstreamTimeoutError(f"the upstream {place_of(target)} stopped reading the request", "send") from error
     finally:
         if patience is not None:
             patience.over()

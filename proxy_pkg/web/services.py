@@ -222,6 +222,7 @@ def _store(settings: Settings, counters: Counters) -> Fallback:
         settings.redis_key_prefix,
         settings.redis_timeout_ms,
         settings.redis_servers,
+        settings.redis_connect_timeout_seconds,
     )
     store, problem = open_store(options, counters.lost)
     if problem:

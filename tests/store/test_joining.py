@@ -139,10 +139,10 @@ async def soon_taken(store: Redis) -> None:
 
 
 async def test_calls_share_the_connection_that_is_made_while_another_one_takes_long(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
+    server = RedisServer(tmp_path, "--requirepass", PASSWORD)
     try:
         async with far_away(server.port, 0.0) as (between, door):
-            store = opened(f"redis://127.0.0.1:{door}", 2000)
+            store = opened(f"redis://:{PASSWORD}@127.0.0.1:{door}", 2000)
             await soon_taken(store)
             between.delay_new_seconds = 60.0
             assert all(await asyncio.gather(*(takes(store) for _ in range(20))))

@@ -109,7 +109,10 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     ]
 
     # Time limits
-    connect_timeout_seconds: Annotated[float, seconds(5, "Limit for connecting to an upstream.")]
+    connect_timeout_seconds: Annotated[
+        float,
+        seconds(5, "Limit for connecting to an upstream, looking its name up included; three times that by a proxy."),
+    ]
     first_byte_timeout_seconds: Annotated[
         float, seconds(600, "Limit between a request sent and the first byte of its answer.")
     ]
@@ -118,9 +121,32 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     body_timeout_seconds: Annotated[float, seconds(60, "Limit between two parts of a client's body.")]
     keepalive_seconds: Annotated[int, seconds(75, "Time that an idle client connection is kept open.", minimum=1)]
     upstream_keepalive_seconds: Annotated[float, seconds(15, "Time that an idle upstream connection is kept open.")]
+    upstream_connection_seconds_max: Annotated[
+        float,
+        seconds(300, "Greatest age of an upstream connection that is used again; 0 sets none.", minimum=0),
+    ]
     dns_cache_seconds: Annotated[
         float,
-        seconds(60, "Time that a looked-up upstream address is used; 0 looks up each time.", minimum=0),
+        seconds(
+            60,
+            "Longest time that a looked-up upstream address is used, if its TTL is not shorter; 0 looks up each time.",
+            minimum=0,
+        ),
+    ]
+    dns_servers: Annotated[
+        str,
+        Row(
+            default="",
+            kind="name_servers",
+            help="Name servers to ask for upstreams; empty takes those of the system (/etc/resolv.conf).",
+        ),
+    ]
+    dns_resolver: Annotated[
+        Literal["own", "system"],
+        Row(
+            default="own",
+            help="Who looks upstreams up: `own` asks name servers without threads, `system` is getaddrinfo in threads.",
+        ),
     ]
     drain_limit_seconds: Annotated[
         int, seconds(120, "Time for open requests to finish when a worker stops.", minimum=1)
@@ -188,6 +214,9 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     redis_timeout_ms: Annotated[
         int,
         Row(default=100, minimum=5, maximum=5000, unit="ms", help="Limit for one call to Redis."),
+    ]
+    redis_connect_timeout_seconds: Annotated[
+        float, seconds(5, "Limit for connecting to Redis, TLS and password included; no request waits for it.")
     ]
     redis_servers: Annotated[
         int,

@@ -33,6 +33,19 @@ def host(text: str) -> str:
     return text
 
 
+def name_server(text: str) -> str:
+    """An IP address, or one with a port: 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or [2001:db8::1]:5353."""
+    if text.count(":") > 1 and not text.startswith("["):
+        return _ip_address(text, "not an IPv6 address; with a port it needs brackets")
+    matched = AUTHORITY.fullmatch(text)
+    if matched is None or (matched[2] and not 0 < int(matched[2]) <= PORT_MAX):
+        raise ValueError("not an IP address with or without a port")
+    address = _ip_address(matched[1].strip("[]"), "not an IP address, and a name server cannot be a name")
+    if not matched[2]:
+        return address
+    return f"[{address}]:{matched[2]}" if ":" in address else f"{address}:{matched[2]}"
+
+
 def origin(text: str) -> str:
     """scheme://host[:port][/path] without a slash at its end, the scheme in small letters."""
     scheme, authority, path, rest = _parts(text)

@@ -174,6 +174,10 @@ def _host_list(_row: Row, raw: object) -> str:
     return ",".join(part.strip() for part in _string(raw).split(",") if part.strip())
 
 
+def _name_servers(_row: Row, raw: object) -> str:
+    return ",".join(urls.name_server(part.strip()) for part in _string(raw).split(",") if part.strip())
+
+
 def _glob_list(_row: Row, raw: object) -> str:
     globs = [part.strip() for part in _string(raw).split(",") if part.strip()]
     if len(globs) > GLOBS_MAX:
@@ -214,6 +218,7 @@ READERS: Final[dict[str, Callable[[Row, object], Scalar]]] = {
     "host_list": _host_list,
     "integer": _integer,
     "key_prefix": _key_prefix,
+    "name_servers": _name_servers,
     "number": _number,
     "path": _path,
     "proxy_keys": _proxy_keys,
@@ -235,6 +240,7 @@ ALLOWED: Final[dict[str, Callable[[Row], str]]] = {
     "host_list": lambda row: "host names, domains and addresses, separated by commas",
     "integer": lambda row: f"a whole number {_range(row)}",
     "key_prefix": lambda row: "up to 64 letters, digits and : . _ -",
+    "name_servers": lambda row: "IP addresses with or without a port, separated by commas",
     "number": lambda row: f"a number {_range(row)}",
     "path": lambda row: "an absolute path",
     "proxy_keys": lambda row: (

@@ -7,25 +7,28 @@ from asyncio.transports import BaseTransport
 from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import partial
-from time import monotonic_ns
+from math import inf
+from random import random
+from time import monotonic, monotonic_ns
 from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import TCPConnector
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy_pkg.relay.connecting import DirectConnector
 from proxy_pkg.relay.keepalive import keep_alive
+from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.spelling import spell_heads_as_they_came
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512
 _NEWS = select.POLLIN | select.POLLRDHUP  # an unused connection has nothing to say but that it ends
-_PROXIED_STEPS = 3  # to the proxy, through it, TLS
+_AGE_SPREAD = 5  # connections end at four to five fifths of their greatest age
 _NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
 
 
@@ -45,6 +48,8 @@ class PoolLimits(Struct, frozen=True):
     gap_timeout_seconds: float
     total_timeout_seconds: float
     """0 means no bound on the whole exchange."""
+    connection_seconds_max: float = 0.0
+    """The greatest age of a connection that is used again; 0 means none."""
 
 
 class Connecting:
@@ -72,8 +77,20 @@ class PooledConnection(ResponseHandler):
 
     _poller: Any = None
     _parameters: dict[str, Any]
+    _ends_at: float = inf
     _head: bytes | None = None
     """What came while the head of an answer is waited for; None once it is there."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds_max: float = 0.0) -> None:
+        super().__init__(loop)
+        if seconds_max:
+            # Not all at once: connections that were opened together would be opened anew together.
+            self._ends_at = monotonic() + seconds_max * (1 - random() / _AGE_SPREAD)  # noqa: S311  # keeps no secret
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether no further request may use it: the name may mean another address by now."""
+        return monotonic() > self._ends_at
 
     def set_response_params(self, **parameters: Any) -> None:
         self._parameters = parameters
@@ -90,7 +107,7 @@ class PooledConnection(ResponseHandler):
             self._head = None
 
     def is_connected(self) -> bool:
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or self.transport.is_closing() or monotonic() > self._ends_at:
             return False
         if self._poller is None:
             self._poller = select.poll()
@@ -134,25 +151,21 @@ class PooledConnection(ResponseHandler):
         return True
 
 
-class BoundedConnector(TCPConnector):
-    """A connector that keeps at most `idle_max` unused connections; aiohttp has no such option of its own."""
+class BoundedConnector(DirectConnector):
+    """A connector that keeps at most `idle_max` unused connections, none of them for longer than
+    `connection_seconds_max`; aiohttp has no such options of its own.
+    """
 
-    def __init__(self, idle_max: int, **options: Any) -> None:
+    def __init__(self, idle_max: int, connection_seconds_max: float, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = partial(PooledConnection, loop=self._loop)  # type: ignore[assignment]  # a subclass will do
+        self._factory = partial(  # type: ignore[assignment]  # a subclass will do
+            PooledConnection, loop=self._loop, seconds_max=connection_seconds_max
+        )
         self._idle_max = idle_max
 
     async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:  # noqa: ASYNC109  # the base has it
         began_ns = monotonic_ns()
-        # Without it, a proxy that never answers to CONNECT would be waited for without end.
-        limit_seconds = _PROXIED_STEPS * timeout.sock_connect if req.proxy and timeout.sock_connect else None
-        try:
-            async with asyncio.timeout(limit_seconds):
-                protocol = await super()._create_connection(req, traces, timeout)
-        except (aiohttp.ClientConnectorError, TimeoutError):
-            if req.host is not None and (req.host, req.port) in self._cached_hosts:
-                self.clear_dns_cache(req.host, req.port)  # the provider may have moved: the next request asks anew
-            raise
+        protocol = await super()._create_connection(req, traces, timeout)
         if (made := connecting.get()) is not None:
             made.connect_ns = monotonic_ns() - began_ns
         return protocol
@@ -166,8 +179,8 @@ class BoundedConnector(TCPConnector):
                 made.pool_ns += monotonic_ns() - began_ns
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        full = self.idle_count >= self._idle_max
-        super()._release(key, protocol, should_close=should_close or full)
+        ends = should_close or self.idle_count >= self._idle_max or protocol.is_too_old  # type: ignore[attr-defined]
+        super()._release(key, protocol, should_close=ends)
 
     @property
     def idle_count(self) -> int:
@@ -211,17 +224,22 @@ class RelayRequest(aiohttp.ClientRequest):
 
 
 def open_session(
-    limits: PoolLimits, proxies: Proxies = STRAIGHT, trust: ssl.SSLContext | None = None
+    limits: PoolLimits,
+    proxies: Proxies = STRAIGHT,
+    trust: ssl.SSLContext | None = None,
+    names: Names | None = None,
 ) -> tuple[aiohttp.ClientSession, BoundedConnector]:
     """The session of this worker and its connector. Call inside the running loop; close the session at its end.
 
-    `trust` says which certificates upstreams may have; None trusts the system's authorities.
+    `trust` says which certificates upstreams may have; None trusts the system's authorities. `names` looks hosts up;
+    the session closes it.
     """
     connector = BoundedConnector(
         idle_max=limits.idle_max,
+        connection_seconds_max=limits.connection_seconds_max,
+        names=names or open_names((), limits.dns_cache_seconds),
         limit=limits.connections_max,
         keepalive_timeout=limits.idle_seconds,
-        ttl_dns_cache=int(limits.dns_cache_seconds),
         ssl=trust or True,
     )
     timeout = aiohttp.ClientTimeout(

@@ -1,58 +1,180 @@
-"""Errors of aiohttp become ours, at this one border."""
+"""Errors of aiohttp become ours, at this one border, in sentences that name the upstream and what to do."""
 
 import asyncio
+import errno
+import ssl
+from typing import Final, Literal
 
 import aiohttp
+from msgspec import Struct
 from yarl import URL
 
 from proxy_pkg.errors import RelayError, UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
+from proxy_pkg.relay.dns import LookupFailedError
+from proxy_pkg.relay.tls_faults import cut_sentence, tls_sentence
 
 FINAL_MIN, FINAL_MAX = 200, 599
 """What the status of an answer may be (RFC 9110 section 15); 1xx come before one, and 101 opens a WebSocket alone."""
 
 
-def translated(error: Exception, phase: str, url: URL | None = None) -> RelayError:
-    """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands, `url` what was asked."""
+class Way(Struct, frozen=True):
+    """How an upstream is reached. `proxy` is the URL of the proxy on the way, None for none."""
+
+    host: str
+    port: int
+    proxy: URL | None
+    is_secure: bool
+    limit_seconds: float
+
+    @property
+    def upstream(self) -> str:
+        return _place(self.host, self.port)
+
+    @property
+    def by(self) -> str:
+        """The proxy, without its user and password."""
+        return "" if self.proxy is None else _place(self.proxy.host or "", self.proxy.port or 0)
+
+    @property
+    def setting(self) -> str:
+        """Where the proxy is set."""
+        return "HTTPS_PROXY" if self.is_secure else "HTTP_PROXY"
+
+
+class TooLateError(TimeoutError):
+    """A step of connecting took longer than its limit."""
+
+    def __init__(self, step: Literal["connection", "direct TLS", "TLS"]) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+def connect_failure(error: BaseException, way: Way) -> RelayError:
+    """The error of ours for what kept a connection from being made; no byte of the request was sent."""
+    if isinstance(error, TimeoutError) and error.errno is None:  # the kernel's own has a number
+        return UpstreamTimeoutError(_late(error, way), "connect")
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, LookupFailedError):
+        kind = UpstreamTimeoutError if cause.fault == "unanswered" else UpstreamConnectError
+        return kind(_unresolved(cause, way), "connect")
+    return UpstreamConnectError(_refused(error, cause, way), "connect")
+
+
+def translated(error: Exception, phase: str, upstream: str = "") -> RelayError:
+    """The error of ours for one of FOREIGN_ERRORS. `phase` is where the exchange stands, `upstream` whose it is."""
+    whose = f"the upstream {upstream}".strip()
+    if isinstance(error.__cause__, ssl.SSLError):  # TLS 1.3 refuses a client after the handshake
+        return UpstreamBrokenError(tls_sentence(error.__cause__, whose), phase)
     ours, sentence = next(row for foreign, row in _ERRORS.items() if isinstance(error, foreign))
-    if ours is UpstreamConnectError or isinstance(error, aiohttp.ConnectionTimeoutError):
+    if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError):
         phase = "connect"
-    return ours(f"{sentence} ({type(error).__name__}){place_of(url)}", phase)
+    return ours(f"{sentence.format(whose)} ({type(error).__name__})", phase)
 
 
-def place_of(url: URL | None) -> str:
-    """Which upstream it is, for people: host and port, and nothing that could be a secret."""
-    if url is None or not url.raw_host:
-        return ""
-    host = f"[{url.raw_host}]" if ":" in url.raw_host else url.raw_host
-    return f", upstream {host}:{url.port}"
+def place_of(url: URL) -> str:
+    """The host and port of an upstream, for people."""
+    return _place(url.host or "", url.port or 0)
 
 
-# The first row that fits counts, so the narrow ones come first.
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _late(error: TimeoutError, way: Way) -> str:
+    seconds = f"{way.limit_seconds:g} seconds"
+    step = error.step if isinstance(error, TooLateError) else ""
+    if step == "direct TLS":
+        whose = f"the upstream {way.upstream}" if way.proxy is None else f"the proxy {way.by} (see {way.setting})"
+        return f"{whose} took a connection, but no TLS within {seconds}: check that it speaks TLS at this port"
+    if way.proxy is None:
+        return f"the upstream {way.upstream} did not accept a connection within {seconds}"
+    if not step:
+        return f"the proxy {way.by} did not answer when asked to connect to {way.upstream}; see {way.setting}"
+    if step == "TLS":
+        return f"the upstream {way.upstream} did not answer through the proxy {way.by} within {seconds}"
+    return (
+        f"the proxy {way.by} before the upstream {way.upstream} did not accept a connection within {seconds}; "
+        f"see {way.setting}"
+    )
+
+
+def _unresolved(error: LookupFailedError, way: Way) -> str:
+    if way.proxy is None:
+        whose = f"the upstream {way.upstream}"
+    else:
+        whose = f"the proxy {way.by} (see {way.setting}) before the upstream {way.upstream}"
+    if error.fault == "unanswered":
+        return f"the name server did not answer when asked for the address of {whose} ({error.detail})"
+    if error.fault == "busy":
+        return f"the address of {whose} was not looked up: {error.detail}"
+    if error.fault == "unknown":
+        return f"the host name of {whose} has no address ({error.detail}): check its spelling"
+    return f"the name server refused to give the address of {whose} ({error.detail})"
+
+
+def _refused(error: BaseException, cause: BaseException, way: Way) -> str:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        advice = "put its user and password into" if error.status == 407 else "see"
+        return (
+            f"the proxy {way.by} refused to connect to the upstream {way.upstream} with status {error.status}; "
+            f"{advice} {way.setting}"
+        )
+    is_of_proxy = way.proxy is not None and (
+        not isinstance(error, aiohttp.ClientConnectorError) or (error.host, error.port) != (way.host, way.port)
+    )
+    whose = f"the upstream {way.upstream}"
+    after = ""
+    if way.proxy is not None:
+        after = f", reached through the proxy {way.by}"
+    if is_of_proxy:
+        whose, after = f"the proxy {way.by}", f"; it stands before the upstream {way.upstream}: see {way.setting}"
+    if isinstance(cause, ssl.SSLError):
+        return tls_sentence(cause, whose) + after
+    if isinstance(cause, ConnectionError) and cause.errno is None and way.is_secure:
+        return cut_sentence(whose) + after
+    if isinstance(cause, OSError) and cause.errno in _REFUSALS:
+        return _REFUSALS[cause.errno].format(whose) + after
+    return f"{whose} ended the connection while it was being made ({type(cause).__name__}: {_words(cause)}){after}"
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return str(error.strerror)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return error.message  # its text has the address of the proxy, with the password
+    return "closed" if isinstance(error, aiohttp.ServerDisconnectedError) else str(error)
+
+
+_UNREACHABLE: Final = "{} cannot be reached from this machine: there is no route to it, or a firewall refuses"
+_OURS: Final = "this server has no descriptor left for a connection to {}: raise its limit (LimitNOFILE, ulimit -n)"
+_REFUSALS: Final[dict[int, str]] = {
+    errno.ECONNREFUSED: "{} refused the connection: nothing listens there",
+    errno.ECONNRESET: "{} reset the connection while it was being made",
+    errno.EPIPE: "{} ended the connection while it was being made",
+    errno.ENETUNREACH: _UNREACHABLE,
+    errno.EHOSTUNREACH: _UNREACHABLE,
+    errno.ENETDOWN: _UNREACHABLE,
+    errno.EHOSTDOWN: _UNREACHABLE,
+    errno.EACCES: _UNREACHABLE,
+    errno.EPERM: _UNREACHABLE,
+    errno.EADDRNOTAVAIL: "this machine has no address or no port left to reach {} from",
+    errno.ETIMEDOUT: "{} did not answer: a firewall may drop what is sent to it",
+    errno.EMFILE: _OURS,
+    errno.ENFILE: _OURS,
+}
+
+# The first row that fits counts, so the narrow ones come first. {} stands for the upstream.
 _ERRORS: dict[type[Exception], tuple[type[RelayError], str]] = {
-    aiohttp.ConnectionTimeoutError: (
-        UpstreamTimeoutError,
-        "the upstream did not accept a connection in time",
-    ),
-    aiohttp.ServerTimeoutError: (UpstreamTimeoutError, "the upstream sent nothing for too long"),
-    asyncio.TimeoutError: (UpstreamTimeoutError, "the upstream took too long"),
-    aiohttp.ClientConnectorDNSError: (UpstreamConnectError, "the upstream's host name has no address"),
-    aiohttp.ClientConnectorCertificateError: (
-        UpstreamConnectError,
-        "the upstream's certificate is not trusted",
-    ),
-    aiohttp.ClientConnectorSSLError: (
-        UpstreamConnectError,
-        "no TLS connection to the upstream could be made",
-    ),
-    aiohttp.ClientProxyConnectionError: (UpstreamConnectError, "the proxy before the upstream cannot be reached"),
-    aiohttp.ClientHttpProxyError: (UpstreamConnectError, "the proxy before the upstream refused to connect"),
-    aiohttp.ClientConnectorError: (UpstreamConnectError, "the upstream refused the connection"),
-    aiohttp.ServerDisconnectedError: (UpstreamBrokenError, "the upstream closed the connection"),
-    aiohttp.ClientPayloadError: (UpstreamBrokenError, "the upstream's answer ended before it was complete"),
-    aiohttp.ClientOSError: (UpstreamBrokenError, "the connection to the upstream broke"),
-    aiohttp.ClientResponseError: (UpstreamBrokenError, "the upstream's answer is not HTTP"),
-    aiohttp.ClientError: (UpstreamBrokenError, "the exchange with the upstream failed"),
-    ConnectionError: (UpstreamBrokenError, "the connection to the upstream broke"),
+    aiohttp.ConnectionTimeoutError: (UpstreamTimeoutError, "{} did not accept a connection in time"),
+    aiohttp.ServerTimeoutError: (UpstreamTimeoutError, "{} sent nothing for too long"),
+    asyncio.TimeoutError: (UpstreamTimeoutError, "{} took too long"),
+    aiohttp.ClientConnectorError: (UpstreamConnectError, "{} refused the connection"),
+    aiohttp.ServerDisconnectedError: (UpstreamBrokenError, "{} closed the connection"),
+    aiohttp.ClientPayloadError: (UpstreamBrokenError, "{}: its answer ended before it was complete"),
+    aiohttp.ClientOSError: (UpstreamBrokenError, "{}: the connection broke"),
+    aiohttp.ClientResponseError: (UpstreamBrokenError, "{}: its answer is not HTTP"),
+    aiohttp.ClientError: (UpstreamBrokenError, "{}: the exchange failed"),
+    ConnectionError: (UpstreamBrokenError, "{}: the connection broke"),
 }
 
 FOREIGN_ERRORS = tuple(_ERRORS)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from proxy_pkg.relay.failures import FOREIGN_ERRORS, translated
+from proxy_pkg.relay.failures import FOREIGN_ERRORS, place_of, translated
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,7 +27,7 @@ async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[
         try:
             chunk = await content.readany()
         except FOREIGN_ERRORS as error:
-            raise translated(error, "body", response.url) from error
+            raise translated(error, "body", place_of(response.url)) from error
         if not chunk:
             return
         on_chunk(chunk)

@@ -43,15 +43,15 @@ async def send(
         patience = _Patience(gap_timeout_seconds)
         body = patience.watched(body)
     connecting.set(made)
+    target = URL(url, encoded=True)
     try:
-        response = await exchange(session, method, URL(url, encoded=True), headers, body)
+        response = await exchange(session, method, target, headers, body)
     except FOREIGN_ERRORS as error:
-        raise translated(error, "head", URL(url, encoded=True)) from error
+        raise translated(error, "head", place_of(target)) from error
     except asyncio.CancelledError as error:
         if patience is None or not patience.ended_it():
             raise
-        text = f"the upstream stopped reading the request{place_of(URL(url, encoded=True))}"
-        raise UpstreamTimeoutError(text, "send") from error
+        raise UpstreamTimeoutError(f"the upstream {place_of(target)} stopped reading the request", "send") from error
     finally:
         if patience is not None:
             patience.over()

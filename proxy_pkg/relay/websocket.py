@@ -16,7 +16,7 @@ from yarl import URL
 
 from proxy_pkg.errors import RelayError, UpstreamBrokenError
 from proxy_pkg.relay.client import send_once, session_options
-from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, translated
+from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.pump import Receive, Send
@@ -57,8 +57,9 @@ class Ending(Struct, frozen=True):
 class UpstreamSocket:
     """An open WebSocket to the upstream. `headers` are those of its handshake answer, as they came."""
 
-    def __init__(self, opened: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, opened: aiohttp.ClientWebSocketResponse, place: str = "") -> None:
         self._socket = opened
+        self._place = place
         response = opened._response  # aiohttp shows the handshake's answer nowhere else
         self.headers = list(response.raw_headers)
         self.subprotocol = response.headers.get("Sec-WebSocket-Protocol")
@@ -77,7 +78,7 @@ class UpstreamSocket:
         try:
             await asyncio.shield(sending)
         except FOREIGN_ERRORS as error:
-            raise translated(error, "send") from error
+            raise translated(error, "send", self._place) from error
 
     async def receive(self) -> str | bytes | Ending:
         """The next message, or how the socket ended. Answers pings on its way."""
@@ -143,9 +144,10 @@ async def connect(session: aiohttp.ClientSession, url: str, headers: CIMultiDict
 
     Raises HandshakeRefusedError with what the upstream answered, or another RelayError.
     """
+    target = URL(url, encoded=True)
     try:
         opened = await session.ws_connect(
-            URL(url, encoded=True),
+            target,
             headers=headers,
             autoclose=False,
             compress=_DEFLATE_WINDOW_BITS if deflate else 0,
@@ -153,8 +155,8 @@ async def connect(session: aiohttp.ClientSession, url: str, headers: CIMultiDict
             timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
         )
     except FOREIGN_ERRORS as error:
-        raise translated(error, "head", URL(url, encoded=True)) from error
-    return UpstreamSocket(opened)
+        raise translated(error, "head", place_of(target)) from error
+    return UpstreamSocket(opened, place_of(target))
 
 
 async def _answered(_: Any, __: Any, ended: Any) -> None:

@@ -54,6 +54,12 @@ class Address(Struct, frozen=True):
     password: str = ""
     options: dict[str, str] = {}  # each address gets its own
 
+    @property
+    def shown(self) -> str:
+        """For people, without user and password."""
+        hosts = ", ".join(f"{host}:{port}" for host, port in self.hosts)
+        return f"{self.place} by {hosts}" if self.kind == "sentinel" else hosts or self.place
+
 
 def parse(url: str) -> Address:
     """The address that a URL means. ValueError says what is wrong, in words that never repeat the URL: it may hold a

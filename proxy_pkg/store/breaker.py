@@ -33,15 +33,18 @@ class Breaker:
             self._closed_at = self._clock()
             self.allows = True
 
-    def failed(self) -> None:
-        """A call, or the probe, did not. A late failure of a call from before the opening changes nothing."""
+    def failed(self, *, at_once: bool = False) -> None:
+        """A call, or the probe, did not. A late failure of a call from before the opening changes nothing.
+
+        `at_once` opens it: what failed will fail for everybody.
+        """
         now = self._clock()
         if not self.allows:
             return
         if self._failures == 0 or now - self._first_failure_at > WINDOW_SECONDS:
             self._failures, self._first_failure_at = 0, now
         self._failures += 1
-        if self._failures >= self._failures_max:
+        if at_once or self._failures >= self._failures_max:
             self.allows = False
             if now - self._closed_at > WINDOW_SECONDS:
                 self._pause_seconds = PAUSE_SECONDS

@@ -9,16 +9,36 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from proxy_pkg.store.address import Address
+from proxy_pkg.store.connections import CONNECTIONS_MAX, patient
 
-CONNECTIONS_MAX: Final = 32
-"""Per worker; more calls at once wait for one, within their time."""
 _RESP = 2
 """The protocol's version: nothing of the third is used, and this one needs no handshake for it."""
 
 
-def connect(address: Address, timeout_seconds: float) -> Any:
-    """A client that connects when it is first used, never tries twice by itself, and returns bytes."""
-    return _CLIENTS[address.kind](address, _connection(address, timeout_seconds))
+def connect(address: Address, connect_seconds: float) -> Any:
+    """A client that connects when it is first used, never tries twice by itself, and returns bytes.
+
+    `connect_seconds` is the limit for all that connecting takes. A call has no limit here: its caller sets one, and
+    may leave while a connection is being made.
+    """
+    client = _CLIENTS[address.kind](address, _connection(address, connect_seconds))
+    if pool := getattr(client, "connection_pool", None):
+        pool.connection_class = patient(pool.connection_class)
+        manager = getattr(pool, "sentinel_manager", None)
+        for sentinel in manager.sentinels if manager else ():
+            sentinel.connection_pool.connection_class = patient(sentinel.connection_pool.connection_class)
+    else:
+        _of_nodes(client)
+    return client
+
+
+def _of_nodes(cluster: Any) -> None:
+    """The same for the nodes of a Cluster, those that are named and those that it finds."""
+    kind = patient(cluster.connection_kwargs["connection_class"])
+    for options in (cluster.connection_kwargs, cluster.nodes_manager.connection_kwargs):
+        options["connection_class"] = kind
+    for node in cluster.nodes_manager.startup_nodes.values():
+        node.connection_class = kind
 
 
 async def close(client: Any) -> None:
@@ -29,9 +49,9 @@ async def close(client: Any) -> None:
         await sentinel.aclose()
 
 
-def _connection(address: Address, timeout_seconds: float) -> dict[str, Any]:
+def _connection(address: Address, connect_seconds: float) -> dict[str, Any]:
     given = {"username": address.username or None, "password": address.password or None}
-    wait = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+    wait = {"socket_timeout": connect_seconds, "socket_connect_timeout": connect_seconds}
     tls = {name: value for name, value in address.options.items() if name.startswith("ssl_")} if address.tls else {}
     if "ssl_check_hostname" in tls:
         tls["ssl_check_hostname"] = tls["ssl_check_hostname"].lower() not in ("0", "no", "false", "off")  # type: ignore[assignment]

@@ -25,6 +25,7 @@ class StoreOptions(Struct, frozen=True):
     redis_key_prefix: str = "headroom:"
     redis_timeout_ms: int = 100
     servers: int = 1
+    redis_connect_seconds: float = 5.0
 
 
 def open_store(options: StoreOptions, lost: Lost) -> tuple[Fallback, str]:
@@ -48,6 +49,9 @@ def open_store(options: StoreOptions, lost: Lost) -> tuple[Fallback, str]:
 def _open_shared(options: StoreOptions) -> Store:
     # Loaded by name, so that nothing of it is imported where no Redis is asked for.
     clients, engine = (importlib.import_module(name) for name in _NEEDED)
-    client: Any = clients.connect(parse(options.redis_url), options.redis_timeout_ms / 1000)
-    store: Store = engine.Redis(client, options.redis_key_prefix, options.redis_timeout_ms)
+    address = parse(options.redis_url)
+    client: Any = clients.connect(address, options.redis_connect_seconds)
+    store: Store = engine.Redis(
+        client, options.redis_key_prefix, options.redis_timeout_ms, options.redis_connect_seconds, address.shown
+    )
     return store

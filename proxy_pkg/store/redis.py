@@ -26,7 +26,8 @@ from redis.exceptions import (
 
 from proxy_pkg.store import scripts
 from proxy_pkg.store.breaker import Breaker
-from proxy_pkg.store.clients import CONNECTIONS_MAX, close
+from proxy_pkg.store.clients import close
+from proxy_pkg.store.connections import Connections
 from proxy_pkg.store.contract import (
     PERIOD_PARTS,
     RATE_COST_MAX,
@@ -44,12 +45,13 @@ from proxy_pkg.store.contract import (
     checked_many,
     checked_notes,
 )
+from proxy_pkg.store.standing import Joining
 
 RENEW_SECONDS: Final = STAY_SECONDS_MAX / 3
 STAYS_AT_ONCE: Final = 100
 SLOTS_AT_ONCE: Final = 8
-PROBE_SECONDS_MAX: Final = 3.0
-"""A probe may look for a new primary, which takes longer than a call may."""
+CONNECT_SECONDS: Final = 5.0
+"""For connecting; a probe may also look for a new primary meanwhile."""
 LOOK_SECONDS: Final = 0.1
 """While the breaker is open: how often to see whether a probe is due."""
 RING_SECONDS: Final = 7 * 86_400
@@ -72,15 +74,19 @@ KEEP, PUT_MANY, GET_MANY = map(_script, (scripts.KEEP, scripts.PUT_MANY, scripts
 class Redis:
     """The store of a fleet. `client` is of redis.asyncio, see `clients.connect`; `prefix` begins every key."""
 
-    def __init__(self, client: Any, prefix: str, timeout_ms: int) -> None:
+    def __init__(
+        self, client: Any, prefix: str, timeout_ms: int, connect_seconds: float = CONNECT_SECONDS, place: str = ""
+    ) -> None:
         self._client = client
+        self._connect_seconds = connect_seconds
+        self._joining = Joining(place, timeout_ms)
         self._timeout_seconds = timeout_ms / 1000
         self._claims = f"{prefix}{{claims}}:"
         self._prefix = prefix
         self._slot: Callable[[str], int] = getattr(client, "keyslot", _one_slot)
         """Where a Cluster has a key; one script reaches one slot."""
         self._breaker = Breaker(time.monotonic)
-        self._connections = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._connections = Connections(client)
         self._mine: dict[tuple[str, str], Stay] = {}
         """The stays of this worker, which it renews."""
         self._tending: asyncio.Task[None] | None = None
@@ -213,6 +219,7 @@ class Redis:
         with suppress(StoreError):
             await self.leave(list(self._mine.values()))
         with suppress(StoreError):
+            await self._connections.close()
             await _within(self._timeout_seconds, partial(close, self._client))
 
     def _keys(self, claim: Claim) -> list[str]:
@@ -232,11 +239,13 @@ class Redis:
             answer = await _within(self._timeout_seconds, call)
         except StoreError as error:
             if error.reason != "size":
-                self._breaker.failed()
+                self._breaker.failed(at_once=self._joining.is_lasting(error))
             if not self._breaker.allows:
+                self._joining.failed(error)
                 self._opened.set()
             raise
         self._breaker.succeeded()
+        self._joining.succeeded()
         return answer
 
     async def _run(self, script: Script, keys: Sequence[str], values: Sequence[Any]) -> Any:
@@ -259,7 +268,9 @@ class Redis:
             while not self._breaker.allows:
                 await asyncio.sleep(LOOK_SECONDS)
                 if self._breaker.probe_due() and await self._probe():
+                    self._connections.joined()
                     self._breaker.succeeded()
+                    self._joining.succeeded()
             self._opened.clear()
             with suppress(StoreError):
                 await self._renew()
@@ -267,10 +278,12 @@ class Redis:
     async def _probe(self) -> bool:
         # A write, as a replica or a full server would answer a PING too.
         try:
-            await _within(
-                PROBE_SECONDS_MAX, partial(self._client.execute_command, "SET", f"{self._claims}probe", b"", "EX", 60)
-            )
-        except StoreError:
+            probe = partial(self._client.execute_command, "SET", f"{self._claims}probe", b"", "EX", 60)
+            await _within(self._connect_seconds, probe)
+            # Once more, now that it is connected: what takes longer than a call may is of no use to calls.
+            await _within(self._timeout_seconds, probe)
+        except StoreError as error:
+            self._joining.failed(error)
             return False
         return True
 

@@ -22,6 +22,7 @@ from proxy_pkg.planning.policy import Rules
 from proxy_pkg.prices.table import Prices
 from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
+from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.retry import Retries
 from proxy_pkg.relay.trust import trusting
@@ -148,9 +149,11 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
             first_byte_timeout_seconds=settings.first_byte_timeout_seconds,
             gap_timeout_seconds=settings.gap_timeout_seconds,
             total_timeout_seconds=settings.total_timeout_seconds,
+            connection_seconds_max=settings.upstream_connection_seconds_max,
         ),
         proxies,
         _trust(settings.ca_bundle),
+        names_of(settings),
     )
     state_dir = settings.state_dir if counters.shared else ""
     prices = _prices(settings.prices)
@@ -219,11 +222,18 @@ def _store(settings: Settings, counters: Counters) -> Fallback:
         settings.redis_key_prefix,
         settings.redis_timeout_ms,
         settings.redis_servers,
+        settings.redis_connect_timeout_seconds,
     )
     store, problem = open_store(options, counters.lost)
     if problem:
         logger.warning("%s", problem)
     return store
+
+
+def names_of(settings: Settings) -> Names:
+    """Who looks hosts up for this worker."""
+    servers = tuple(filter(None, settings.dns_servers.split(",")))
+    return open_names(servers, settings.dns_cache_seconds, by_system=settings.dns_resolver == "system")
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -35,6 +35,12 @@ GOOD = [
     ("openai_target_api_url", "HTTPS://api.example/", "https://api.example"),
     ("openai_target_api_url", "http://[::1]:9000/a/b//", "http://[::1]:9000/a/b"),
     ("openai_target_api_url", "http://host/projects/@me", "http://host/projects/@me"),
+    ("dns_servers", "", ""),
+    (
+        "dns_servers",
+        " 192.0.2.1, [::1]:5353 ,2001:db8::1,192.0.2.2:53",
+        "192.0.2.1,[::1]:5353,2001:db8::1,192.0.2.2:53",
+    ),
     ("state_dir", "/var/lib/x/", "/var/lib/x"),
     ("state_dir", "/", "/"),
     ("proxy_token", "a!b~", "a!b~"),
@@ -85,6 +91,7 @@ BAD = [
             5,
         ],
     ),
+    ("dns_servers", ["dns.example", "1.2.3", "1.2.3.4:0", "1.2.3.4:70000", "::1:53:x", "[::1", "1.2.3.4 5.6.7.8"]),
     ("state_dir", ["relative", "~/x", "/a\nb", "/a\x00b", "/a\udcff", "/" + "a" * 5000, 7]),
     (
         "redis_url",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -143,3 +144,33 @@ def private_ca(folder: Path, host: str) -> tuple[Path, Path]:
     subprocess.run(signed, **run)  # type: ignore[call-overload]
     paths["both.pem"].write_bytes(paths["host.pem"].read_bytes() + paths["host.key"].read_bytes())
     return paths["ca.pem"], paths["both.pem"]
+
+
+@contextlib.contextmanager
+def handshakes(context: ssl.SSLContext | None, answer: bytes = b"") -> Iterator[int]:
+    """A server that does no more than its part of a TLS handshake, alerts included; without TLS it says `answer`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                peer, _ = listener.accept()
+                with peer, contextlib.suppress(OSError):
+                    peer.settimeout(5)
+                    if context is None:
+                        if not peer.recv(4096):
+                            return
+                        peer.sendall(answer)
+                        peer.recv(4096)
+                    elif not peer.recv(1, socket.MSG_PEEK):
+                        return
+                    else:
+                        context.wrap_socket(peer, server_side=True).recv(1)
+
+        thread = threading.Thread(target=serve, name="fake-handshakes")
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            socket.create_connection(listener.getsockname(), 5).close()
+            thread.join(10)
+            assert not thread.is_alive()

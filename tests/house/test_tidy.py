@@ -16,6 +16,7 @@ DATA_TABLES = {"config/headroom_names.py"}
 BROAD_EXCEPTS = {
     "planning/desk.py": "a fault on a thread is for whoever waits for the work",
     "planning/policy.py": "a compressor's fault leaves the text as it is",
+    "store/connections.py": "what connecting failed with is told to those who wait for it",
     "store/redis.py": "the client raises more than it declares, and no store stops a request",
     "web/compression.py": "compression is optional work",
     "web/forward.py": "a fault of ours still answers in the shape of the API",

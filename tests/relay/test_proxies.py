@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from proxy_pkg.relay.failures import translated
+from proxy_pkg.relay.failures import place_of, translated
 from proxy_pkg.relay.proxies import Proxies
 
 HTTPS, HTTP = "http://secure.proxy:3128", "http://user:p%40ss@plain.proxy:8080"
@@ -66,6 +66,6 @@ def test_what_was_decided_is_kept_within_bounds() -> None:
 
 def test_a_failure_names_the_upstream_and_no_secret() -> None:
     url = URL("https://user:canary@api.test/v1/messages?key=canary")
-    told = str(translated(ConnectionResetError(), "head", url))
-    assert told.endswith(", upstream api.test:443")
+    told = str(translated(ConnectionResetError(), "head", place_of(url)))
+    assert told.startswith("the upstream api.test:443:")
     assert "canary" not in told

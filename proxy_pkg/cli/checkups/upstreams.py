@@ -12,6 +12,9 @@ from yarl import URL
 
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
 from proxy_pkg.config.settings import ROWS, Settings
+from proxy_pkg.errors import RelayError
+from proxy_pkg.relay.connecting import DirectConnector
+from proxy_pkg.relay.names import open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.trust import trusting
 
@@ -37,7 +40,9 @@ async def examined(settings: Settings) -> list[Finding]:
     """Ask all of them at once, each for its front page, without credentials."""
     named = {name: str(getattr(settings, name)) for name, row in ROWS.items() if row.kind == "url"}
     named |= {f"upstreams.{each.name}": each.url for each in settings.upstreams}
-    timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_seconds + 5)
+    timeout = aiohttp.ClientTimeout(
+        total=3 * settings.connect_timeout_seconds + 5, sock_connect=settings.connect_timeout_seconds
+    )
     proxies = Proxies(
         settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
     )
@@ -45,7 +50,10 @@ async def examined(settings: Settings) -> list[Finding]:
         trust = trusting(settings.ca_bundle) if settings.ca_bundle else True
     except OSError as error:
         return [problem("certificates", f"{settings.ca_bundle}: {error}", "name a readable PEM file")]
-    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=trust)) as session:
+    servers = tuple(filter(None, settings.dns_servers.split(",")))
+    names = open_names(servers, settings.dns_cache_seconds, by_system=settings.dns_resolver == "system")
+    connector = DirectConnector(names, ssl=trust)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         asked = (_reach(session, proxies, name, url) for name, url in named.items() if url)
         return list(judged(await asyncio.gather(*asked)))
 
@@ -54,7 +62,7 @@ async def _reach(session: aiohttp.ClientSession, proxies: Proxies, name: str, ur
     try:
         async with session.head(url, allow_redirects=False, proxy=proxies.proxy_for(URL(url))) as answer:
             return Reached(name, url, skew_seconds=skew_seconds(answer.headers, time.time()))
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (RelayError, aiohttp.ClientError, OSError, TimeoutError) as error:
         return Reached(name, url, error)
 
 
@@ -70,7 +78,8 @@ def judged(asked: Iterable[Reached]) -> Iterator[Finding]:
             yield ok(subject, f"{each.url} answers")
             continue
         text = f"{each.url} cannot be reached: {_words(each.error)}"
-        advice = next(advice for kind, advice in ADVICE.items() if isinstance(each.error, kind))
+        cause = each.error.__cause__ if isinstance(each.error, RelayError) else each.error
+        advice = next(advice for kind, advice in ADVICE.items() if isinstance(cause or each.error, kind))
         if is_online and each.is_default:
             yield warning(subject, text, advice + _UNUSED)
         else:

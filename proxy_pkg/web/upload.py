@@ -1,0 +1,67 @@
+"""Wait for the bodies of clients that may be slow: as long as one is waited for, its request takes nobody's room."""
+
+from collections.abc import AsyncIterator, Callable
+from io import BytesIO
+from typing import Final
+
+from proxy_pkg.errors import ClientGoneError, RefusedError
+from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.web.admission import Admission
+from proxy_pkg.web.body import BodyReader
+
+OPENING_BYTES: Final = 64 << 10
+"""How much of a body that streams through has to be here, or all of it, before its upstream is asked."""
+
+
+async def whole_body(reader: BodyReader, admission: Admission, hold: Callable[[int], None]) -> bytes:
+    """All of a body. Raises as `BodyReader.whole` does, and RefusedError (503) if there is no room any more."""
+    admission.await_client()
+    try:
+        body = await reader.whole(hold)
+    finally:
+        admission.resume()
+    admission.ask_for_room()
+    return body
+
+
+class Upload:
+    """A body that streams through. `error` is why it broke off: whoever sends it on knows only that it did."""
+
+    error: RefusedError | ClientGoneError | None = None
+
+    def __init__(
+        self, reader: BodyReader, admission: Admission, record: RequestRecord, on_end: Callable[[], object]
+    ) -> None:
+        self._coming = reader.parts()
+        self._admission = admission
+        self._record = record
+        self._on_end = on_end
+
+    async def begin(self) -> AsyncIterator[bytes]:
+        """The parts, once the first of them are here: a client that sends next to nothing takes no connection to the
+        upstream. Raises as `whole_body` does.
+        """
+        opening = BytesIO()
+        while opening.tell() < OPENING_BYTES and (part := await self._next()):
+            opening.write(part)
+        self._admission.ask_for_room()
+        return self._parts(opening.getvalue())
+
+    async def _next(self) -> bytes:
+        """The next part, empty at the end."""
+        self._admission.await_client()
+        try:
+            return await anext(self._coming, b"")
+        finally:
+            self._admission.resume()
+
+    async def _parts(self, part: bytes) -> AsyncIterator[bytes]:
+        try:
+            while part:
+                self._record.request_bytes += len(part)
+                yield part
+                part = await self._next()
+        except (RefusedError, ClientGoneError) as error:
+            self.error = error
+            raise
+        self._on_end()

@@ -18,8 +18,10 @@ from proxy_pkg.web.forward import REFUSED, Forward
 _VERSIONS = frozenset(("1.0", "1.1"))
 _LINE_BYTES = 4  # colon, blank, CR, LF
 _BAD_REQUEST = 400
+_REQUEST_TIMEOUT = 408
 _HEAD_TOO_LARGE = 431
 _NOT_IMPLEMENTED = 501
+_UNAVAILABLE = 503
 
 
 class _Discarding(list[tuple[bytes, bytes]]):
@@ -165,7 +167,9 @@ class StrictConnection(HttpToolsProtocol):
 _FIELDS = b"content-type: application/json\r\nx-headroom-error: %b\r\ncontent-length: %d\r\nconnection: close\r\n"
 _REFUSALS = {
     _BAD_REQUEST: ("bad_request", "The proxy cannot read this as an HTTP request."),
+    _REQUEST_TIMEOUT: ("head_timeout", "The head of the request came too slowly (HEADROOM_HEAD_TIMEOUT_SECONDS)."),
     _HEAD_TOO_LARGE: ("head_too_large", "The head of the request is too long (HEADROOM_HEADER_BYTES_MAX)."),
     _NOT_IMPLEMENTED: ("unknown_transfer_coding", "The proxy knows no transfer coding but chunked."),
+    _UNAVAILABLE: ("out_of_descriptors", "The proxy has no room for connections that wait: send the request again."),
 }
 """Status -> the code for programs, and the sentence for people."""

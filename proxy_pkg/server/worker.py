@@ -11,9 +11,11 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
+from proxy_pkg.config.descriptors import descriptor_shares
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
+from proxy_pkg.server.client_timeouts import ClientLimits
 from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, tell
 from proxy_pkg.server.connection import Connection
 from proxy_pkg.server.handover import Handover
@@ -60,6 +62,20 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
 
     def load_wsgi(self) -> None:
         self.wsgi = worker_app(self.settings)
+
+    @property
+    def client_limits(self) -> ClientLimits:
+        settings = self.settings
+        return ClientLimits(
+            head_seconds=settings.head_timeout_seconds,
+            body_seconds=settings.body_timeout_seconds,
+            read_seconds=settings.gap_timeout_seconds,
+            body_rate_bytes_min=settings.body_rate_bytes_min,
+        )
+
+    @property
+    def connections_max(self) -> int:
+        return descriptor_shares(self.settings.max_connections)[0]
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi

@@ -4,6 +4,8 @@ Idle connections count for nothing, and neither do requests that wait for their 
 there may be many of them, would keep others out. What they have sent so far counts in bytes.
 """
 
+import sys
+
 from proxy_pkg.errors import RefusedError
 
 _RETRY_AFTER_SECONDS = 1
@@ -13,13 +15,20 @@ _CROWDED_PERCENT = 90
 class Admission:
     """The counts of one worker."""
 
-    def __init__(self, requests_max: int, body_bytes_max: int) -> None:
+    def __init__(self, requests_max: int, body_bytes_max: int, awaited_max: int = 0) -> None:
+        """With more than `awaited_max` requests that wait for their clients, there are many of these; 0 for never."""
+        self._awaited_max = awaited_max or sys.maxsize
         self._requests_max = requests_max
         self._body_bytes_max = body_bytes_max
         self.requests = 0
         self.awaited = 0
         """Requests that wait for a part of their body."""
         self.body_bytes = 0
+
+    @property
+    def awaits_many(self) -> bool:
+        """Whether so many clients are waited for that not each of them can have a connection to an upstream."""
+        return self.awaited >= self._awaited_max
 
     @property
     def is_crowded(self) -> bool:

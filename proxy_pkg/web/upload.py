@@ -10,7 +10,9 @@ from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.body import BodyReader
 
 OPENING_BYTES: Final = 64 << 10
-"""How much of a body that streams through has to be here, or all of it, before its upstream is asked."""
+"""How much of a body that streams through has to be here, or all of it, before its upstream is asked, while many other
+bodies are waited for. At other times its first byte is enough.
+"""
 
 
 async def whole_body(reader: BodyReader, admission: Admission, hold: Callable[[int], None]) -> bytes:
@@ -38,14 +40,18 @@ class Upload:
         self._on_end = on_end
 
     async def begin(self) -> AsyncIterator[bytes]:
-        """The parts, once the first of them are here: a client that sends next to nothing takes no connection to the
-        upstream. Raises as `whole_body` does.
+        """The parts, once the first of them are here: a crowd of clients that send next to nothing takes few of the
+        connections to upstreams. Raises as `whole_body` does.
         """
         opening = BytesIO()
-        while opening.tell() < OPENING_BYTES and (part := await self._next()):
+        while opening.tell() < self._wanted_bytes and (part := await self._next()):
             opening.write(part)
         self._admission.ask_for_room()
         return self._parts(opening.getvalue())
+
+    @property
+    def _wanted_bytes(self) -> int:
+        return OPENING_BYTES if self._admission.awaits_many else 1
 
     async def _next(self) -> bytes:
         """The next part, empty at the end."""

@@ -15,9 +15,11 @@ _CROWDED_PERCENT = 90
 class Admission:
     """The counts of one worker."""
 
-    def __init__(self, requests_max: int, body_bytes_max: int, awaited_max: int = 0) -> None:
-        """With more than `awaited_max` requests that wait for their clients, there are many of these; 0 for never."""
-        self._awaited_max = awaited_max or sys.maxsize
+    def __init__(self, requests_max: int, body_bytes_max: int, uploads_max: int = 0) -> None:
+        """`uploads_max` are many bodies that stream through at once; 0 for never."""
+        self._uploads_max = uploads_max or sys.maxsize
+        self.uploads = 0
+        """Bodies that stream through and have not come to their end."""
         self._requests_max = requests_max
         self._body_bytes_max = body_bytes_max
         self.requests = 0
@@ -26,9 +28,9 @@ class Admission:
         self.body_bytes = 0
 
     @property
-    def awaits_many(self) -> bool:
-        """Whether so many clients are waited for that not each of them can have a connection to an upstream."""
-        return self.awaited >= self._awaited_max
+    def has_many_uploads(self) -> bool:
+        """Whether uploads hold so many connections to upstreams that no more should be had for a few bytes."""
+        return self.uploads >= self._uploads_max
 
     @property
     def is_crowded(self) -> bool:

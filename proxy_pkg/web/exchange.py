@@ -109,6 +109,8 @@ class Exchange:
 
     def leave(self) -> None:
         """Give back what the limits granted. What no upstream answered took no tokens."""
+        if self._upload is not None:
+            self._upload.close()
         if self.services.limits is not None and self.granted is not None:
             if self.record.status_class in ("4xx", "5xx"):
                 self.services.limits.settled(self.granted, 0)

@@ -52,8 +52,8 @@ from proxy_pkg.web.tracing import Tracing, open_tracing
 ORIGINALS_ARE_KEPT = False
 """Whether a client can have again what a reducer left out. Until it can, `balanced` goes as far as `lossless`."""
 
-_AWAITED_SHARE = 4
-"""This part of the connections to upstreams may wait for clients that send slowly."""
+_UPLOADS_SHARE = 4
+"""This part of the connections to upstreams goes to uploads for their first byte, however slowly they go on."""
 _SHORTENING = (Level.LOSSLESS, Level.BALANCED)
 
 logger = logging.getLogger("proxy_pkg")
@@ -161,7 +161,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
     marks = Marks(state_dir)
     journal = _journal(settings, counters, marks)
     admission = Admission(
-        settings.limit_concurrency, settings.body_bytes_in_flight_max, upstreams_max // _AWAITED_SHARE
+        settings.limit_concurrency, settings.body_bytes_in_flight_max, upstreams_max // _UPLOADS_SHARE
     )
     store = _store(settings, counters)
     callers = Callers()

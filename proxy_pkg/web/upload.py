@@ -10,8 +10,8 @@ from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.body import BodyReader
 
 OPENING_BYTES: Final = 64 << 10
-"""How much of a body that streams through has to be here, or all of it, before its upstream is asked, while many other
-bodies are waited for. At other times its first byte is enough.
+"""How much of a body that streams through has to be here, or all of it, before its upstream is asked, while many others
+stream through. At other times its first byte is enough.
 """
 
 
@@ -30,6 +30,7 @@ class Upload:
     """A body that streams through. `error` is why it broke off: whoever sends it on knows only that it did."""
 
     error: RefusedError | ClientGoneError | None = None
+    _is_open = False
 
     def __init__(
         self, reader: BodyReader, admission: Admission, record: RequestRecord, on_end: Callable[[], object]
@@ -47,11 +48,13 @@ class Upload:
         while opening.tell() < self._wanted_bytes and (part := await self._next()):
             opening.write(part)
         self._admission.ask_for_room()
+        self._is_open = True
+        self._admission.uploads += 1
         return self._parts(opening.getvalue())
 
     @property
     def _wanted_bytes(self) -> int:
-        return OPENING_BYTES if self._admission.awaits_many else 1
+        return OPENING_BYTES if self._admission.has_many_uploads else 1
 
     async def _next(self) -> bytes:
         """The next part, empty at the end."""
@@ -70,4 +73,11 @@ class Upload:
         except (RefusedError, ClientGoneError) as error:
             self.error = error
             raise
+        self.close()
         self._on_end()
+
+    def close(self) -> None:
+        """Nothing of it is waited for any more. Call it whatever happened; a second call does no harm."""
+        if self._is_open:
+            self._is_open = False
+            self._admission.uploads -= 1

@@ -21,6 +21,7 @@ from proxy_pkg.server.connection import Connection
 from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.seats import Seats
 from proxy_pkg.server.serving import ServingLoop
+from proxy_pkg.server.threads import ThreadsShortError, prepare_threads
 from proxy_pkg.server.websocket import SocketConnection
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
@@ -44,6 +45,7 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
     seats: Seats | None = None
     seat: int = -1
     handover: Handover | None = None
+    _lacks_watchdog = False
 
     def init_process(self) -> None:
         self.config = Config(**uvicorn_options(self.settings))
@@ -79,9 +81,14 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
+        try:
+            await prepare_threads()
+        except ThreadsShortError as error:
+            self.log.error("cannot start: %s", error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
         serving = ServingLoop(self.config, self)
         await serving.serve(sockets=self.sockets)
-        faulthandler.dump_traceback_later(EXIT_LIMIT_SECONDS, exit=True)
+        self._end_later(EXIT_LIMIT_SECONDS)
         if not serving.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
@@ -94,7 +101,18 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
     def beat(self) -> None:
         """Besides the master, a thread that needs nothing of Python: it ends a blocked worker whose master is gone."""
         self.notify()
-        faulthandler.dump_traceback_later(int(self.settings.worker_timeout_seconds) + ORPHAN_GRACE_SECONDS, exit=True)
+        self._end_later(int(self.settings.worker_timeout_seconds) + ORPHAN_GRACE_SECONDS)
+
+    def _end_later(self, seconds: int) -> None:
+        """Have a thread end this process unless it is told otherwise by then. Without one, all else goes on."""
+        try:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+        except RuntimeError as error:
+            if not self._lacks_watchdog:
+                self.log.warning("no thread watches over this worker: %s", error)
+            self._lacks_watchdog = True
+        else:
+            self._lacks_watchdog = False
 
     def on_ready(self) -> None:
         tell(self, READY)

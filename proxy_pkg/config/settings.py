@@ -118,7 +118,19 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     ]
     gap_timeout_seconds: Annotated[float, seconds(330, "Limit between two parts of an answer.")]
     total_timeout_seconds: Annotated[float, seconds(0, "Limit for one whole exchange; 0 sets none.", minimum=0)]
-    body_timeout_seconds: Annotated[float, seconds(60, "Limit between two parts of a client's body.")]
+    head_timeout_seconds: Annotated[float, seconds(30, "Limit for the whole head of a client's request.", minimum=1)]
+    body_timeout_seconds: Annotated[
+        float, seconds(60, "Limit between two parts of a client's body, and for one that falls behind its least rate.")
+    ]
+    body_rate_bytes_min: Annotated[
+        int,
+        size(
+            KIB,
+            "Bytes a second of a client's body; one slower for `body_timeout_seconds` is refused; 0 sets no limit.",
+            minimum=0,
+            maximum=GIB,
+        ),
+    ]
     keepalive_seconds: Annotated[int, seconds(75, "Time that an idle client connection is kept open.", minimum=1)]
     upstream_keepalive_seconds: Annotated[float, seconds(15, "Time that an idle upstream connection is kept open.")]
     upstream_connection_seconds_max: Annotated[

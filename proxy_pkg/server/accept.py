@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from proxy_pkg.server.connection_limit import ConnectionLimit
 from proxy_pkg.server.seats import Seats, Sign
 
 TOLERATED_SHARE: Final = 8
@@ -82,11 +83,13 @@ class Acceptor:
         listener: Any,
         protocol: Callable[[], asyncio.Protocol],
         share: Share,
+        limit: ConnectionLimit | None = None,
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._protocol = protocol
         self._share = share
+        self._limit = limit
         self._timer: asyncio.TimerHandle | None = None
         self._deferrals = 0
         self._exhausted = False
@@ -122,6 +125,11 @@ class Acceptor:
                 return
             self._share.waited()
         self._deferrals = 0
+        if self._limit is not None and self._limit.is_reached:
+            # What is closed now is free when the loop has turned, and the listener is still readable then.
+            if not self._limit.make_room():
+                self._on_exhausted("all connections that descriptors allow have requests")
+            return
         self._take()
 
     def _pause(self, seconds: float) -> None:
@@ -141,7 +149,9 @@ class Acceptor:
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
-            self._on_exhausted(error)
+            if self._limit is not None:
+                self._limit.make_room()
+            self._on_exhausted(error.strerror or str(error))
             return False
         self._exhausted = False
         peer.setblocking(False)
@@ -155,9 +165,9 @@ class Acceptor:
         if not opening.cancelled() and isinstance(opening.exception(), OSError):
             logger.debug("a connection was gone before it was open: %s", opening.exception())
 
-    def _on_exhausted(self, error: OSError) -> None:
+    def _on_exhausted(self, reason: str) -> None:
         """Leave the others in the queue until something was given back; said once, not at every try."""
         if not self._exhausted:
-            logger.error("no connection can be taken for now: %s", error.strerror)
+            logger.error("no connection can be taken for now: %s", reason)
         self._exhausted = True
         self._pause(EXHAUSTED_PAUSE_SECONDS)

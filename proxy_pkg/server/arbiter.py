@@ -41,6 +41,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     LISTENERS: list[Any]
     _announced: bool
     _serving: bool
+    _stops = False
     _retry_at: float
 
     def manage_workers(self) -> None:
@@ -105,6 +106,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         workers in the middle of their streams when the time of day jumps. One that stands still is not waited for
         longer than at any other time.
         """
+        self._stops = True  # a second worker that cannot start is no second reason to end
         if self.reexec_pid:
             self.manager.hand_over(self.reexec_pid)
         else:
@@ -152,6 +154,8 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
             try:
                 super().reap_workers()
             except HaltServer as halt:
+                if self._stops:
+                    continue
                 if not self._serving:
                     raise
                 self.log.error("a new worker did not start (%s); the others go on", halt.reason)

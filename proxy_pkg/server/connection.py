@@ -6,6 +6,7 @@ for the rest of the loop's turn, at the longest, it leaves together with what fo
 
 import asyncio
 import fcntl
+import math
 import os
 import socket
 import struct
@@ -22,6 +23,8 @@ from proxy_pkg.server.handover import Handover
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
+_REQUEST_TIMEOUT = 408
+_UNAVAILABLE = 503
 
 
 class HeadCork:
@@ -74,6 +77,9 @@ class OpenRequests(set[asyncio.Task[None]]):
 class OpenConnections(ServerState):
     """What uvicorn's connections share, and whom to tell when there is less."""
 
+    head_timeout_seconds = math.inf
+    """For how long a new connection may stay silent."""
+
     def __init__(self, on_less: Callable[[], object]) -> None:
         super().__init__()
         self.on_less = on_less
@@ -91,17 +97,53 @@ class Connection(StrictConnection):
     """
 
     ending = False
+    made_at = 0.0
+    """On the loop's clock."""
+    body_bytes = 0
+    """Of all bodies so far."""
+    wait: Any = None
+    """What it waited for when it was last looked at (server/client_timeouts.py)."""
+    is_handed_over = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base has it
+        self.made_at = self.loop.time()
         super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
         keep_alive(transport)
-        # The base counts the time without a request from the first answer on, and this one may have had its first
-        # elsewhere.
-        self._await_request()
+        # The base counts the time without a request from the first answer on. A new connection has as long as for a
+        # head, and one from another worker, which had its first answer there, as long as after any answer.
+        limit = getattr(self.server_state, "head_timeout_seconds", math.inf)
+        self._await_request(math.inf if self.is_handed_over else limit)
 
-    def _await_request(self) -> None:
+    def _await_request(self, seconds_max: float = math.inf) -> None:
         self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        seconds = min(self.timeout_keep_alive, seconds_max)
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    @property
+    def is_in_head(self) -> bool:
+        """Whether a head has begun and not ended."""
+        return self._in_head
+
+    @property
+    def is_first_head(self) -> bool:
+        """Whether nothing came before the head that is waited for, here or elsewhere."""
+        return self.cycle is None and not self.is_handed_over
+
+    def on_body(self, body: bytes) -> None:
+        self.body_bytes += len(body)
+        super().on_body(body)
+
+    def refuse_head_late(self) -> None:
+        """Answer the part of a head that is here, and close."""
+        self._refuse(_REQUEST_TIMEOUT)
+
+    def make_way(self) -> bool:
+        """Close, so that another client gets the descriptor. False if a request has come that is not read yet."""
+        if self._in_head or (self.cycle is not None and not self.cycle.response_complete):
+            self._refuse(_UNAVAILABLE)
+        else:
+            self.timeout_keep_alive_handler()
+        return self.transport.is_closing()
 
     @property
     def is_idle(self) -> bool:
@@ -150,6 +192,12 @@ class Connection(StrictConnection):
         self._unset_keepalive_if_required()
         if isinstance(self.server_state, OpenConnections):
             self.server_state.on_less()
+
+
+class HandedOverConnection(Connection):
+    """One that another worker had before."""
+
+    is_handed_over = True
 
 
 def _descriptor(transport: asyncio.Transport) -> int:

@@ -21,8 +21,10 @@ from proxy_pkg.web.forward import REFUSED, Forward
 _VERSIONS = frozenset(("1.0", "1.1"))
 _LINE_BYTES = 4  # colon, blank, CR, LF
 _BAD_REQUEST = 400
+_REQUEST_TIMEOUT = 408
 _HEAD_TOO_LARGE = 431
 _NOT_IMPLEMENTED = 501
+_UNAVAILABLE = 503
 _CHECKED_NAMES = frozenset((b"host", b"transfer-encoding"))
 _NOT_RELAYED = frozenset(
     b"CONNECT TRACE PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT "
@@ -324,8 +326,16 @@ REFUSALS: Final = {
     refusal.status: refusal
     for refusal in (
         Refusal(_BAD_REQUEST, "bad_request", "The proxy cannot read this as an HTTP request."),
+        Refusal(
+            _REQUEST_TIMEOUT, "head_timeout", "The head of the request came too slowly (HEADROOM_HEAD_TIMEOUT_SECONDS)."
+        ),
         Refusal(_HEAD_TOO_LARGE, "head_too_large", "The head of the request is too long (HEADROOM_HEADER_BYTES_MAX)."),
         Refusal(_NOT_IMPLEMENTED, "unknown_transfer_coding", "The proxy knows no transfer coding but chunked."),
+        Refusal(
+            _UNAVAILABLE,
+            "out_of_descriptors",
+            "The proxy has no room for connections that wait: send the request again.",
+        ),
     )
 }
 """What may be wrong with a head or the framing of a body, by status."""

@@ -22,7 +22,9 @@ from uvicorn.config import Config
 from uvicorn.server import Server, logger
 
 from proxy_pkg.server.accept import Acceptor, Share
-from proxy_pkg.server.connection import Connection, OpenConnections
+from proxy_pkg.server.client_timeouts import ClientLimits, ClientTimeouts
+from proxy_pkg.server.connection import Connection, HandedOverConnection, OpenConnections
+from proxy_pkg.server.connection_limit import ConnectionLimit
 from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.seats import Seats
 
@@ -39,6 +41,9 @@ class Life(Protocol):
     seat: int
     handover: Handover | None
     max_requests: int
+    client_limits: ClientLimits
+    connections_max: int
+    """Connections of clients that there are descriptors for."""
 
     def begin_drain(self) -> None:
         """From now on this worker is not ready."""
@@ -76,6 +81,8 @@ class ServingLoop(Server):
         self._heir: Acceptor | None = None
         self._share = Share(self._load, life.seats, life.seat, os.getpid())
         self.server_state = OpenConnections(self._share.publish)
+        self.server_state.head_timeout_seconds = life.client_limits.head_seconds
+        self._timeouts = ClientTimeouts(self.server_state.connections, life.client_limits)
 
     async def serve(self, sockets: Any = None) -> None:
         """All of it. No sign of life is given afterwards: what is left to do then has a time of its own."""
@@ -91,17 +98,18 @@ class ServingLoop(Server):
         self._beat()
         await super().startup(sockets=[])
         loop = asyncio.get_running_loop()
-        protocol = partial(
-            Connection,
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-            _loop=loop,
-        )
+        named: Any = {
+            "config": self.config,
+            "server_state": self.server_state,
+            "app_state": self.lifespan.state,
+            "_loop": loop,
+        }
+        protocol = partial(Connection, **named)
+        limit = ConnectionLimit(self.server_state.connections, self._opening, loop.time, self._life.connections_max)
         self.server_state.default_headers = self.config.encoded_headers
-        self._acceptors = [Acceptor(loop, listener, protocol, self._share) for listener in sockets or []]
+        self._acceptors = [Acceptor(loop, listener, protocol, self._share, limit) for listener in sockets or []]
         if self._life.handover is not None:
-            self._heir = Acceptor(loop, self._life.handover, protocol, self._share)
+            self._heir = Acceptor(loop, self._life.handover, partial(HandedOverConnection, **named), self._share)
             self._acceptors.append(self._heir)
         for acceptor in self._acceptors:
             acceptor.start()
@@ -169,8 +177,10 @@ class ServingLoop(Server):
         await asyncio.sleep(0)
 
     def _open(self) -> tuple[int, int]:
-        opening = sum(acceptor.opening for acceptor in self._acceptors)
-        return len(self.server_state.connections) + opening, len(self.server_state.tasks)
+        return len(self.server_state.connections) + self._opening(), len(self.server_state.tasks)
+
+    def _opening(self) -> int:
+        return sum(acceptor.opening for acceptor in self._acceptors)
 
     def _load(self) -> int:
         return sum(self._open())
@@ -179,6 +189,7 @@ class ServingLoop(Server):
         """Once a second on the loop's own clock, which no change of the time of day reaches."""
         self._pulse = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
         self._life.beat()
+        self._timeouts.look(asyncio.get_running_loop().time())
         if not self._stop.is_set():
             self._share.publish()
         worn = self.server_state.total_requests >= self._life.max_requests or self._life.is_spent()

@@ -11,15 +11,18 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
+from proxy_pkg.config.descriptors import descriptor_shares
 from proxy_pkg.config.origins import Origins
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
+from proxy_pkg.server.client_timeouts import ClientLimits
 from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, tell
 from proxy_pkg.server.connection import Connection
 from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.seats import Seats
 from proxy_pkg.server.serving import ServingLoop
+from proxy_pkg.server.threads import ThreadsShortError, prepare_threads
 from proxy_pkg.server.websocket import SocketConnection
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
@@ -44,6 +47,7 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
     seats: Seats | None = None
     seat: int = -1
     handover: Handover | None = None
+    _lacks_watchdog = False
 
     def init_process(self) -> None:
         self.config = Config(**uvicorn_options(self.settings))
@@ -63,11 +67,30 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
     def load_wsgi(self) -> None:
         self.wsgi = worker_app(self.settings, self.origins)
 
+    @property
+    def client_limits(self) -> ClientLimits:
+        settings = self.settings
+        return ClientLimits(
+            head_seconds=settings.head_timeout_seconds,
+            body_seconds=settings.body_timeout_seconds,
+            read_seconds=settings.gap_timeout_seconds,
+            body_rate_bytes_min=settings.body_rate_bytes_min,
+        )
+
+    @property
+    def connections_max(self) -> int:
+        return descriptor_shares(self.settings.max_connections)[0]
+
     async def _serve(self) -> None:
         self.config.app = self.wsgi
+        try:
+            await prepare_threads()
+        except ThreadsShortError as error:
+            self.log.error("cannot start: %s", error)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
         serving = ServingLoop(self.config, self)
         await serving.serve(sockets=self.sockets)
-        faulthandler.dump_traceback_later(EXIT_LIMIT_SECONDS, exit=True)
+        self._end_later(EXIT_LIMIT_SECONDS)
         if not serving.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
@@ -80,7 +103,18 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
     def beat(self) -> None:
         """Besides the master, a thread that needs nothing of Python: it ends a blocked worker whose master is gone."""
         self.notify()
-        faulthandler.dump_traceback_later(int(self.settings.worker_timeout_seconds) + ORPHAN_GRACE_SECONDS, exit=True)
+        self._end_later(int(self.settings.worker_timeout_seconds) + ORPHAN_GRACE_SECONDS)
+
+    def _end_later(self, seconds: int) -> None:
+        """Have a thread end this process unless it is told otherwise by then. Without one, all else goes on."""
+        try:
+            faulthandler.dump_traceback_later(seconds, exit=True)
+        except RuntimeError as error:
+            if not self._lacks_watchdog:
+                self.log.warning("no thread watches over this worker: %s", error)
+            self._lacks_watchdog = True
+        else:
+            self._lacks_watchdog = False
 
     def on_ready(self) -> None:
         tell(self, READY)

@@ -1,7 +1,10 @@
 """How much a worker takes on at once: requests in progress, and bytes of bodies held for them.
 
-Idle connections count for nothing: only a request that is being served does.
+Idle connections count for nothing, and neither do requests that wait for their client: clients that send slowly, and
+there may be many of them, would keep others out. What they have sent so far counts in bytes.
 """
+
+import sys
 
 from proxy_pkg.errors import RefusedError
 
@@ -12,11 +15,22 @@ _CROWDED_PERCENT = 90
 class Admission:
     """The counts of one worker."""
 
-    def __init__(self, requests_max: int, body_bytes_max: int) -> None:
+    def __init__(self, requests_max: int, body_bytes_max: int, uploads_max: int = 0) -> None:
+        """`uploads_max` are many bodies that stream through at once; 0 for never."""
+        self._uploads_max = uploads_max or sys.maxsize
+        self.uploads = 0
+        """Bodies that stream through and have not come to their end."""
         self._requests_max = requests_max
         self._body_bytes_max = body_bytes_max
         self.requests = 0
+        self.awaited = 0
+        """Requests that wait for a part of their body."""
         self.body_bytes = 0
+
+    @property
+    def has_many_uploads(self) -> bool:
+        """Whether uploads hold so many connections to upstreams that no more should be had for a few bytes."""
+        return self.uploads >= self._uploads_max
 
     @property
     def is_crowded(self) -> bool:
@@ -29,13 +43,31 @@ class Admission:
     def enter(self) -> None:
         """Take on one request; `leave` gives it back. Raises RefusedError (503) when there are too many."""
         if self.requests >= self._requests_max:
-            raise RefusedError(
-                f"this worker serves {self._requests_max} requests already (HEADROOM_LIMIT_CONCURRENCY)",
-                "overloaded",
-                503,
-                _RETRY_AFTER_SECONDS,
-            )
+            raise self._full()
         self.requests += 1
+
+    def _full(self) -> RefusedError:
+        return RefusedError(
+            f"this worker serves {self._requests_max} requests already (HEADROOM_LIMIT_CONCURRENCY)",
+            "overloaded",
+            503,
+            _RETRY_AFTER_SECONDS,
+        )
+
+    def await_client(self) -> None:
+        """A request that has entered waits for its client, and others may have its room meanwhile."""
+        self.requests -= 1
+        self.awaited += 1
+
+    def resume(self) -> None:
+        """The client has sent what it was waited for. Call it whatever happened; `leave` still has to follow."""
+        self.awaited -= 1
+        self.requests += 1
+
+    def ask_for_room(self) -> None:
+        """Raises RefusedError (503) when there are too many requests, this one among them."""
+        if self.requests > self._requests_max:
+            raise self._full()
 
     def leave(self, held_bytes: int) -> None:
         """The request is over, and `held_bytes` of its body are free again."""

@@ -1,4 +1,4 @@
-"""Read a request's body: bounded in bytes, and in the time between two parts."""
+"""Read a request's body: bounded in bytes, in the time between two parts, and in how slowly it may come."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,16 +11,28 @@ from proxy_pkg.relay.pump import Receive
 
 
 class BodyReader:
-    """Reads one body, whole or in parts. `bytes_read` tells how much has come so far."""
+    """Reads one body, whole or in parts. `bytes_read` tells how much has come so far.
+
+    A body that comes slower than `rate_bytes_min` a second falls behind; one that is `gap_seconds` behind is refused.
+    A silence falls behind in the same way, so a client cannot reset the limit with a byte now and then. Only the time
+    in which the client is waited for counts: an upstream that reads slowly makes no body late.
+    """
 
     def __init__(
-        self, receive: Receive, bytes_max: int | None, gap_seconds: float, loop: asyncio.AbstractEventLoop
+        self,
+        receive: Receive,
+        bytes_max: int | None,
+        gap_seconds: float,
+        loop: asyncio.AbstractEventLoop,
+        rate_bytes_min: int = 0,
     ) -> None:
         self._receive = receive
         self._loop = loop
         self._late = False
         self._bytes_max = bytes_max
         self._gap_seconds = gap_seconds
+        self._rate_bytes_min = rate_bytes_min
+        self._behind_seconds = 0.0
         self.bytes_read = 0
 
     async def whole(self, hold: Callable[[int], None]) -> bytes:
@@ -51,26 +63,43 @@ class BodyReader:
 
     async def _next(self) -> tuple[bytes, bool]:
         """The next part, and whether more will come."""
-        task = asyncio.current_task(self._loop)
+        task = asyncio.current_task()
         assert task is not None
-        # What asyncio.timeout does, at a fifth of its price: the part is nearly always here already.
-        timer = self._loop.call_later(self._gap_seconds, self._give_up, task)
+        # The first part is nearly always the whole body, and it is here already: it needs no clock.
+        began = self._loop.time() if self.bytes_read else 0.0
+        # What asyncio.timeout does, at a fifth of its price.
+        timer = self._loop.call_later(self._gap_seconds - self._behind_seconds, self._give_up, task)
         try:
             message = await self._receive()
         except asyncio.CancelledError as error:
             if not self._late or task.uncancel():
                 raise
-            raise RefusedError(
-                f"no part of the request body came for {self._gap_seconds:g} seconds", "body_timeout", 408
-            ) from error
+            raise self._too_slow() from error
         finally:
             timer.cancel()
         if message["type"] == "http.disconnect":
             raise ClientGoneError("the client left while its body was read")
         part = message.get("body", b"")
+        if began and self._rate_bytes_min:
+            self._fall_behind(self._loop.time() - began, len(part))
         self.bytes_read += len(part)
         self.expect(self.bytes_read)
         return part, message.get("more_body", False)
+
+    def _fall_behind(self, waited_seconds: float, part_bytes: int) -> None:
+        behind = self._behind_seconds + waited_seconds - part_bytes / self._rate_bytes_min
+        self._behind_seconds = max(0.0, behind)
+        if behind >= self._gap_seconds:
+            raise self._too_slow()
+
+    def _too_slow(self) -> RefusedError:
+        limit = f"no part of the request body came for {self._gap_seconds:g} seconds (HEADROOM_BODY_TIMEOUT_SECONDS)"
+        if self._behind_seconds:
+            limit = (
+                f"the request body came slower than {self._rate_bytes_min} bytes a second for {self._gap_seconds:g} "
+                "seconds (HEADROOM_BODY_RATE_BYTES_MIN, HEADROOM_BODY_TIMEOUT_SECONDS)"
+            )
+        return RefusedError(limit, "body_timeout", 408)
 
     def _give_up(self, task: asyncio.Task[Any]) -> None:
         self._late = True

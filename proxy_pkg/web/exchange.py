@@ -1,6 +1,6 @@
 """One request on its way: its body in, perhaps made shorter, up to its upstream, and the answer out as it comes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from time import monotonic_ns
@@ -26,6 +26,7 @@ from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.web.services import Services
 from proxy_pkg.web.timing import server_timing
 from proxy_pkg.web.tracing import Outcome
+from proxy_pkg.web.upload import Upload, whole_body
 from proxy_pkg.web.usage import Copy, Usage
 from proxy_pkg.wire.encoding import EncodingError
 
@@ -51,7 +52,7 @@ class Exchange:
     problem = ""
     started = False
     granted: Granted | None = None
-    upload_error: RefusedError | ClientGoneError | None = None
+    _upload: Upload | None = None
     asked_ns = 0
     _sent = b""
     _told: Sequence[tuple[bytes, bytes]] = ()
@@ -110,6 +111,8 @@ class Exchange:
 
     def leave(self) -> None:
         """Give back what the limits granted. What no upstream answered took no tokens."""
+        if self._upload is not None:
+            self._upload.close()
         if self.services.limits is not None and self.granted is not None:
             if self.record.status_class in ("4xx", "5xx"):
                 self.services.limits.settled(self.granted, 0)
@@ -175,13 +178,10 @@ class Exchange:
         if conversation is None and self.matched.is_unknown and announces_body(self.headers):
             self._told = unread(self.record)
         if conversation is None and not asked_of_body:
-            return self._stream(
-                BodyReader(self.receive, None, settings.body_timeout_seconds, self.services.loop), departure
-            )
-        limits = (settings.body_bytes_max, settings.body_timeout_seconds, self.services.loop)
-        reader = BodyReader(self.receive, *limits)
+            return await self._stream(departure)
+        reader = self._reader(settings.body_bytes_max)
         reader.expect(announced_bytes(self.headers) or 0)
-        body = await reader.whole(self.hold)
+        body = await whole_body(reader, self.services.admission, self.hold)
         departure.start()
         self.record.request_bytes = len(body)
         self.record.read_ns = monotonic_ns() - self.began_ns - self.record.limits_ns
@@ -252,22 +252,19 @@ class Exchange:
             if plain is not body:
                 decoding.hold(-len(plain))
 
-    def _stream(self, reader: BodyReader, departure: Departure) -> Body:
+    def _reader(self, bytes_max: int | None) -> BodyReader:
+        settings, loop = self.services.settings, self.services.loop
+        return BodyReader(
+            self.receive, bytes_max, settings.body_timeout_seconds, loop, rate_bytes_min=settings.body_rate_bytes_min
+        )
+
+    async def _stream(self, departure: Departure) -> Body:
         announced = announced_bytes(self.headers)
         if not announces_body(self.headers):
             departure.start()
             return None if announced is None else b""
-        return self._parts(reader, departure)
-
-    async def _parts(self, reader: BodyReader, departure: Departure) -> AsyncIterator[bytes]:
-        try:
-            async for part in reader.parts():
-                self.record.request_bytes += len(part)
-                yield part
-        except (RefusedError, ClientGoneError) as error:
-            self.upload_error = error  # aiohttp knows only that its body failed
-            raise
-        departure.start()
+        self._upload = Upload(self._reader(None), self.services.admission, self.record, departure.start)
+        return await self._upload.begin()
 
     async def _ask(self, body: Body) -> Any:
         services = self.services
@@ -293,8 +290,8 @@ class Exchange:
                 services.session, self.scope["method"], url, headers, body, services.settings.gap_timeout_seconds, made
             )
         except RelayError as error:
-            if self.upload_error is not None:
-                raise self.upload_error from error
+            if self._upload is not None and self._upload.error is not None:
+                raise self._upload.error from error
             raise
         finally:
             self.record.pool_ns += made.pool_ns

@@ -58,7 +58,11 @@ class Explaining:
         try:
             loop = asyncio.get_running_loop()
             reader = BodyReader(
-                request.receive, self._settings.body_bytes_max, self._settings.body_timeout_seconds, loop
+                request.receive,
+                self._settings.body_bytes_max,
+                self._settings.body_timeout_seconds,
+                loop,
+                self._settings.body_rate_bytes_min,
             )
             reader.expect(announced_bytes(request.scope["headers"]) or 0)
             body = await reader.whole(lambda _: None)

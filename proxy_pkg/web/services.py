@@ -13,6 +13,7 @@ import aiohttp
 from msgspec import Struct
 
 from proxy_pkg.compressors.producers import tools
+from proxy_pkg.config.descriptors import descriptor_shares
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.model import Level
@@ -52,6 +53,8 @@ from proxy_pkg.web.tracing import Tracing, open_tracing
 ORIGINALS_ARE_KEPT = False
 """Whether a client can have again what a reducer left out. Until it can, `balanced` goes as far as `lossless`."""
 
+_UPLOADS_SHARE = 4
+"""This part of the connections to upstreams goes to uploads for their first byte, however slowly they go on."""
 _SHORTENING = (Level.LOSSLESS, Level.BALANCED)
 
 logger = logging.getLogger("proxy_pkg")
@@ -139,9 +142,10 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
     proxies = Proxies(
         settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
     )
+    upstreams_max = descriptor_shares(settings.max_connections)[1]
     session, connector = open_session(
         PoolLimits(
-            connections_max=settings.max_connections,
+            connections_max=upstreams_max,
             idle_max=settings.max_keepalive,
             idle_seconds=settings.upstream_keepalive_seconds,
             dns_cache_seconds=settings.dns_cache_seconds,
@@ -159,7 +163,9 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
     prices = _prices(settings.prices)
     marks = Marks(state_dir)
     journal = _journal(settings, counters, marks)
-    admission = Admission(settings.limit_concurrency, settings.body_bytes_in_flight_max)
+    admission = Admission(
+        settings.limit_concurrency, settings.body_bytes_in_flight_max, upstreams_max // _UPLOADS_SHARE
+    )
     store = _store(settings, counters)
     callers = Callers()
     turns = Turns(state_dir)

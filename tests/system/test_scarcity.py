@@ -14,7 +14,8 @@ import pytest
 from bench.processes import Server, free_port, started
 from bench.stacks import ours_environment
 from tests.deploy.engine import hindrance
-from tests.fakes.client import Caller, ask
+from tests.fakes.client import Caller, ask, request_bytes
+from tests.fakes.scripts import Script, begin, last_chunk
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import ARGUMENTS, Start
 from tests.system.patience import eventually, stats
@@ -30,6 +31,7 @@ READ = "\\n".join(f"{line:6}→    value_{line} = compute_{line}(mode='fast')" f
 RESULT = '{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"%s"}]}'
 MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
 BODY = ('{"messages":[' + RESULT.replace("%s", READ) + "]}").encode()
+HELD = Script((*begin([b"data: 1\n\n"], ("hold", "all")).steps, ("send", last_chunk())))
 PROXYCTL = str(Path(sys.executable).parent / "proxyctl")
 REWRITTEN = "rewritten; reason=smaller"
 
@@ -90,19 +92,36 @@ def test_a_disk_that_takes_nothing_keeps_no_server_from_starting(
         serves(server)
 
 
-def test_without_descriptors_connections_wait_and_are_served(upstream: Upstream, tmp_path: Path) -> None:
+def test_without_descriptors_idle_connections_make_room_and_those_with_requests_are_served(
+    upstream: Upstream, tmp_path: Path
+) -> None:
     port = free_port()
     settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "1"}
     limited = [sys.executable, "-c", LIMITED, "RLIMIT_NOFILE=64", *ARGUMENTS]
     with started(limited, port, tmp_path / "log", "/readyz", settings) as server, ExitStack() as held:
         (worker,) = server.worker_pids
-        idle = [held.enter_context(Caller(port)) for _ in range(100)]
-        eventually(lambda: "no connection can be taken for now" in server.log.read_text())
-        assert server.log.read_text().count("no connection can be taken for now") < 5
-        for caller in idle:
-            caller.socket.close()
+        for _ in range(100):
+            held.enter_context(Caller(port))
         serves(server)
+        assert server.log.read_text().count("descriptors run short") == 1
         assert server.worker_pids == [worker]
+
+
+def test_without_descriptors_connections_wait_for_those_that_have_requests(upstream: Upstream, tmp_path: Path) -> None:
+    port = free_port()
+    settings = ours_environment(upstream.url, port, tmp_path) | {"HEADROOM_WORKERS": "1"}
+    limited = [sys.executable, "-c", LIMITED, "RLIMIT_NOFILE=64", *ARGUMENTS]
+    upstream.play(HELD, times=100, path="/v1/messages")
+    with started(limited, port, tmp_path / "log", "/readyz", settings) as server, ExitStack() as held:
+        callers = []
+        for _ in range(40):
+            callers.append(held.enter_context(Caller(port)))
+            callers[-1].write(request_bytes("POST", "/v1/messages", (), b"{}"))
+        eventually(lambda: "no connection can be taken for now" in server.log.read_text())
+        upstream.release("all")
+        for caller in callers:
+            assert caller.answer().complete
+        assert server.log.read_text().count("no connection can be taken for now") < 10
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,82 @@ def test_admission_counts_what_it_takes_on_and_gives_back() -> None:
 )
 def test_the_announced_length_is_read(headers: list[tuple[bytes, bytes]], expected: int | None) -> None:
     assert announced_bytes(headers) == expected
+
+
+class Clock:
+    """A loop's time that goes on only as parts come. Timers that would have rung by then ring before."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[tuple[float, Any]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, ring: Any, *arguments: Any) -> Any:
+        self.timers = [(self.now + seconds, lambda: ring(*arguments))]
+        return self
+
+    def cancel(self) -> None:
+        self.timers.clear()
+
+
+class SlowChannel:
+    """Plays parts, each so many seconds after the one before."""
+
+    def __init__(self, clock: Clock, parts: Sequence[tuple[float, int]]) -> None:
+        self.clock = clock
+        self.parts = list(parts)
+
+    async def receive(self) -> dict[str, Any]:
+        seconds, part_bytes = self.parts.pop(0)
+        due = [ring for at, ring in self.clock.timers if at <= self.clock.now + seconds]
+        self.clock.now += seconds
+        for ring in due:
+            ring()
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x" * part_bytes, "more_body": bool(self.parts)}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(0.1, 20_000)] * 1000,  # 20 MB over 200 KB/s
+        [(30.0, 30_000)] * 20,  # a link that comes back now and then
+        [(0.0, 10_000), (59.0, 60_000), (59.0, 60_000), (59.0, 1)],
+        [(1.0, 1000)] * 1000,  # just the least rate
+        [(59.0, 1)],
+    ],
+    ids=["20 MB over a slow uplink", "in bursts", "pauses below the limit", "at the rate", "a late only part"],
+)
+async def test_a_slow_body_that_keeps_its_rate_is_read(parts: list[tuple[float, int]]) -> None:
+    clock: Any = Clock()
+    slow = BodyReader(SlowChannel(clock, parts).receive, None, 60, clock, rate_bytes_min=1000)
+    assert len(await slow.whole(keep)) == sum(part_bytes for _, part_bytes in parts)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(1.0, 1)] * 1000,
+        [(50.0, 1)] * 10,
+        [(0.0, 1_000_000), *[(1.0, 1)] * 100],
+        [(1.0, 900)] * 1000,
+    ],
+    ids=["a byte a second", "a byte before each limit", "much at first, then drops", "a little too slow"],
+)
+async def test_a_body_below_its_rate_is_refused_and_no_byte_now_and_then_helps(parts: list[tuple[float, int]]) -> None:
+    clock: Any = Clock()
+    channel = SlowChannel(clock, parts)
+    slow = BodyReader(channel.receive, None, 60, clock, rate_bytes_min=1000)
+    with pytest.raises(RefusedError) as caught:
+        await slow.whole(keep)
+    assert (caught.value.status, caught.value.code) == (408, "body_timeout")
+    assert "HEADROOM_BODY_RATE_BYTES_MIN" in str(caught.value)
+    assert channel.parts, "before its end"
+
+
+async def test_without_a_rate_only_pauses_count() -> None:
+    clock: Any = Clock()
+    slow = BodyReader(SlowChannel(clock, [(59.0, 1)] * 100).receive, None, 60, clock)
+    assert len(await slow.whole(keep)) == 100

@@ -116,7 +116,9 @@ def end_of_string(body: bytes, start: int) -> int:
     if body.find(b"\\", start + 1, end) < 0:
         return end + 1
     for _ in range(_QUOTES_LOOKED_AT):
-        if body[end - 1] != _BACKSLASH or not _is_escaped(body, start + 1, end):
+        if body[end - 1] != _BACKSLASH:
+            break
+        if body[end - 2] == _BACKSLASH and not _is_escaped(body, start + 1, end):
             break
         escaped, end = end, body.find(b'"', end + 1)
         if end < 0:

@@ -114,8 +114,8 @@ async def replanned(
             shortened = await planner.elsewhere(partial(splice, body, plan.replacements))
         else:
             shortened = splice(body, plan.replacements)
-    except ScanError:
-        _decide(record, "passthrough", "body_not_read")
+    except ScanError as error:
+        _decide(record, "passthrough", error.reason)
     except Exception:  # compression is optional work: no fault of ours may stop the request
         logger.exception("compression failed, the body went through as it came")
         _decide(record, "passthrough", "planning_failed")

@@ -30,7 +30,14 @@ class VocabularyError(ProxyError):
 
 
 class ScanError(ProxyError):
-    """A body cannot be cut safely. Never shown to a client: the body goes through as it came."""
+    """A body cannot be cut safely. Never shown to a client: the body goes through as it came.
+
+    `reason` names the cause for headers and counters; docs/reasons.md explains each.
+    """
+
+    def __init__(self, message: str, reason: str = "broken_json") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RelayError(ProxyError):

@@ -187,7 +187,12 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     body_bytes_max: Annotated[int, size(128 * MIB, "Longer request bodies are refused.", minimum=KIB, maximum=4 * GIB)]
     body_bytes_in_flight_max: Annotated[
         int,
-        size(512 * MIB, "Request bodies that a worker holds at once, together.", minimum=KIB, maximum=64 * GIB),
+        size(
+            512 * MIB,
+            "Request bodies and WebSocket messages that a worker holds at once, together.",
+            minimum=KIB,
+            maximum=64 * GIB,
+        ),
     ]
     header_bytes_max: Annotated[int, size(64 * KIB, "Longer request heads are refused.", minimum=4 * KIB, maximum=MIB)]
 

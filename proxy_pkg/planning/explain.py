@@ -22,7 +22,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (MESSAGES, CHAT, RESPONSES,
 """The request formats that hold a conversation, by name."""
 
 _MEMO_BYTES = 64 << 20
-_NO_DEADLINE_NS = 1 << 62
+NO_DEADLINE_NS = 1 << 62
 _SOME_COMMAND = Producer("shell")
 
 
@@ -75,12 +75,16 @@ def explain_text(text: str, producer: Producer, rules: Rules, tokens: Tokens) ->
     return Explanation("", (span,), (), sent.encode("utf-8", "surrogateescape"))
 
 
-def explain_body(body: bytes, protocol: Protocol, rules: Rules, tokens: Tokens) -> Explanation:
-    """Explain a request body. Raises ScanError where it cannot be cut."""
+def explain_body(
+    body: bytes, protocol: Protocol, rules: Rules, tokens: Tokens, deadline_ns: int = NO_DEADLINE_NS
+) -> Explanation:
+    """Explain a request body; what is not decided at `deadline_ns` (monotonic) is left alone. Raises ScanError where
+    it cannot be cut.
+    """
     assert protocol.conversation is not None
     memos = Memos(_MEMO_BYTES)
     draft = draw(body, protocol.conversation, memos, asking=rules.reduces)
-    settle(draft, rules, tokens, memos, _NO_DEADLINE_NS)
+    settle(draft, rules, tokens, memos, deadline_ns)
     plan = compose(draft)
     return Explanation(protocol.name, tuple(_spans(draft, rules)), plan.doubts, splice(body, plan.replacements))
 

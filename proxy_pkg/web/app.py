@@ -111,6 +111,7 @@ async def _lifespan(
         state.sections["limits"] = services.limits.section
     app.relay = Forward(services)
     app.planner = services.planner
+    app.explaining.hold = services.admission.hold
     app.sockets = SocketForward(services)
     publisher = _publisher(settings, counters, services, state)
     state.warm = True

@@ -15,9 +15,10 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.plan import Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord
+from proxy_pkg.web.coding import Coder
 from proxy_pkg.web.holdout import HELD_OUT, NOBODY, HoldOut
 from proxy_pkg.web.models import asked_in, label
-from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, encode
+from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, decoding, encode, encoding
 from proxy_pkg.wire.splice import splice
 
 BYPASS_HEADER = b"x-headroom-bypass"
@@ -26,7 +27,7 @@ logger = logging.getLogger("proxy_pkg")
 
 Headers = list[tuple[bytes, bytes]]
 
-# Codings of bodies up to these sizes take the loop for a millisecond or two; beyond, the planner's thread does them.
+# Codings of bodies up to these sizes take the loop for a millisecond or two; beyond, the coder's thread does them.
 _INLINE_CODED_BYTES = 64 << 10
 _INLINE_PLAIN_BYTES = 256 << 10
 _INLINE_SPLICED_BYTES = 1 << 20
@@ -47,10 +48,11 @@ _NOTHING_FOUND = [
 
 
 class Decoding(Struct, frozen=True):
-    """The bounds of undoing content codings: a decoded body's bytes, and `hold`, which is told of them and may
-    raise RefusedError.
+    """How content codings are undone: by whom, the bound of a decoded body's bytes, and `hold`, which is told of
+    them and may raise RefusedError.
     """
 
+    coder: Coder
     bytes_max: int
     hold: Callable[[int], None]
 
@@ -62,7 +64,7 @@ async def compressed(
     headers: Headers,
     body: bytes,
     record: RequestRecord,
-    decoding: Decoding,
+    bounds: Decoding,
     hold_out: HoldOut = NOBODY,
 ) -> tuple[bytes, Headers]:
     """The body to send, and response headers that say what was done to it.
@@ -78,10 +80,10 @@ async def compressed(
     sent, plan = body, None
     coding = _coding(headers)
     try:
-        plain = await _plain(planner, coding, body, decoding) if coding else body
+        plain = await _plain(coding, body, bounds) if coding else body
         shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out)
         if shortened is not plain:
-            sent = await _coded(planner, coding, shortened)
+            sent = await _coded(coding, shortened, bounds)
     except EncodingError as error:
         _decide(record, "passthrough", error.reason)
     except RefusedError:
@@ -118,8 +120,8 @@ async def replanned(
             shortened = await planner.elsewhere(partial(splice, body, plan.replacements))
         else:
             shortened = splice(body, plan.replacements)
-    except ScanError:
-        _decide(record, "passthrough", "body_not_read")
+    except ScanError as error:
+        _decide(record, "passthrough", error.reason)
     except Exception:  # compression is optional work: no fault of ours may stop the request
         logger.exception("compression failed, the body went through as it came")
         _decide(record, "passthrough", "planning_failed")
@@ -154,36 +156,34 @@ def asks_to_bypass(headers: Headers) -> bool:
     return any(name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes") for name, value in headers)
 
 
-async def decoded(planner: Planner, headers: Headers, body: bytes, decoding: Decoding) -> bytes:
+async def decoded(headers: Headers, body: bytes, bounds: Decoding) -> bytes:
     """The body without the codings that its headers name. Raises EncodingError, and what `hold` raises."""
     coding = _coding(headers)
-    return await _plain(planner, coding, body, decoding) if coding else body
+    return await _plain(coding, body, bounds) if coding else body
 
 
 def _coding(headers: Headers) -> str:
     return b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
 
 
-async def _plain(planner: Planner, coding: str, body: bytes, decoding: Decoding) -> bytes:
+async def _plain(coding: str, body: bytes, bounds: Decoding) -> bytes:
     """The body without its codings, held if that is another one. Raises EncodingError and RefusedError."""
     if not codings(coding):
         return body
-    plain = None
     if len(body) <= _INLINE_CODED_BYTES:
         with suppress(DecodedTooLargeError):
-            plain = decode(body, coding, min(decoding.bytes_max, _INLINE_PLAIN_BYTES))
-    if plain is None:
-        plain = await planner.elsewhere(lambda: decode(body, coding, decoding.bytes_max))
-    decoding.hold(len(plain))
-    return plain
+            plain = decode(body, coding, min(bounds.bytes_max, _INLINE_PLAIN_BYTES))
+            bounds.hold(len(plain))
+            return plain
+    return await bounds.coder.decoded(decoding(body, coding, bounds.bytes_max), bounds.hold)
 
 
-async def _coded(planner: Planner, coding: str, plain: bytes) -> bytes:
+async def _coded(coding: str, plain: bytes, bounds: Decoding) -> bytes:
     if not codings(coding):
         return plain
     if len(plain) <= _INLINE_CODED_BYTES:
         return encode(plain, coding)
-    return await planner.elsewhere(lambda: encode(plain, coding))
+    return await bounds.coder.encoded(encoding(plain, coding))
 
 
 def _in_its_arm(plan: Plan, record: RequestRecord, hold_out: HoldOut) -> Plan:

@@ -1,7 +1,6 @@
 """One request on its way: its body in, perhaps made shorter, up to its upstream, and the answer out as it comes."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache, partial
 from time import monotonic_ns
 from typing import Any
@@ -28,7 +27,7 @@ from proxy_pkg.web.timing import server_timing
 from proxy_pkg.web.tracing import Outcome
 from proxy_pkg.web.upload import Upload, whole_body
 from proxy_pkg.web.usage import Copy, Usage
-from proxy_pkg.wire.encoding import EncodingError
+from proxy_pkg.wire.encoding import EncodingError, LateCodingError
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
@@ -39,6 +38,7 @@ def _client_label(user_agent: bytes) -> str:
 
 
 _OK = 200
+_RETRY_AFTER_SECONDS = 1
 _FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
 
 
@@ -187,7 +187,7 @@ class Exchange:
         self.record.read_ns = monotonic_ns() - self.began_ns - self.record.limits_ns
         if not self.model and b"content-encoding" not in self._named:
             self._learn(asked_in(body))
-        decoding = Decoding(settings.body_bytes_max, self.hold)
+        decoding = Decoding(self.services.coder, settings.body_bytes_max, self.hold)
         if asked_of_body:
             self.origin = await self._origin_for(body, decoding)
             self.services.places.check_keys(self.origin, self.scope, self.matched)
@@ -239,13 +239,18 @@ class Exchange:
         return protocol.names_model and self.scope["method"] == "POST" and not is_form
 
     async def _origin_for(self, body: bytes, decoding: Decoding) -> str:
-        """Where the model that the body names goes. Without room to decode the body, the request is refused: sent
-        elsewhere it would give this model's credentials away.
+        """Where the model that the body names goes. Without room or time to decode the body, the request is refused:
+        sent elsewhere it would give this model's credentials away.
         """
         planner, places = self.services.planner, self.services.places
         plain = body
-        with suppress(EncodingError):
-            plain = await decoded(planner, self.headers, body, decoding)
+        try:
+            plain = await decoded(self.headers, body, decoding)
+        except LateCodingError as error:
+            message = f"{error}, and its model chooses the upstream: try again, or send it without a content-encoding"
+            raise RefusedError(message, "overloaded", 503, _RETRY_AFTER_SECONDS) from error
+        except EncodingError:
+            pass  # nobody can read it: it goes where its path says
         try:
             return await places.origin_for_body(self.matched, plain, planner.elsewhere)
         finally:

@@ -5,8 +5,10 @@ The answer holds the rewritten conversation under the key that the request had i
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from time import monotonic_ns
+from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -25,8 +27,14 @@ from proxy_pkg.web.operations import Endpoint, answer_json, guarded
 
 PATH = "/v1/compress"
 PARAMETERS = ("level", "protocol", "tool", "command")
+EXPLAINED_BYTES_MAX: Final = 16 << 20
+"""A longer body would keep the thread for many seconds; offline, `proxyctl compress` takes any length."""
+COPIES: Final = 6
+"""What explaining a body takes for each of its bytes: its texts before and after, the decisions, and the answer."""
 _WAITING_MAX = 4
 _RETRY_AFTER_SECONDS = 1
+_SLICE_BYTES = 256 << 10
+_NS_PER_MS = 1_000_000
 
 
 class Explaining:
@@ -38,6 +46,8 @@ class Explaining:
         self._tokens = tokens
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explaining")
         self._inside = 0
+        self.hold: Callable[[int], None] = lambda _: None
+        """Is told of bytes that are taken and given back, and may raise RefusedError: the worker's limit."""
 
     async def __call__(self, request: Request) -> Response:
         """200 with every decision; 400, 408, 413, 415 or 503 with what to do about it."""
@@ -55,20 +65,44 @@ class Explaining:
             message = f"{_WAITING_MAX} bodies wait to be explained by this worker: try again"
             raise RefusedError(message, "overloaded", 503, _RETRY_AFTER_SECONDS)
         self._inside += 1
-        try:
-            loop = asyncio.get_running_loop()
-            reader = BodyReader(
-                request.receive,
-                self._settings.body_bytes_max,
-                self._settings.body_timeout_seconds,
-                loop,
-                self._settings.body_rate_bytes_min,
-            )
-            reader.expect(announced_bytes(request.scope["headers"]) or 0)
-            body = await reader.whole(lambda _: None)
-            return await loop.run_in_executor(self._thread, self._answer, body, asked)
-        finally:
+        held = 0
+
+        def hold(part_bytes: int) -> None:
+            nonlocal held
+            self.hold(part_bytes * COPIES)
+            held += part_bytes * COPIES
+
+        def release() -> None:
             self._inside -= 1
+            self.hold(-held)
+
+        try:
+            body = await self._body(request, hold)
+            answer = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, body, asked)
+        except BaseException:
+            release()
+            raise
+        return _Sliced(answer, release)
+
+    async def _body(self, request: Request, hold: Callable[[int], None]) -> bytes:
+        settings = self._settings
+        announced = announced_bytes(request.scope["headers"]) or 0
+        loop = asyncio.get_running_loop()
+        reader = BodyReader(
+            request.receive,
+            settings.body_bytes_max,
+            settings.body_timeout_seconds,
+            loop,
+            settings.body_rate_bytes_min,
+        )
+        reader.expect(announced)
+        _expect(announced)
+
+        def hold_some(part_bytes: int) -> None:
+            _expect(reader.bytes_read)
+            hold(part_bytes)
+
+        return await reader.whole(hold_some)
 
     def _answer(self, body: bytes, asked: dict[str, str]) -> Response:
         protocol = PROTOCOLS.get(asked["protocol"])
@@ -77,10 +111,11 @@ class Explaining:
         if protocol is None:
             return answer_json(self._of_text(body, asked))
         try:
-            explanation = explain_body(body, protocol, self._rules, self._tokens)
+            until_ns = monotonic_ns() + self._settings.compression_deadline_ms * _NS_PER_MS
+            explanation = explain_body(body, protocol, self._rules, self._tokens, until_ns)
         except ScanError as error:
             raise RefusedError(
-                f"as {protocol.name} the body would go through as it came: {error}", "body_not_read", 400
+                f"as {protocol.name} the body would go through as it came: {error}", error.reason, 400
             ) from error
         return answer_json(_summary(explanation) | _conversation(explanation, protocol))
 
@@ -103,6 +138,35 @@ def explaining_route(settings: Settings, explaining: Explaining) -> Route:
     is_open = settings.operations_remote or bool(settings.proxy_token or settings.proxy_keys)
     endpoint: Endpoint = guarded(explaining.__call__, is_open=is_open, names=host_names(settings.allowed_hosts))
     return Route(PATH, endpoint, methods=["POST"])
+
+
+class _Sliced(Response):
+    """An answer sent in slices, each when the one before has gone out. Then, whatever happened, `release` is called."""
+
+    def __init__(self, answer: Response, release: Callable[[], None]) -> None:
+        super().__init__(status_code=answer.status_code)
+        self.raw_headers = answer.raw_headers
+        self.body = answer.body
+        self._release = release
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            body = memoryview(self.body)
+            for start in range(0, len(body), _SLICE_BYTES):
+                part, more = bytes(body[start : start + _SLICE_BYTES]), start + _SLICE_BYTES < len(body)
+                await send({"type": "http.response.body", "body": part, "more_body": more})
+        finally:
+            self._release()
+
+
+def _expect(total_bytes: int) -> None:
+    if total_bytes > EXPLAINED_BYTES_MAX:
+        message = (
+            f"bodies of up to {EXPLAINED_BYTES_MAX} bytes are explained here; "
+            "`proxyctl compress FILE` explains longer ones offline"
+        )
+        raise RefusedError(message, "body_too_large", 413)
 
 
 def _asked(request: Request) -> dict[str, str]:

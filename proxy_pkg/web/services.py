@@ -41,6 +41,7 @@ from proxy_pkg.web.accounts import Accounts
 from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.board import Board
 from proxy_pkg.web.callers import Callers
+from proxy_pkg.web.coding import Coder
 from proxy_pkg.web.conversations import SharedTurns
 from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.holdout import HoldOut
@@ -74,6 +75,7 @@ class Services(Struct):
     retries: Retries | None
     """None where the settings allow none."""
     planner: Planner
+    coder: Coder
     prices: Prices
     accounts: Accounts
     """What answers cost."""
@@ -122,6 +124,7 @@ class Services(Struct):
 
     async def close(self) -> None:
         self.planner.close()
+        self.coder.close()
         await self.accounts.close()
         await self.socket_session.close()
         await self.session.close()
@@ -192,6 +195,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
             is_crowded=lambda: admission.is_crowded,
             fleet=ways,
         ),
+        coder=Coder(settings.compression_deadline_ms),
         counters=counters,
         prices=prices,
         accounts=Accounts(counters, prices, turns, encoder, settings.net_cost_cache_ttl_seconds, shared),

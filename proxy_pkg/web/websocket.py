@@ -30,6 +30,10 @@ from proxy_pkg.web.usage import Copy, Usage
 DRAIN = "proxy_pkg.drain"
 """The ASGI extension in which our server hands over an event: set once open sockets should end."""
 
+UNREAD = "proxy_pkg.unread"
+"""The ASGI extension in which our server hands over a function: give it one that is told of bytes of messages as they
+come and go, and may raise RefusedError."""
+
 _OF_THE_HOP = frozenset((b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"))
 _OURS = _OF_THE_HOP | {BYPASS_HEADER, TOKEN_HEADER}
 _NOT_ACCEPTED_WITH = frozenset((b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol"))
@@ -73,10 +77,13 @@ class SocketForward:
                 raise refusal
             matched = self._services.places.check(matched, scope)
             admission.enter()
+            watch_unread = scope.get("extensions", {}).get(UNREAD, _nobody)
             try:
+                watch_unread(exchange.hold_unread)
                 await exchange.enter()
                 await exchange.run()
             finally:
+                watch_unread(None)
                 admission.leave(exchange.held_bytes)
         except ClientGoneError:
             exchange.record.outcome = "client_gone"
@@ -132,9 +139,13 @@ class SocketExchange:
             self.record.decision, self.record.decision_reason = "passthrough", "compression_off"
         return level
 
+    def hold_unread(self, more_bytes: int) -> None:
+        """Count bytes of messages that are not taken yet. Raises RefusedError."""
+        self.services.admission.hold(more_bytes)
+        self.held_bytes += more_bytes
+
     def hold(self, part_bytes: int) -> None:
-        self.services.admission.hold(part_bytes)
-        self.held_bytes += part_bytes
+        self.hold_unread(part_bytes)
         self.record.request_bytes += max(0, part_bytes)
 
     @property
@@ -354,6 +365,10 @@ class SocketExchange:
         if self.trace is not None:
             path, method = self.scope["path"], self.scope["method"]
             self.trace.end(Outcome(self.id, method, path, self.matched, self.origin, "", status, self.record))
+
+
+def _nobody(_: object) -> None:
+    """Where the server is not ours, messages count when they are whole."""
 
 
 def _cut(reason: str) -> str:

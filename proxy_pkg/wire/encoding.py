@@ -7,7 +7,7 @@ body is only worth rewriting if nobody could read it differently.
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from io import BytesIO
 from typing import Protocol
 
@@ -28,6 +28,7 @@ RATIO_MAX = 250
 _RATIO_FREE_BYTES = 1 << 20
 _INPUT_BYTES = 64 << 10
 _OUTPUT_BYTES = 256 << 10
+_PLAIN_BYTES = 128 << 10
 # RFC 9659: a sender of zstd over HTTP uses a window of at most 8 MiB.
 _ZSTD_WINDOW_LOG_MAX = 23
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -36,6 +37,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB_LEVEL = 3
 _BROTLI_QUALITY = 4
 _ZSTD_LEVEL = 3
+
+
+Steps = Generator[int, None, bytes]
+"""Work on a body, step by step: how many bytes came of it so far, and all of them at its end."""
 
 
 class EncodingError(ProxyError):
@@ -48,6 +53,12 @@ class UnknownCodingError(EncodingError):
     """A coding that is not known here, or more layers of codings than are undone."""
 
     reason = "coding_unknown"
+
+
+class LateCodingError(EncodingError):
+    """There was no time to undo the codings."""
+
+    reason = "coding_late"
 
 
 class CorruptCodingError(EncodingError):
@@ -80,11 +91,16 @@ def decode(body: bytes, content_encoding: str, decoded_bytes_max: int) -> bytes:
     No layer may grow beyond `decoded_bytes_max`, nor beyond `RATIO_MAX` times the coded body once it is over a
     MiB. Raises EncodingError: unknown, corrupt (cut short and trailing bytes included) or too large.
     """
+    return _result(decoding(body, content_encoding, decoded_bytes_max))
+
+
+def decoding(body: bytes, content_encoding: str, decoded_bytes_max: int) -> Steps:
+    """What `decode` does, step by step: yields how many bytes a layer has by now, about every millisecond."""
     bytes_max = min(decoded_bytes_max, max(_RATIO_FREE_BYTES, RATIO_MAX * len(body)))
     for name in reversed(codings(content_encoding)):
         decompress, _ = _CODINGS[name]
         try:
-            body = decompress(body, bytes_max)
+            body = yield from decompress(body, bytes_max)
         except _FOREIGN_ERRORS as error:
             raise CorruptCodingError(f"not a {name} body: {error}") from error
     return body
@@ -94,10 +110,27 @@ def encode(body: bytes, content_encoding: str) -> bytes:
     """The body with the codings put on again. The same bytes and header give the same result, on one version of
     the libraries. Raises UnknownCodingError.
     """
+    return _result(encoding(body, content_encoding))
+
+
+def encoding(body: bytes, content_encoding: str) -> Steps:
+    """What `encode` does, step by step, as `decoding` is."""
     for name in codings(content_encoding):
-        _, compress = _CODINGS[name]
-        body = compress(body)
+        _, open_compressor = _CODINGS[name]
+        body = yield from _deflate(body, *open_compressor(len(body)))
     return body
+
+
+def _result(steps: Steps) -> bytes:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: bytes = end.value
+            return result
+
+
+_Feed = Callable[[bytes], bytes]
 
 
 class _Decompressor(Protocol):
@@ -153,7 +186,7 @@ class _Brotli:
         return decoded
 
 
-def _inflate(body: bytes, bytes_max: int, open_part: Callable[[], _Decompressor], more_parts: bool) -> bytes:
+def _inflate(body: bytes, bytes_max: int, open_part: Callable[[], _Decompressor], more_parts: bool) -> Steps:
     """Everything that the parts of `body` decode to. With `more_parts`, one part may follow another."""
     decoded, part, parts = BytesIO(), open_part(), 1
     for start in range(0, len(body), _INPUT_BYTES):
@@ -167,54 +200,63 @@ def _inflate(body: bytes, bytes_max: int, open_part: Callable[[], _Decompressor]
             if decoded.tell() > bytes_max:
                 raise DecodedTooLargeError(f"the decoded body is longer than {bytes_max} bytes")
             data = part.unused_data if part.eof else b""
+            yield decoded.tell()
     if not part.eof:
         raise CorruptCodingError("the coded body is cut short")
     return decoded.getvalue()
 
 
-def _gunzip(body: bytes, bytes_max: int) -> bytes:
+def _gunzip(body: bytes, bytes_max: int) -> Steps:
     return _inflate(body, bytes_max, lambda: _Zlib(16 + zlib.MAX_WBITS), more_parts=True)
 
 
-def _inflate_either(body: bytes, bytes_max: int) -> bytes:
+def _inflate_either(body: bytes, bytes_max: int) -> Steps:
     """`deflate` means the zlib format, but some senders leave its two header bytes and the checksum out."""
     wrapped = len(body) > 1 and body[0] & 15 == zlib.DEFLATED and (body[0] << 8 | body[1]) % 31 == 0
     wbits = zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
     return _inflate(body, bytes_max, lambda: _Zlib(wbits), more_parts=False)
 
 
-def _unbrotli(body: bytes, bytes_max: int) -> bytes:
+def _unbrotli(body: bytes, bytes_max: int) -> Steps:
     return _inflate(body, bytes_max, _Brotli, more_parts=False)
 
 
-def _unzstd(body: bytes, bytes_max: int) -> bytes:
+def _unzstd(body: bytes, bytes_max: int) -> Steps:
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG_MAX}
     return _inflate(body, bytes_max, lambda: zstd.ZstdDecompressor(options=options), more_parts=True)
 
 
-def _gzip(body: bytes) -> bytes:
-    return zlib.compress(body, _ZLIB_LEVEL, 16 + zlib.MAX_WBITS)
+def _deflate(body: bytes, compress: _Feed, finish: Callable[[], bytes]) -> Steps:
+    coded = BytesIO()
+    for start in range(0, len(body), _PLAIN_BYTES):
+        coded.write(compress(body[start : start + _PLAIN_BYTES]))
+        yield coded.tell()
+    coded.write(finish())
+    return coded.getvalue()
 
 
-def _deflate(body: bytes) -> bytes:
-    return zlib.compress(body, _ZLIB_LEVEL)
+def _open_zlib(wbits: int) -> tuple[_Feed, Callable[[], bytes]]:
+    stream = zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, wbits)
+    return stream.compress, stream.flush
 
 
-def _brotli(body: bytes) -> bytes:
-    coded: bytes = brotli.compress(body, quality=_BROTLI_QUALITY)
-    return coded
+def _open_brotli(_: int) -> tuple[_Feed, Callable[[], bytes]]:
+    stream = brotli.Compressor(quality=_BROTLI_QUALITY)
+    return stream.process, stream.finish
 
 
-def _zstd(body: bytes) -> bytes:
-    return zstd.compress(body, _ZSTD_LEVEL)
+def _open_zstd(size_bytes: int) -> tuple[_Feed, Callable[[], bytes]]:
+    stream = zstd.ZstdCompressor(_ZSTD_LEVEL)
+    stream.set_pledged_input_size(size_bytes)  # some readers refuse a frame that does not say its size
+    return stream.compress, stream.flush
 
 
 _FOREIGN_ERRORS = (zlib.error, brotli.error, zstd.ZstdError, EOFError)
 
-_CODINGS: dict[str, tuple[Callable[[bytes, int], bytes], Callable[[bytes], bytes]]] = {
-    "gzip": (_gunzip, _gzip),
-    "x-gzip": (_gunzip, _gzip),
-    "deflate": (_inflate_either, _deflate),
-    "br": (_unbrotli, _brotli),
-    "zstd": (_unzstd, _zstd),
+_CODINGS: dict[str, tuple[Callable[[bytes, int], Steps], Callable[[int], tuple[_Feed, Callable[[], bytes]]]]] = {
+    "gzip": (_gunzip, lambda _: _open_zlib(16 + zlib.MAX_WBITS)),
+    "x-gzip": (_gunzip, lambda _: _open_zlib(16 + zlib.MAX_WBITS)),
+    "deflate": (_inflate_either, lambda _: _open_zlib(zlib.MAX_WBITS)),
+    "br": (_unbrotli, _open_brotli),
+    "zstd": (_unzstd, _open_zstd),
 }

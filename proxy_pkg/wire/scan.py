@@ -2,39 +2,58 @@
 
 A body is only ever cut at the positions found here; it is never written out again from parsed values, so
 spelling, order, duplicates and unknown fields survive. Two ways lead to the same positions: msgspec, fast and
-strict, and the scanner of the standard library, slower and tolerant (lone surrogates, NaN, control characters).
+strict, for bodies that it passes in a moment, and our own steps (skip.py), which hold the interpreter for a moment
+only, however long the body is, and tolerate what providers may (lone surrogates, NaN, control characters).
 What neither can cut raises ScanError, and the caller sends the body as it came.
 """
 
 import re
-from contextlib import suppress
 from functools import cache
 from json import JSONDecoder
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from proxy_pkg.errors import ScanError
 from proxy_pkg.wire.joining import PIECE_BYTES, holds_at, joined
+from proxy_pkg.wire.skip import (
+    after_blanks,
+    broken,
+    end_of_string,
+    end_of_value,
+    is_value,
+    next_member,
+    value_of_member,
+)
 
 Path = tuple[str | int, ...]
 """Keys and indexes that lead from a value to one inside it."""
 
-# Bytes read as latin-1 keep one character for each byte, so positions in the text are positions in the body.
+_Tree = dict[Any, Any]
+_Found = dict[Path, tuple[int, int]]
+
+ELEMENTS_MAX: Final = 1 << 17
+"""Of one array that is cut: each element costs memory of its own, and no conversation is that long."""
+
 # Numbers stay text: a long one costs nothing and is never refused.
 _tolerant = JSONDecoder(strict=False, parse_int=str, parse_float=str)
-_skip_value = _tolerant.raw_decode
-_blank = re.compile(r"[ \t\n\r]*").match
 _blank_bytes = re.compile(rb"[ \t\n\r]*").match
 _comma = re.compile(rb"[ \t\n\r]*,").match
 _array_end = re.compile(rb"[ \t\n\r]*\]").match
 
 _read_object = JSONDecoder(strict=False, parse_float=str).raw_decode
 
-_HEAD_BYTES = 64 << 10
-_HEAD_GROWTH = 16
-
-_CUT_ERRORS = (StopIteration, ValueError, IndexError, RecursionError)
+_OTHER_UNICODE = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_STRICT_BYTES_MAX = 256 << 10
+_TOLERANT_BYTES_MAX = 256 << 10  # read in one call that holds the interpreter for up to 10 ms
+_GUESSED_BYTES_MAX = 256 << 10
+_SIGN_BYTES_MAX = 64
+_MISSES_MAX = 64
+_next_object = re.compile(rb'[ \t\n\r]*,[ \t\n\r]*\{[ \t\n\r]*"[^"\\]+"').match
+_NAME_BYTES_MAX = 1024
+_LONG_NAME = "a name that is too long to be one of ours\udfff"
+_READ_ERRORS = (ValueError, IndexError, RecursionError)
+_STRICT_ERRORS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def split(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
@@ -44,19 +63,27 @@ def split(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
     and comma before it, so that the parts laid end to end are a contiguous range of the body.
     Raises ScanError if the body is not an object, has no such array, or has one of the keys twice.
     """
-    try:
-        return _split_strict(body, *keys)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ScanError):
-        return _split_tolerant(body, *keys)
+    if len(body) <= _STRICT_BYTES_MAX:
+        try:
+            return _split_strict(body, *keys)
+        except (*_STRICT_ERRORS, ScanError):
+            pass  # the steps tolerate more, and know why a body cannot be cut
+    return _split_in_steps(body, *keys)
 
 
 def text_at(body: bytes, key: str) -> str:
-    """The text at the top-level `key` of an object; empty if there is none, or the body cannot be read."""
-    try:
-        value = _text_decoder(key).decode(body).text
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        value = _text_tolerant(body, key)
-    return value if isinstance(value, str) else ""
+    """The text at the top-level `key` of an object; empty if there is none, or the body cannot be read.
+
+    Of a key that stands twice, the last value counts, as it does for most readers.
+    """
+    if len(body) <= _STRICT_BYTES_MAX:
+        try:
+            value = _text_decoder(key).decode(body).text
+        except _STRICT_ERRORS:
+            pass
+        else:
+            return value if isinstance(value, str) else ""
+    return _text_in_steps(body, key)
 
 
 def object_at(data: bytes, start: int, bytes_max: int) -> dict[str, Any] | None:
@@ -66,7 +93,7 @@ def object_at(data: bytes, start: int, bytes_max: int) -> dict[str, Any] | None:
     """
     try:
         value, _ = _read_object(data[start : start + bytes_max].decode("latin-1"))
-    except _CUT_ERRORS:
+    except (StopIteration, *_READ_ERRORS):
         return None
     return value if isinstance(value, dict) else None
 
@@ -77,17 +104,13 @@ def locate(element: bytes, paths: list[Path]) -> dict[Path, tuple[int, int]]:
     Paths that lead nowhere are left out. Raises ScanError if a key on a path stands twice in its object, since
     readers differ in which of the two they take.
     """
-    tree: dict[Any, Any] = {}
+    tree: _Tree = {}
     for path in paths:
         node = tree
         for step in path:
             node = node.setdefault(step, {})
-    found: dict[Path, tuple[int, int]] = {}
-    text = element.decode("latin-1")
-    try:
-        _walk(text, _after_blanks(text, 0), tree, (), found)
-    except _CUT_ERRORS as error:
-        raise ScanError(f"cannot follow a path: {error}") from error
+    found: _Found = {}
+    _walk(element, after_blanks(element, 0), tree, (), found)
     return found
 
 
@@ -95,16 +118,14 @@ def parse(element: bytes) -> Any:
     """The value of a JSON text as Python objects, for reading only. Raises ScanError."""
     try:
         return msgspec.json.decode(element)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except _STRICT_ERRORS:
         pass  # lone surrogates, NaN and the like: the tolerant reader knows them
+    if len(element) > _TOLERANT_BYTES_MAX:
+        raise ScanError(f"an element that is no strict JSON is longer than {_TOLERANT_BYTES_MAX} bytes")
     try:
         return _tolerant.decode(element.decode())
-    except _CUT_ERRORS as error:
+    except _READ_ERRORS as error:
         raise ScanError(f"the element cannot be read: {error}") from error
-
-
-def _after_blanks(text: str, position: int) -> int:
-    return _blank(text, position).end()  # type: ignore[union-attr]  # the pattern matches everywhere
 
 
 @cache
@@ -120,28 +141,33 @@ def _text_decoder(key: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Texts", [("text", Any, msgspec.field(name=key, default=""))]))
 
 
-def _text_tolerant(body: bytes, key: str) -> Any:
-    """Of a key that stands twice, the last value counts, as it does for most readers."""
-    text = body.decode("latin-1")
-    found: Any = ""
+def _text_in_steps(body: bytes, key: str) -> str:
+    found = ""
     try:
-        position = _object_start(text, _after_blanks(text, 0))
-        while text[position] == '"':
-            name, position = _key(text, position)
-            value, position = _skip_value(text, position)
+        position = _object_start(body, after_blanks(body, 0))
+        while body.startswith(b'"', position):
+            name, position = _key(body, position)
+            end = end_of_value(body, position)
             if name == key:
-                found = value
-            position = _next_member(text, position)
-    except (*_CUT_ERRORS, ScanError):
+                found = _text_of(body[position:end])
+            position = next_member(body, end)
+    except ScanError:
         return ""
     return found
+
+
+def _text_of(literal: bytes) -> str:
+    if not literal.startswith(b'"') or len(literal) > _TOLERANT_BYTES_MAX:
+        return ""
+    text: str = _tolerant.decode(literal.decode("utf-8", "replace"))
+    return text
 
 
 def _split_strict(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
     elements: Any = _decoder(keys).decode(body)
     for _ in keys:
         elements = elements.held
-    first = position = _early_array_start(body, keys)
+    first = position = _array_start(body, keys)
     parts: list[bytes] = []
     for raw in elements:
         element = memoryview(raw)
@@ -175,147 +201,149 @@ def _part(body: bytes, start: int, end: int) -> bytes:
     return body[start:end] if end - start <= PIECE_BYTES else joined((memoryview(body)[start:end],))
 
 
-def _early_array_start(body: bytes, keys: tuple[str, ...]) -> int:
-    """As `_array_start`; of a large body only as much becomes text as comes before the array."""
-    size = _HEAD_BYTES
-    while size < len(body):
-        # A text that is cut off inside a value is an error, never another position.
-        with suppress(ScanError):
-            return _array_start(body[:size].decode("latin-1"), keys)
-        size *= _HEAD_GROWTH
-    return _array_start(body.decode("latin-1"), keys)
-
-
-def _split_tolerant(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
-    text = body.decode("latin-1")
+def _split_in_steps(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
     parts: list[bytes] = []
-    try:
-        first = position = _array_start(text, keys)
-        while text[start := _after_blanks(text, position)] != "]":
-            start = _element_start(text, position, first)
-            _, end = _skip_value(text, start)
-            parts.append(body[position:end])
-            position = end
-        _check_rest(text, start + 1, keys)
-    except _CUT_ERRORS as error:
-        raise ScanError(f"cannot cut {keys[-1]!r} into elements: {error}") from error
+    first = position = _array_start(body, keys)
+    sign, misses = b"", 0
+    while not body.startswith(b"]", start := after_blanks(body, position)):
+        start = _element_start(body, start, is_first=position == first)
+        end = _guessed_end(body, start, sign) if sign and misses < _MISSES_MAX else 0
+        if not end:
+            misses += 1
+            end = end_of_value(body, start)
+            sign = _sign_of_next(body, end)
+        parts.append(_part(body, position, end))
+        if len(parts) > ELEMENTS_MAX:
+            raise ScanError(f"{keys[-1]!r} has more than {ELEMENTS_MAX} elements", "too_many_items")
+        position = end
+    _check_rest(body, start + 1, keys)
     return first, parts
 
 
-def _element_start(text: str, position: int, first: int) -> int:
-    start = _after_blanks(text, position)
-    if position == first:
-        return start
-    if text[start] != ",":
-        raise ScanError("two elements without a comma between them")
-    return _after_blanks(text, start + 1)
+def _sign_of_next(body: bytes, end: int) -> bytes:
+    """What stands between an element that ends at `end` and the next: the comma, and how that begins, key included.
+
+    No string holds it, since it has quotes, so where it comes again an element ends most of the time.
+    """
+    found = _next_object(body, end, end + _SIGN_BYTES_MAX)
+    return found[0] if found else b""
 
 
-def _array_start(text: str, keys: tuple[str, ...]) -> int:
+def _guessed_end(body: bytes, start: int, sign: bytes) -> int:
+    """Where the object at `start` ends, if that is before the next `sign`, else 0. Spares the walk through it."""
+    end = body.find(sign, start, start + _GUESSED_BYTES_MAX)
+    is_one = end > 0 and body.startswith(b"{", start) and is_value(body[start:end])
+    return end if is_one else 0
+
+
+def _element_start(body: bytes, position: int, *, is_first: bool) -> int:
+    """Where the element begins whose comma, unless it is the first, is at `position`."""
+    if is_first:
+        return position
+    if not body.startswith(b",", position):
+        raise broken(position)
+    return after_blanks(body, position + 1)
+
+
+def _array_start(body: bytes, keys: tuple[str, ...]) -> int:
     """Where the first element of the array that `keys` lead to may begin."""
-    try:
-        position = _after_blanks(text, 0)
-        for key in keys:
-            position = _member_value(text, position, key)
-        if text[position] != "[":
-            raise ScanError(f"{keys[-1]!r} is not an array")
-    except _CUT_ERRORS as error:
-        raise ScanError(f"the body cannot be read: {error}") from error
+    if body.startswith(_OTHER_UNICODE) or b"\0" in body[:4]:
+        raise ScanError("the body is in another form of Unicode than UTF-8, or begins with a mark for it", "not_utf8")
+    position = after_blanks(body, 0)
+    for key in keys:
+        position = _member_value(body, position, key)
+    if not body.startswith(b"[", position):
+        raise ScanError(f"{keys[-1]!r} is not an array", "unknown_shape")
     return position + 1
 
 
-def _member_value(text: str, position: int, key: str) -> int:
+def _member_value(body: bytes, position: int, key: str) -> int:
     """Where the value of `key` begins, in the object at `position`."""
-    position = _object_start(text, position)
-    while text[position] == '"':
-        name, position = _key(text, position)
+    position = _object_start(body, position)
+    while body.startswith(b'"', position):
+        name, position = _key(body, position)
         if name == key:
             return position
-        _, position = _skip_value(text, position)
-        position = _next_member(text, position)
-    raise ScanError(f"the body has no {key!r}")
+        position = next_member(body, end_of_value(body, position))
+    if not body.startswith(b"}", position):
+        raise broken(position)
+    raise ScanError(f"the body has no {key!r}", "unknown_shape")
 
 
-def _object_start(text: str, position: int) -> int:
+def _object_start(body: bytes, position: int) -> int:
     """Where the first key of the object at `position` may begin."""
-    if text[position] != "{":
-        raise ScanError("the body is not an object, or what should be one inside it is not")
-    return _after_blanks(text, position + 1)
+    if not body.startswith(b"{", position):
+        raise _no_object(body, position)
+    return after_blanks(body, position + 1)
 
 
-def _check_rest(text: str, position: int, keys: tuple[str, ...]) -> None:
-    """Read the members after the array to the end of the body; none of the keys may come again."""
+def _no_object(body: bytes, position: int) -> ScanError:
+    end_of_value(body, position)  # raises where it is no value at all
+    return ScanError("the body is not an object, or what should be one inside it is not", "not_an_object")
+
+
+def _check_rest(body: bytes, position: int, keys: tuple[str, ...]) -> None:
+    """Pass the members after the array to the end of the body; none of the keys may come again."""
     for key in reversed(keys):
-        position = _next_member(text, position)
-        while text[position] == '"':
-            name, position = _key(text, position)
+        position = next_member(body, position)
+        while body.startswith(b'"', position):
+            name, position = _key(body, position)
             if name == key:
-                raise ScanError(f"{key!r} stands twice")
-            _, position = _skip_value(text, position)
-            position = _next_member(text, position)
-        if text[position] != "}":
-            raise ScanError("an object does not end where it should")
+                raise ScanError(f"{key!r} stands twice", "duplicate_keys")
+            position = next_member(body, end_of_value(body, position))
         position += 1
-    if _after_blanks(text, position) != len(text):
-        raise ScanError("the body does not end where its object does")
+    if after_blanks(body, position) != len(body):
+        raise broken(position)
 
 
-def _key(text: str, position: int) -> tuple[str, int]:
+def _key(body: bytes, position: int) -> tuple[str, int]:
     """The key that begins at the quote at `position`, and where its value begins."""
-    name, position = _skip_value(text, position)
-    position = _after_blanks(text, position)
-    if text[position] != ":":
-        raise ScanError("a key without a colon")
-    return name, _after_blanks(text, position + 1)
+    end = end_of_string(body, position)
+    value = value_of_member(body, end)
+    if end - position > _NAME_BYTES_MAX:
+        return _LONG_NAME, value
+    return _tolerant.decode(body[position:end].decode("utf-8", "replace")), value
 
 
-def _next_member(text: str, position: int) -> int:
-    """Where the next key's quote is, or the closing brace if none follows."""
-    position = _after_blanks(text, position)
-    if text[position] != ",":
-        return position
-    position = _after_blanks(text, position + 1)
-    if text[position] != '"':
-        raise ScanError("a comma without a member after it")
-    return position
-
-
-def _walk(text: str, position: int, tree: dict[Any, Any], path: Path, found: dict[Path, tuple[int, int]]) -> int:
+def _walk(body: bytes, position: int, tree: _Tree, path: Path, found: _Found) -> int:
     """Follow `tree` through the value at `position`; returns where the value ends."""
-    if tree and text[position] == "{":
-        return _walk_object(text, position, tree, path, found)
-    if tree and text[position] == "[":
-        return _walk_array(text, position, tree, path, found)
-    _, end = _skip_value(text, position)
+    if tree and body.startswith(b"{", position):
+        return _walk_object(body, position, tree, path, found)
+    if tree and body.startswith(b"[", position):
+        return _walk_array(body, position, tree, path, found)
+    end = end_of_value(body, position)
     if not tree:
         found[path] = (position, end)
-    return int(end)
+    return end
 
 
-def _walk_object(text: str, position: int, tree: dict[Any, Any], path: Path, found: dict[Path, tuple[int, int]]) -> int:
+def _walk_object(body: bytes, position: int, tree: _Tree, path: Path, found: _Found) -> int:
     seen: set[str] = set()
-    position = _after_blanks(text, position + 1)
-    while text[position] == '"':
-        name, position = _key(text, position)
+    position = _object_start(body, position)
+    while body.startswith(b'"', position):
+        name, position = _key(body, position)
         if name not in tree:
-            _, position = _skip_value(text, position)
+            end = end_of_value(body, position)
         elif name in seen:
-            raise ScanError(f"{name!r} stands twice")
+            raise ScanError(f"{name!r} stands twice", "duplicate_keys")
         else:
             seen.add(name)
-            position = _walk(text, position, tree[name], (*path, name), found)
-        position = _next_member(text, position)
+            end = _walk(body, position, tree[name], (*path, name), found)
+        position = next_member(body, end)
+    if not body.startswith(b"}", position):
+        raise broken(position)
     return position + 1
 
 
-def _walk_array(text: str, position: int, tree: dict[Any, Any], path: Path, found: dict[Path, tuple[int, int]]) -> int:
-    first = position = position + 1
+def _walk_array(body: bytes, position: int, tree: _Tree, path: Path, found: _Found) -> int:
     index = 0
-    while text[_after_blanks(text, position)] != "]":
-        position = _element_start(text, position, first)
-        if index in tree:
-            position = _walk(text, position, tree[index], (*path, index), found)
-        else:
-            _, position = _skip_value(text, position)
+    position = after_blanks(body, position + 1)
+    while not body.startswith(b"]", position):
+        position = _element_start(body, position, is_first=index == 0)
+        subtree = tree.get(index)
+        end = end_of_value(body, position) if subtree is None else _walk(body, position, subtree, (*path, index), found)
+        position = after_blanks(body, end)
         index += 1
-    return _after_blanks(text, position) + 1
+        if index > ELEMENTS_MAX:
+            raise ScanError(f"a list has more than {ELEMENTS_MAX} elements", "too_many_items")
+    return position + 1

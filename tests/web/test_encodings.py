@@ -78,7 +78,7 @@ GOOD = gzip.compress(body_of(NUMBERED), mtime=0)
         (body_of(NUMBERED), "gzip", "coding_corrupt"),
         (zlib.compress(bytes(9 * MIB)), "deflate", "decoded_too_large"),
         (b"\x00\xff" * 50_000, "br", "coding_corrupt"),
-        (gzip.compress(b'no JSON "tool_call "x_call"', mtime=0), "gzip", "body_not_read"),
+        (gzip.compress(b'no JSON "tool_call "x_call"', mtime=0), "gzip", "broken_json"),
     ],
 )
 def test_what_cannot_be_read_is_the_providers_to_judge(

@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from bench.processes import pss_bytes
+from proxy_pkg.web.explaining import COPIES, EXPLAINED_BYTES_MAX
 from tests.fakes.bodies import NUMBERED
 from tests.fakes.client import ask
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import starting
 
+MIB = 1 << 20
 CALL = {"type": "tool_use", "id": "t1", "name": "Read", "input": {"file_path": "a.py"}}
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": NUMBERED}
 MESSAGES = [{"role": "assistant", "content": [CALL]}, {"role": "user", "content": [RESULT]}]
@@ -80,3 +84,40 @@ def test_a_body_that_is_no_text_is_refused(port: int) -> None:
 
 def test_get_is_not_how_to_ask(port: int) -> None:
     assert ask(port, "GET", "/v1/compress").status == 405
+
+
+def test_a_body_that_is_too_long_here_is_refused_before_it_is_read(port: int) -> None:
+    refused = explained(port, b"{" + b" " * EXPLAINED_BYTES_MAX, "", 413)
+    assert refused["code"] == "body_too_large"
+    assert "proxyctl compress" in refused["error"]
+
+
+def test_a_body_that_is_no_json_says_what_it_is(port: int) -> None:
+    assert explained(port, b'{"messages":[{}', "?protocol=anthropic_messages", 400)["code"] == "broken_json"
+
+
+def test_bodies_that_are_explained_count_for_the_workers_limit(
+    upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = "\n".join(f"{number:6}→    total_{number} = read({number})" for number in range(200_000))
+    messages = [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": lines}]}]
+    body = json.dumps({"messages": messages}).encode()
+    assert 6 * MIB < len(body) < 12 * MIB
+    with starting(upstream.url, tmp_path_factory.mktemp("server")) as start:
+        limit = 64 * MIB
+        place = start(
+            HEADROOM_WORKERS="1",
+            HEADROOM_BODY_BYTES_MAX=str(16 * MIB),
+            HEADROOM_BODY_BYTES_IN_FLIGHT_MAX=str(limit),
+        )
+        [pid] = place.worker_pids
+        before = pss_bytes(pid)
+        with ThreadPoolExecutor(4) as askers:
+            answers = list(askers.map(lambda _: ask(place.port, "POST", "/v1/compress", JSON, body), range(4)))
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert 200 in {answer.status for answer in answers}
+        assert pss_bytes(pid) - before < 3 * limit
+        # What was held is given back, also of those that were refused.
+        assert explained(place.port, body)["bytes_sent"] > 0
+        assert explained(place.port, b"x" * (limit // COPIES + MIB), "?tool=Read", 503)["code"] == "overloaded"
+        assert explained(place.port, body)["bytes_sent"] > 0

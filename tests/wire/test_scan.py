@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.errors import ScanError
-from proxy_pkg.wire.scan import _split_strict, _split_tolerant, locate, parse, split, text_at
+from proxy_pkg.wire.scan import _split_in_steps, _split_strict, locate, parse, split, text_at
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 VALUES = st.recursive(
@@ -38,7 +38,7 @@ def test_the_parts_are_the_array_itself(before: dict, items: list, indent: int |
 def test_both_ways_find_the_same(items: list, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps({"a": [1], "messages": items, "z": {}}, indent=indent, ensure_ascii=ascii_only)
     body = text.encode("utf-8", "surrogatepass")
-    assert _split_tolerant(body, "messages") == split(body, "messages")
+    assert _split_in_steps(body, "messages") == split(body, "messages")
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
@@ -114,7 +114,7 @@ def test_two_keys_with_equal_arrays_are_cut_at_the_first_or_refused() -> None:
     offset, _ = _split_strict(body, "messages")
     assert offset == body.index(b"[") + 1
     with pytest.raises(ScanError):
-        _split_tolerant(body, "messages")
+        _split_in_steps(body, "messages")
 
 
 @given(value=st.dictionaries(st.text(max_size=6), VALUES, max_size=5), indent=st.sampled_from([None, 3]))
@@ -166,7 +166,7 @@ def test_an_array_inside_objects_is_cut_as_one_at_the_top(items: list, within: l
     offset, parts = split(data, *within, "contents")
     assert data[offset:].startswith(b"".join(parts))
     assert [json.loads(part.lstrip(b", \n\t\r")) for part in parts] == items
-    assert _split_tolerant(data, *within, "contents") == (offset, parts)
+    assert _split_in_steps(data, *within, "contents") == (offset, parts)
 
 
 @pytest.mark.parametrize(

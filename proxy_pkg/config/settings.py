@@ -193,6 +193,13 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
         str,
         Row(default="", kind="path", help="TOML file of prices that go before the shipped ones; see README."),
     ]
+    unknown_price: Annotated[
+        Literal["open", "closed"],
+        Row(
+            default="open",
+            help="Requests for a model without a price, where money is limited: `open` lets them go, `closed` refuses.",
+        ),
+    ]
     net_cost_cache_ttl_seconds: Annotated[
         int,
         Row(

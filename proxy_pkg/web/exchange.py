@@ -19,8 +19,9 @@ from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes
+from proxy_pkg.web.charging import charge, leave, plain_body, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded
-from proxy_pkg.web.limits import Granted
+from proxy_pkg.web.limits import BYTES_PER_TOKEN, Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.web.services import Services
@@ -38,6 +39,7 @@ def _client_label(user_agent: bytes) -> str:
 
 
 _OK = 200
+_EVENT_BYTES_PER_TOKEN = 32
 _FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
 
 
@@ -107,18 +109,19 @@ class Exchange:
                 self.record.limits_ns = monotonic_ns() - began_ns
 
     def leave(self) -> None:
-        """Give back what the limits granted. What no upstream answered took no tokens."""
-        if self.services.limits is not None and self.granted is not None:
-            if self.record.status_class in ("4xx", "5xx"):
-                self.services.limits.settled(self.granted, 0)
-            self.services.limits.ended(self.granted)
+        """Give back what the limits granted."""
+        is_billed = self._copy is not None and self._tells_usage
+        leave(self.services, self.granted, self.record.status_class, self._unread_tokens, is_billed=is_billed)
 
     def settled(self, usage: Usage | None, microdollars: int) -> None:
         """Charge what the answer cost in truth."""
-        if self.services.limits is not None:
-            tokens = None if usage is None else usage.input_total + usage.output
-            self.services.limits.settled(self.granted, tokens, microdollars)
+        settle(self.services, self.granted, self.model, usage, microdollars, self._unread_tokens)
         self._end_trace(usage)
+
+    @property
+    def _unread_tokens(self) -> int:
+        """About how long the answer was, for one that tells no usage. An event has few tokens and many more words."""
+        return self._relayed_bytes // (_EVENT_BYTES_PER_TOKEN if self._is_stream else BYTES_PER_TOKEN)
 
     def _end_trace(self, usage: Usage | None) -> None:
         if self.trace is not None:
@@ -196,7 +199,7 @@ class Exchange:
             decoding,
             self.services.hold_out,
         )
-        await self._charge(len(body))
+        await self._charge(body, decoding)
         self._sent = body
         return body
 
@@ -204,16 +207,21 @@ class Exchange:
         self.model = model
         self.record.model = label(model)
 
-    async def _charge(self, body_bytes: int) -> None:
-        """Charge the tokens of the body as it will be sent, before it is. Raises LimitedError."""
-        record, limits = self.record, self.services.limits
-        if limits is not None and self.granted is not None and self._is_charged():
+    async def _charge(self, body: bytes, decoding: Decoding) -> None:
+        """Charge the body as it will be sent, before it is, and reserve what it can cost. Raises RefusedError."""
+        services, record = self.services, self.record
+        if self.granted is None or not self._is_charged():
+            return
+        began_ns = monotonic_ns()
+        try:
+            plain = body
+            if b"content-encoding" in self._named:
+                plain = await plain_body(services, self.headers, body, decoding)
+                self._learn(self.model or asked_in(plain))
             plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
-            began_ns = monotonic_ns()
-            try:
-                await limits.charge(self.granted, plain_bytes or body_bytes)
-            finally:
-                record.limits_ns += monotonic_ns() - began_ns
+            await charge(services, self.granted, self.model, plain, plain_bytes or len(body))
+        finally:
+            record.limits_ns += monotonic_ns() - began_ns
 
     def _is_charged(self) -> bool:
         """Whether its answer will tell the tokens that it took."""

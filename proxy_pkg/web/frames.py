@@ -33,8 +33,8 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ScanError)
 class Gate(Protocol):
     """Lets requests over a socket pass, or not."""
 
-    async def admit(self, frame_bytes: int) -> bool:
-        """Whether a request of so many bytes may go to the upstream. Whoever may not has been told."""
+    async def admit(self, frame: bytes) -> bool:
+        """Whether a request may go to the upstream. Whoever may not has been told."""
 
     def answered(self) -> None:
         """The answer to the oldest request that was admitted has ended."""
@@ -97,7 +97,7 @@ class Frames:
             place = _NOTHING if self._gate is not None else None
         if place is None:
             return frame
-        if self._gate is not None and not await self._gate.admit(len(data)):
+        if self._gate is not None and not await self._gate.admit(data):
             return None
         self._expect(1)
         if not is_text:

@@ -44,6 +44,7 @@ from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.holdout import HoldOut
 from proxy_pkg.web.limits import Limits
 from proxy_pkg.web.middleware.access_log import AccessLog
+from proxy_pkg.web.needs import Needs
 from proxy_pkg.web.places import Places
 from proxy_pkg.web.rules import rules_set
 from proxy_pkg.web.tracing import Tracing, open_tracing
@@ -80,6 +81,8 @@ class Services(Struct):
     ways: FleetWays | None
     """What servers tell each other of texts that were sent; None without a store that they share."""
     callers: Callers
+    needs: Needs
+    """What requests can take of limits."""
     limits: Limits | None
     """None where the settings set none."""
     board: Board
@@ -191,6 +194,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         store=store,
         ways=ways,
         callers=callers,
+        needs=Needs(prices, encoder),
         limits=Limits(rules, store, counters.lost) if rules else None,
         board=Board(store, callers, counters.lost, counters.holds),
         access_log=access_log,

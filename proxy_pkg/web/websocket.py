@@ -19,12 +19,14 @@ from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedErro
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer
+from proxy_pkg.web.charging import charge, leave, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
 from proxy_pkg.web.ended import shown_path
-from proxy_pkg.web.failures import LimitedError, failure_of, refusal_frame, refusing, send_failure
+from proxy_pkg.web.failures import failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
 from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
+from proxy_pkg.web.models import asked_in
 from proxy_pkg.web.services import Services
 from proxy_pkg.web.tracing import Outcome
 from proxy_pkg.web.usage import Copy, Usage
@@ -118,6 +120,9 @@ class SocketExchange:
         self.problem = ""
         self.granted: deque[Granted] = deque()
         """What the limits granted: for the socket, or for each request on it whose answer has not ended."""
+        self._billed: Granted | None = None
+        """The request whose answer was handed over last to be accounted for."""
+        self._model = ""
         gate = self if services.limits is not None else None
         bill = self._bill if matched.protocol.usage is not None else None
         self.frames = Frames(
@@ -156,9 +161,10 @@ class SocketExchange:
     def leave(self) -> None:
         """Give back what the limits granted."""
         while self.granted:
-            self.answered()
+            granted = self.granted.popleft()
+            leave(self.services, granted, "none", 0, is_billed=granted is self._billed)
 
-    async def admit(self, frame_bytes: int) -> bool:
+    async def admit(self, frame: bytes) -> bool:
         """Ask the limits for one request on the open socket. A refusal goes to the client as an event of the API."""
         limits, frames = self.services.limits, self.matched.protocol.frames
         assert limits is not None, "a gate without limits"
@@ -166,10 +172,11 @@ class SocketExchange:
         name = self.services.next_request_id()
         granted = None
         try:
-            granted = await limits.enter(self._caller(), name, frame_bytes)
+            granted = await limits.enter(self._caller(), name, len(frame))
             self.granted.append(granted)
-            await limits.charge(granted, frame_bytes)
-        except LimitedError as error:
+            self._model = asked_in(frame) or self._model or self._named_model()
+            await charge(self.services, granted, self._model, frame)
+        except RefusedError as error:
             if granted is not None:
                 self.granted.remove(granted)
                 limits.ended(granted)
@@ -182,15 +189,17 @@ class SocketExchange:
         return True
 
     def answered(self) -> None:
-        """The oldest request that was let in is over."""
-        if self.granted and self.services.limits is not None:
-            self.services.limits.ended(self.granted.popleft())
+        """The oldest request that was let in is over. What no bill is to come for has cost nothing."""
+        limits = self.services.limits
+        if self.granted and limits is not None:
+            granted = self.granted.popleft()
+            if granted is not self._billed:
+                limits.settled(granted, None)
+            limits.ended(granted)
 
     def settled(self, granted: Granted | None, usage: Usage | None, microdollars: int) -> None:
         """Charge what an answer cost in truth to the request that it answers."""
-        if self.services.limits is not None:
-            tokens = None if usage is None else usage.input_total + usage.output
-            self.services.limits.settled(granted, tokens, microdollars)
+        settle(self.services, granted, self._model, usage, microdollars, 0)
 
     def _caller(self) -> str:
         return self.services.callers.name(self.scope, self.matched.protocol.api)
@@ -247,10 +256,14 @@ class SocketExchange:
     def _origin(self) -> str:
         """Where it goes. A socket is open before its first message, so only its address can name a model."""
         places = self.services.places
-        named = parse_qs(self.scope["query_string"].decode("latin-1")).get("model", [""])[0]
+        named = self._named_model()
         if named and places.chosen_by_model(self.matched):
             return places.origin_for_model(self.matched, named)
         return places.origin(self.matched)
+
+    def _named_model(self) -> str:
+        query: str = self.scope["query_string"].decode("latin-1")
+        return parse_qs(query).get("model", [""])[0]
 
     @staticmethod
     async def _give_up(connecting: "asyncio.Task[UpstreamSocket]", leaving: "asyncio.Future[Message]") -> None:
@@ -277,7 +290,8 @@ class SocketExchange:
 
     def _bill(self, text: str, saved: int) -> None:
         """Account for an answer when its last frame, `text`, has gone out."""
-        self.services.loop.call_soon(self._account, text, saved, self.granted[0] if self.granted else None)
+        self._billed = self.granted[0] if self.granted else None
+        self.services.loop.call_soon(self._account, text, saved, self._billed)
 
     def _account(self, text: str, saved: int, granted: Granted | None) -> None:
         copy = Copy()

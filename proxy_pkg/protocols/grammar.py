@@ -78,6 +78,7 @@ class FrameMap(Struct, frozen=True):
     brings    types of the upstream's frames that bring a finished item of the answer
     item      the key of that item
     ends      types of the upstream's frames that end an answer
+    fails     those of them that end it with an error
     refusal   the frame that refuses a request in the upstream's stead, a template as in ErrorShape
     """
 
@@ -87,6 +88,7 @@ class FrameMap(Struct, frozen=True):
     brings: tuple[str, ...]
     item: str
     ends: tuple[str, ...]
+    fails: tuple[str, ...]
     refusal: dict[str, object]
 
 
@@ -183,3 +185,5 @@ class Protocol(Struct, frozen=True):
     frames: FrameMap | None = None
     usage: UsageMap | None = None
     names_model: bool = False
+    endings: tuple[tuple[str, ...], ...] = ()
+    """What the last event of a complete stream has: patterns, all of one group or all of another."""

@@ -6,6 +6,10 @@ from proxy_pkg.protocols.openai import API
 CHAT = Protocol(
     name="openai_chat",
     api=API,
+    endings=(
+        (r"\[DONE\]",),
+        (r'"usage"\s*:\s*\{', r'"choices"\s*:\s*\[\s*\]|"finish_reason"\s*:\s*"'),
+    ),
     usage=UsageMap(
         key="usage",
         input=(("prompt_tokens",),),

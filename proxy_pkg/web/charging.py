@@ -1,11 +1,14 @@
 """What limits are told of a request, over HTTP or on a socket: what it needs before it is sent, what it took after."""
 
 from contextlib import suppress
+from time import monotonic_ns
 from typing import Final
 
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.compression import Decoding, Headers, decoded
 from proxy_pkg.web.limits import Granted
+from proxy_pkg.web.models import asked_in
 from proxy_pkg.web.services import Services
 from proxy_pkg.web.usage import Usage
 from proxy_pkg.wire.encoding import EncodingError
@@ -53,7 +56,32 @@ def leave(services: Services, granted: Granted | None, status_class: str, unread
     limits.ended(granted)
 
 
-async def plain_body(services: Services, headers: Headers, body: bytes, decoding: Decoding) -> bytes:
+async def charge_body(
+    services: Services,
+    granted: Granted,
+    record: RequestRecord,
+    headers: Headers,
+    body: bytes,
+    decoding: Decoding,
+    model: str,
+) -> str:
+    """`charge` for a body as it will be sent, perhaps with a coding; returns the model that it names if `model` is
+    empty. Raises RefusedError.
+    """
+    began_ns = monotonic_ns()
+    try:
+        plain = body
+        if any(name == b"content-encoding" for name, _ in headers):
+            plain = await _plain(services, headers, body, decoding)
+            model = model or asked_in(plain)
+        plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
+        await charge(services, granted, model, plain, plain_bytes or len(body))
+        return model
+    finally:
+        record.limits_ns += monotonic_ns() - began_ns
+
+
+async def _plain(services: Services, headers: Headers, body: bytes, decoding: Decoding) -> bytes:
     """A body without its coding; empty where that cannot be had."""
     plain = b""
     with suppress(EncodingError, RefusedError):

@@ -19,8 +19,9 @@ from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes
-from proxy_pkg.web.charging import charge, leave, plain_body, settle
+from proxy_pkg.web.charging import charge_body, leave, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded
+from proxy_pkg.web.endings import is_ended, look
 from proxy_pkg.web.limits import BYTES_PER_TOKEN, Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.models import asked_in, label
@@ -33,11 +34,7 @@ from proxy_pkg.wire.encoding import EncodingError
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
 
-@lru_cache(maxsize=256)
-def _client_label(user_agent: bytes) -> str:
-    return client_label(user_agent.decode("latin-1"))
-
-
+_client_label = lru_cache(maxsize=256)(client_label)
 _OK = 200
 _EVENT_BYTES_PER_TOKEN = 32
 _FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
@@ -77,7 +74,7 @@ class Exchange:
         self.record = RequestRecord(
             protocol=matched.protocol.name,
             route=matched.route,
-            client=_client_label(self._named.get(b"user-agent", b"")),
+            client=_client_label(self._named.get(b"user-agent", b"").decode("latin-1")),
         )
         if matched.model:
             self._learn(matched.model)
@@ -115,7 +112,10 @@ class Exchange:
 
     def settled(self, usage: Usage | None, microdollars: int) -> None:
         """Charge what the answer cost in truth."""
-        settle(self.services, self.granted, self.model, usage, microdollars, self._unread_tokens)
+        if usage is None and self.record.answer_error and self.granted is not None:
+            leave(self.services, self.granted, "5xx", 0, is_billed=False)
+        else:
+            settle(self.services, self.granted, self.model, usage, microdollars, self._unread_tokens)
         self._end_trace(usage)
 
     @property
@@ -199,29 +199,17 @@ class Exchange:
             decoding,
             self.services.hold_out,
         )
-        await self._charge(body, decoding)
+        if self.granted is not None and self._is_charged():
+            model = await charge_body(
+                self.services, self.granted, self.record, self.headers, body, decoding, self.model
+            )
+            self._learn(model or self.model)
         self._sent = body
         return body
 
     def _learn(self, model: str) -> None:
         self.model = model
         self.record.model = label(model)
-
-    async def _charge(self, body: bytes, decoding: Decoding) -> None:
-        """Charge the body as it will be sent, before it is, and reserve what it can cost. Raises RefusedError."""
-        services, record = self.services, self.record
-        if self.granted is None or not self._is_charged():
-            return
-        began_ns = monotonic_ns()
-        try:
-            plain = body
-            if b"content-encoding" in self._named:
-                plain = await plain_body(services, self.headers, body, decoding)
-                self._learn(self.model or asked_in(plain))
-            plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
-            await charge(services, self.granted, self.model, plain, plain_bytes or len(body))
-        finally:
-            record.limits_ns += monotonic_ns() - began_ns
 
     def _is_charged(self) -> bool:
         """Whether its answer will tell the tokens that it took."""
@@ -335,7 +323,7 @@ class Exchange:
     def _on_chunk(self, chunk: bytes) -> None:
         self._relayed_bytes += len(chunk)
         if self._relayed_bytes == self._announced:
-            self.finish(self._status)
+            self.finish(self._status, chunk)
 
     async def _send_chunk(self, message: Message) -> None:
         is_last = self._relayed_bytes == self._announced
@@ -359,15 +347,27 @@ class Exchange:
         tail = self._copy.tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return tail.endswith(b"\n\n") or not tail
 
-    def finish(self, status: int) -> None:
+    def finish_if_ended(self) -> bool:
+        """Count a request whose client left after the event that ends its answer, or that tells of an error, as what it
+        is; False for all others.
+        """
+        if not self._relayed_bytes or not is_ended(self._copy, self.matched.protocol):
+            return False
+        self._is_complete = True
+        self.finish(self._status)
+        return True
+
+    def finish(self, status: int, last: bytes = b"") -> None:
         """Count the request, before the byte that completes its answer leaves. Only the first call counts.
 
-        Whoever has an answer then finds it counted, even if this worker is killed in the next moment.
+        Whoever has an answer then finds it counted, even if this worker is killed in the next moment. `last` is what is
+        to be relayed yet.
         """
         if self.record.counted:
             return
         self._status = status
         self.record.status_class = status_class(status)
+        self.problem = look(self._copy, self.record, last) or self.problem
         self.record.response_bytes = self._relayed_bytes
         if self.asked_ns:
             self.record.upstream_ns = monotonic_ns() - self.asked_ns

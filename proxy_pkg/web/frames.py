@@ -56,9 +56,10 @@ class Frames:
         gate: Gate | None = None,
         hold_out: HoldOut = NOBODY,
         bill: Callable[[str, int], None] | None = None,
+        failed: Callable[[str], None] | None = None,
     ) -> None:
         """`bill` is shown each frame that ends an answer and tells usage, with the tokens that compression took from
-        what it answers (estimate); it must not take long.
+        what it answers (estimate); it must not take long. `failed` is shown each that ends an answer with an error.
         """
         self._map = frames
         self._planner = planner
@@ -67,6 +68,7 @@ class Frames:
         self._gate = gate
         self._hold_out = hold_out
         self._bill = bill
+        self._failed = failed
         self._saved = 0
         self._calls: dict[str, Producer] = {}
         self._call_bytes: dict[str, int] = {}
@@ -133,6 +135,8 @@ class Frames:
             members = msgspec.json.decode(text, type=_Members)
             kind = _kind(members)
             if kind in self._map.ends:
+                if self._failed is not None and kind in self._map.fails:
+                    self._failed(text)
                 if self._bill is not None and '"usage"' in text:
                     self._bill(text, self._saved)
                 if self._gate is not None and self._answers_due:

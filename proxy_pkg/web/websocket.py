@@ -22,6 +22,7 @@ from proxy_pkg.web.accounts import Answer
 from proxy_pkg.web.charging import charge, leave, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
 from proxy_pkg.web.ended import shown_path
+from proxy_pkg.web.endings import FAILED_PHASE, error_in
 from proxy_pkg.web.failures import failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
 from proxy_pkg.web.limits import Granted
@@ -126,7 +127,14 @@ class SocketExchange:
         gate = self if services.limits is not None else None
         bill = self._bill if matched.protocol.usage is not None else None
         self.frames = Frames(
-            matched.protocol.frames, services.planner, self._level(), self.record, gate, services.hold_out, bill
+            matched.protocol.frames,
+            services.planner,
+            self._level(),
+            self.record,
+            gate,
+            services.hold_out,
+            bill,
+            self._count_failed,
         )
 
     def _level(self) -> Level:
@@ -215,6 +223,21 @@ class SocketExchange:
             refusal=code,
         )
         self.services.ended(name, self.scope, status, record, code, monotonic_ns())
+
+    def _count_failed(self, text: str) -> None:
+        """An answer on an open socket that ends with an error counts by itself."""
+        kind = error_in(text.encode()) or "unnamed"
+        record = RequestRecord(
+            protocol=self.record.protocol,
+            route="websocket_frame",
+            client=self.record.client,
+            status_class=status_class(_SWITCHED),
+            outcome="failed",
+            failure_phase=FAILED_PHASE,
+            answer_error=kind,
+        )
+        name, problem = self.services.next_request_id(), f"the upstream's answer ended with an error: {kind}"
+        self.services.ended(name, self.scope, _SWITCHED, record, problem, monotonic_ns())
 
     async def run(self) -> None:
         """Relay the socket. Raises RefusedError, ClientGoneError or RelayError."""

@@ -100,6 +100,7 @@ class UsageMap(Struct, frozen=True):
     key               of the JSON text itself
     wrapped           or of an object that it holds
     in_list           the text may be a list of such texts
+    in_items          or of the last object of a list that it holds at some key
     is_split          an earlier event tells numbers that the last one may lack
     coded_at          key of the base64 text that has each JSON text in it, in a stream of binary frames
     input, output     paths from that object to numbers; those that there are are added up
@@ -126,6 +127,7 @@ class UsageMap(Struct, frozen=True):
     model: str = "model"
     wrapped: bool = False
     in_list: bool = False
+    in_items: bool = False
     coded_at: str = ""
 
 

@@ -20,6 +20,7 @@ CHAT = Protocol(
         total=(("total_tokens",),),  # xAI and Gemini count what a model thinks here alone
         input_has_cached=True,
         wrapped=True,
+        in_items=True,  # by Moonshot, in the last choice of a stream
     ),
     conversation=Conversation(
         items="messages",

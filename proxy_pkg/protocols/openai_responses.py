@@ -33,7 +33,7 @@ CONVERSATION = Conversation(
 USAGE = UsageMap(
     key="usage",
     input=(("input_tokens",),),
-    cache_read=(("input_tokens_details", "cached_tokens"),),
+    cache_read=(("input_tokens_details", "cached_tokens"), ("input_token_details", "cached_tokens")),  # Realtime's word
     cache_write=(("input_tokens_details", "cache_write_tokens"),),
     output=(("output_tokens",),),
     input_has_cached=True,
@@ -67,4 +67,4 @@ RESPONSES = Protocol(
     endings=((r'response\.(?:completed|incomplete|failed)"',), (r'"usage"\s*:\s*\{',)),
 )
 
-REALTIME = Protocol(name="openai_realtime", api=API, frames=FRAMES)
+REALTIME = Protocol(name="openai_realtime", api=API, frames=FRAMES, usage=USAGE)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from proxy_pkg.protocols import anthropic, bedrock, clouds, gemini, openai, openai_chat, openai_responses
 from proxy_pkg.protocols.grammar import Protocol
@@ -105,6 +106,9 @@ _GEMINI_METHODS = "generateContent|streamGenerateContent|countTokens"
 _MODEL = "(?P<model>[^/:]+)"
 _VERTEX_PLACE = r"/v1\w*(/projects/[^/]+/locations/[^/]+)?"
 
+_GEMINI_CHAT = replace(openai_chat.CHAT, api=replace(openai_chat.CHAT.api, name="gemini"))
+"""Gemini models in the words of OpenAI, on Gemini's host."""
+
 # POST only, and the whole path: these bodies hold a conversation.
 _CONVERSATIONS = (
     _row(r"/v1/messages", "messages", anthropic.MESSAGES),
@@ -132,6 +136,7 @@ _CONVERSATIONS = (
     _row(rf"{_VERTEX_PLACE}/endpoints/[^/]+/chat/completions", "chat_completions", clouds.VERTEX_CHAT),
     _row(r"/model/(?P<model>.+)/invoke(-with-response-stream)?", "invoke", clouds.BEDROCK_MESSAGES),
     _row(r"/model/(?P<model>.+)/converse(-stream)?", "converse", bedrock.CONVERSE),
+    _row(r"/v1(beta|alpha)?\w*/openai/chat/completions", "chat_completions", _GEMINI_CHAT),
     _row(rf"/v1internal:({_GEMINI_METHODS})", "generate_content", clouds.CODE_ASSIST_GENERATE),
 )
 
@@ -153,12 +158,13 @@ _PASSTHROUGH = (
     _open_row(r"/v1/(cachedContents|operations|corpora)(/|$)", "other", gemini.OTHER),
     _open_row(r"/v1/models(/|$)", "models", None),
     _open_row(r"/v1/files(/|$)", "files", None),
-    _open_row(r"(/v1)?/embeddings$", "embeddings", openai.NAMING),
-    _open_row(r"(/v1)?/(completions|moderations|rerank|videos)$", "other", openai.NAMING),
+    _open_row(r"(/v1)?/embeddings$", "embeddings", openai.COUNTED),
+    _open_row(r"(/v1)?/completions$", "other", openai.COUNTED),
+    _open_row(r"(/v1)?/(moderations|rerank|videos)$", "other", openai.NAMING),
     _open_row(r"/v1/batches(/|$)", "batches", openai.OTHER),
     _open_row(r"/v1/images/", "images", openai.NAMING),
     _open_row(r"/v1/audio/", "audio", openai.NAMING),
-    _open_row(r"/v1/responses/compact$", "responses_other", openai.NAMING),
+    _open_row(r"/v1/responses/compact$", "responses_other", openai.COUNTED),
     _open_row(r"/v1/responses/", "responses_other", openai.OTHER),
     _open_row(r"(/v1)?/realtime(/|$)", "realtime", openai_responses.REALTIME),
     _open_row(r"/v1(/|$)", "other", None),

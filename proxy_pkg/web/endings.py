@@ -36,6 +36,7 @@ class _Place(Struct, frozen=True):
     wrapped: bool
     key: str = "error"
     in_list: bool = True
+    in_items: bool = False
     coded_at: str = ""
 
 

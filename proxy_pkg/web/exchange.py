@@ -171,7 +171,7 @@ class Exchange:
         """The body to send: whole where it holds a conversation or chooses the upstream, else in parts as it comes."""
         settings = self.services.settings
         conversation, asked_of_body = self.matched.protocol.conversation, self._chooses_by_body()
-        if conversation is None and not asked_of_body:
+        if conversation is None and not asked_of_body and not self._is_charged():
             return self._stream(
                 BodyReader(self.receive, None, settings.body_timeout_seconds, self.services.loop), departure
             )
@@ -187,18 +187,18 @@ class Exchange:
         decoding = Decoding(settings.body_bytes_max, self.hold)
         if asked_of_body:
             self.origin = await self._origin_for(body, decoding)
-        if conversation is None:
-            return body
-        body, self._told = await compressed(
-            self.services.planner,
-            settings.compression,
-            conversation,
-            self.headers,
-            body,
-            self.record,
-            decoding,
-            self.services.hold_out,
-        )
+        if conversation is not None:
+            services, record = self.services, self.record
+            body, self._told = await compressed(
+                services.planner,
+                settings.compression,
+                conversation,
+                self.headers,
+                body,
+                record,
+                decoding,
+                services.hold_out,
+            )
         if self.granted is not None and self._is_charged():
             model = await charge_body(
                 self.services, self.granted, self.record, self.headers, body, decoding, self.model
@@ -213,7 +213,7 @@ class Exchange:
 
     def _is_charged(self) -> bool:
         """Whether its answer will tell the tokens that it took."""
-        return tells_usage(self.matched, self.scope["path"], _OK)
+        return self.scope["method"] == "POST" and tells_usage(self.matched, self.scope["path"], _OK)
 
     def _chooses_by_body(self) -> bool:
         """Whether the body has to be read for the model that chooses the upstream. The path alone may do."""

@@ -7,7 +7,7 @@ from proxy_pkg.protocols.table import match
 from proxy_pkg.web.usage import Usage, usage_in
 
 KIMI = (
-    b'data: {"choices":[{"index":0,"delta":{"content":"\\"usage\\":{\\"prompt_tokens\\":7}"},"finish_reason":null}]}\n\n'
+    b'data: {"choices":[{"index":0,"delta":{"content":"\\"usage\\":{\\"total\\":7}"},"finish_reason":null}]}\n\n'
     b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop",'
     b'"usage":{"prompt_tokens":19,"completion_tokens":21,"total_tokens":40,"cached_tokens":10}}]}\n\ndata: [DONE]\n\n'
 )

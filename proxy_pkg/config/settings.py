@@ -10,103 +10,15 @@ from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hin
 
 from msgspec import structs
 
-from proxy_pkg.config.connections import ConnectionSettings
+from proxy_pkg.config.compression import CompressionSettings
 from proxy_pkg.config.row import GIB, KIB, MIB, Row, count, money, most, seconds, shown, size
 from proxy_pkg.model import Level
 
 PREFIX: Final = "HEADROOM_"
 
 
-class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(CompressionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration, complete and checked. No field has a default here: `load` fills every one."""
-
-    # What is compressed
-    compression: Annotated[
-        Level,
-        Row(
-            default="lossless",
-            help="How far compression goes; `observe` counts what it would do, yet sends the client's bytes.",
-        ),
-    ]
-    compression_margin_percent: Annotated[
-        int,
-        Row(
-            default=3,
-            minimum=0,
-            maximum=90,
-            unit="percent",
-            help="A compressed text is used only if it saves at least this share of its tokens.",
-        ),
-    ]
-    compression_references: Annotated[
-        bool,
-        Row(
-            default=True,
-            help="Lines that stand in an earlier tool result of the same request become a reference to it.",
-        ),
-    ]
-    compression_file_tools: Annotated[
-        str,
-        Row(
-            default="",
-            kind="glob_list",
-            help="More tools whose results are files, which stay exact, as globs: `mcp__*__read*`.",
-        ),
-    ]
-    compression_shell_tools: Annotated[
-        str, Row(default="", kind="glob_list", help="More tools that run shell commands, as globs: `mcp__*__run`.")
-    ]
-    compression_data_tools: Annotated[
-        str,
-        Row(
-            default="",
-            kind="glob_list",
-            help="More tools whose results are never a file's text, as globs: `mcp__crm__*`.",
-        ),
-    ]
-    compression_exact_tools: Annotated[
-        str,
-        Row(
-            default="",
-            kind="glob_list",
-            environment="HEADROOM_EXCLUDE_TOOLS",
-            help="Tools whose results are never changed, as globs: `WebFetch,mcp__*`.",
-        ),
-    ]
-    compression_exact_reads: Annotated[
-        bool,
-        Row(
-            default=False,
-            environment="HEADROOM_PROTECT_READS",
-            help="Results that print a file (a tool that reads, `cat`) are never changed, not even their line numbers.",
-        ),
-    ]
-    compression_tokens_min: Annotated[
-        int,
-        Row(
-            default=0,
-            maximum=1_000_000,
-            unit="tokens",
-            environment="HEADROOM_MIN_TOKENS",
-            help="Shorter tool results are never changed; 0 leaves it to what saves.",
-        ),
-    ]
-    compression_block_bytes_max: Annotated[
-        int, size(2 * MIB, "Longer tool results are left alone.", minimum=KIB, maximum=64 * MIB)
-    ]
-    compression_deadline_ms: Annotated[
-        int,
-        Row(
-            default=300,
-            minimum=1,
-            maximum=60_000,
-            unit="ms",
-            help="Time for compressing one request; what is not done by then goes through as it came.",
-        ),
-    ]
-    memo_bytes_max: Annotated[
-        int, size(64 * MIB, "Memory per worker for decisions already made.", minimum=0, maximum=16 * GIB)
-    ]
 
     # Time limits
     connect_timeout_seconds: Annotated[
@@ -280,6 +192,13 @@ class Settings(ConnectionSettings, frozen=True, kw_only=True, forbid_unknown_fie
     prices: Annotated[
         str,
         Row(default="", kind="path", help="TOML file of prices that go before the shipped ones; see README."),
+    ]
+    unknown_price: Annotated[
+        Literal["open", "closed"],
+        Row(
+            default="open",
+            help="Requests for a model without a price, where money is limited: `open` lets them go, `closed` refuses.",
+        ),
     ]
     net_cost_cache_ttl_seconds: Annotated[
         int,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from proxy_pkg.errors import SettingsError
 
@@ -36,6 +37,8 @@ class Price(Struct, frozen=True):
     cache_write_1h: float
     long_context: "Price | None" = None
     long_above_tokens: int = 0
+    output_tokens_max: int = 0
+    """The longest answer that the model gives; 0 where that is not known."""
 
     def at(self, input_tokens: int) -> "Price":
         """The price of all tokens of a request with so much input."""
@@ -76,6 +79,7 @@ class Entry(Rates, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     match: tuple[str, ...]
     long_context: LongContext | None = None
+    output_tokens_max: Annotated[int, Meta(ge=0)] = 0
 
 
 class PriceFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +105,11 @@ class Prices:
         self.sources = sources
         self._files = [
             sorted(
-                ((pattern, entry.price(entry.long_context)) for entry in file.models for pattern in entry.match),
+                (
+                    (pattern, replace(entry.price(entry.long_context), output_tokens_max=entry.output_tokens_max))
+                    for entry in file.models
+                    for pattern in entry.match
+                ),
                 key=_plainest_last,
             )
             for file in files

@@ -47,6 +47,7 @@ API = Api(
 MESSAGES = Protocol(
     name="anthropic_messages",
     api=API,
+    endings=((r'"message_stop"',),),
     usage=UsageMap(
         key="usage",
         input=(("input_tokens",),),

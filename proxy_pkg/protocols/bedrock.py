@@ -18,6 +18,7 @@ API = Api(
 CONVERSE = Protocol(
     name="bedrock_converse",
     api=API,
+    endings=((r'"usage"\s*:\s*\{',),),  # the last event, "metadata"
     usage=UsageMap(
         key="usage",
         input=(("inputTokens",),),

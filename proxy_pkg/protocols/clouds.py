@@ -42,6 +42,7 @@ CODE_ASSIST_GENERATE = Protocol(
     name="gemini_generate",
     api=_CODE_ASSIST,
     usage=gemini.USAGE,
+    endings=gemini.ENDINGS,
     # The request as the Gemini API knows it is wrapped once more, beside the model and the project.
     conversation=replace(gemini.CONVERSATION, within=("request",)),
 )

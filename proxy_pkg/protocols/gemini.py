@@ -71,6 +71,8 @@ USAGE = UsageMap(
     in_list=True,
 )
 
-GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION, usage=USAGE)
+ENDINGS = ((r'"finishReason"\s*:\s*"', r'"usageMetadata"\s*:\s*\{'),)
+
+GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION, usage=USAGE, endings=ENDINGS)
 
 OTHER = Protocol(name="gemini_other", api=API)

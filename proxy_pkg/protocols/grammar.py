@@ -78,6 +78,7 @@ class FrameMap(Struct, frozen=True):
     brings    types of the upstream's frames that bring a finished item of the answer
     item      the key of that item
     ends      types of the upstream's frames that end an answer
+    fails     those of them that end it with an error
     refusal   the frame that refuses a request in the upstream's stead, a template as in ErrorShape
     """
 
@@ -87,6 +88,7 @@ class FrameMap(Struct, frozen=True):
     brings: tuple[str, ...]
     item: str
     ends: tuple[str, ...]
+    fails: tuple[str, ...]
     refusal: dict[str, object]
 
 
@@ -98,6 +100,7 @@ class UsageMap(Struct, frozen=True):
     key               of the JSON text itself
     wrapped           or of an object that it holds
     in_list           the text may be a list of such texts
+    in_items          or of the last object of a list that it holds at some key
     is_split          an earlier event tells numbers that the last one may lack
     coded_at          key of the base64 text that has each JSON text in it, in a stream of binary frames
     input, output     paths from that object to numbers; those that there are are added up
@@ -124,6 +127,7 @@ class UsageMap(Struct, frozen=True):
     model: str = "model"
     wrapped: bool = False
     in_list: bool = False
+    in_items: bool = False
     coded_at: str = ""
 
 
@@ -183,3 +187,5 @@ class Protocol(Struct, frozen=True):
     frames: FrameMap | None = None
     usage: UsageMap | None = None
     names_model: bool = False
+    endings: tuple[tuple[str, ...], ...] = ()
+    """What the last event of a complete stream has: patterns, all of one group or all of another."""

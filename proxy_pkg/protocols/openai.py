@@ -1,6 +1,6 @@
 """OpenAI: what its two request formats share."""
 
-from proxy_pkg.protocols.grammar import Api, ErrorShape, LimitHeaders, Protocol
+from proxy_pkg.protocols.grammar import Api, ErrorShape, LimitHeaders, Protocol, UsageMap
 
 _KINDS = {
     400: "invalid_request_error",
@@ -49,3 +49,21 @@ OTHER = Protocol(name="openai_other", api=API)
 
 NAMING = Protocol(name="openai_other", api=API, names_model=True)
 """Paths without a conversation whose JSON bodies name a model."""
+
+COUNTED = Protocol(
+    name="openai_other",
+    api=API,
+    names_model=True,
+    # In the words of Completions and Embeddings, or of Responses.
+    usage=UsageMap(
+        key="usage",
+        input=(("prompt_tokens",), ("input_tokens",)),
+        cache_read=(("prompt_tokens_details", "cached_tokens"), ("input_tokens_details", "cached_tokens")),
+        cache_write=(("input_tokens_details", "cache_write_tokens"),),
+        output=(("completion_tokens",), ("output_tokens",)),
+        input_has_cached=True,
+        wrapped=True,
+    ),
+    endings=((r"\[DONE\]",),),
+)
+"""Those of them whose answers tell usage."""

@@ -6,6 +6,10 @@ from proxy_pkg.protocols.openai import API
 CHAT = Protocol(
     name="openai_chat",
     api=API,
+    endings=(
+        (r"\[DONE\]",),
+        (r'"usage"\s*:\s*\{', r'"choices"\s*:\s*\[\s*\]|"finish_reason"\s*:\s*"'),
+    ),
     usage=UsageMap(
         key="usage",
         input=(("prompt_tokens",),),
@@ -16,6 +20,7 @@ CHAT = Protocol(
         total=(("total_tokens",),),  # xAI and Gemini count what a model thinks here alone
         input_has_cached=True,
         wrapped=True,
+        in_items=True,  # by Moonshot, in the last choice of a stream
     ),
     conversation=Conversation(
         items="messages",

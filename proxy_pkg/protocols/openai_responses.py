@@ -33,7 +33,7 @@ CONVERSATION = Conversation(
 USAGE = UsageMap(
     key="usage",
     input=(("input_tokens",),),
-    cache_read=(("input_tokens_details", "cached_tokens"),),
+    cache_read=(("input_tokens_details", "cached_tokens"), ("input_token_details", "cached_tokens")),  # Realtime's word
     cache_write=(("input_tokens_details", "cache_write_tokens"),),
     output=(("output_tokens",),),
     input_has_cached=True,
@@ -47,6 +47,7 @@ FRAMES = FrameMap(
     brings=("response.output_item.done",),
     item="item",
     ends=("response.completed", "response.done", "response.failed", "response.incomplete", "error"),
+    fails=("response.failed", "error"),
     refusal={
         "type": "error",
         "event_id": "{request_id}",
@@ -56,6 +57,14 @@ FRAMES = FrameMap(
     },
 )
 
-RESPONSES = Protocol(name="openai_responses", api=RESPONSES_API, conversation=CONVERSATION, frames=FRAMES, usage=USAGE)
+RESPONSES = Protocol(
+    name="openai_responses",
+    api=RESPONSES_API,
+    conversation=CONVERSATION,
+    frames=FRAMES,
+    usage=USAGE,
+    # The event has the whole answer in it, so its type may have been before what is looked at.
+    endings=((r'response\.(?:completed|incomplete|failed)"',), (r'"usage"\s*:\s*\{',)),
+)
 
-REALTIME = Protocol(name="openai_realtime", api=API, frames=FRAMES)
+REALTIME = Protocol(name="openai_realtime", api=API, frames=FRAMES, usage=USAGE)

@@ -91,9 +91,9 @@ ENDS: Final = (
     _end(r"model/(?P<model>.+)/converse(-stream)?", "converse", bedrock.CONVERSE),
     _end(r"v2/chat", "chat", cohere.CHAT),
     _end(r"realtime", "realtime", openai_responses.REALTIME),
-    _end(r"embeddings", "embeddings", openai.NAMING),
-    _end(r"completions", "other", openai.NAMING),
-    _end(r"responses/compact", "responses_other", openai.NAMING),
+    _end(r"embeddings", "embeddings", openai.COUNTED),
+    _end(r"completions", "other", openai.COUNTED),
+    _end(r"responses/compact", "responses_other", openai.COUNTED),
 )
 
 # Any method, everything below the path too: one API alone has it.
@@ -120,11 +120,12 @@ PASSTHROUGH: Final = (
     _row(r"/ws/google\.", "live", gemini.OTHER),
     _row(rf"/v1/(models|tunedModels)/{MODEL}:\w+$", "other", gemini.OTHER),
     _row(r"/v1/(cachedContents|operations|corpora|tunedModels|fileSearchStores)(/|$)", "other", gemini.OTHER),
-    _row(r"/v1/embeddings$", "embeddings", openai.NAMING),
-    _row(r"/v1/(completions|moderations|rerank|videos)$", "other", openai.NAMING),
+    _row(r"/v1/embeddings$", "embeddings", openai.COUNTED),
+    _row(r"/v1/completions$", "other", openai.COUNTED),
+    _row(r"/v1/(moderations|rerank|videos)$", "other", openai.NAMING),
     _row(r"/v1/images/", "images", openai.NAMING),
     _row(r"/v1/audio/", "audio", openai.NAMING),
-    _row(r"/v1/responses/compact$", "responses_other", openai.NAMING),
+    _row(r"/v1/responses/compact$", "responses_other", openai.COUNTED),
     _row(r"/v1/responses/", "responses_other", openai.OTHER),
     _row(r"/v1/realtime(/|$)", "realtime", openai_responses.REALTIME),
 )

@@ -42,8 +42,17 @@ CATALOGUE: tuple[Metric, ...] = (
         "proxy_failures_total",
         "counter",
         "requests",
-        "Requests without a complete answer from the upstream, by the phase that failed.",
-        (Label("phase", ("connect", "send", "head", "body"), field="failure_phase"),),
+        "Requests without a complete answer from the upstream, by the phase that failed; `answer` is an error that the "
+        "upstream told of after a status of 200.",
+        (Label("phase", ("connect", "send", "head", "body", "answer"), field="failure_phase"),),
+    ),
+    Metric(
+        "proxy_answer_errors_total",
+        "counter",
+        "requests",
+        "Answers with a status of 200 that told of an error, in an event of the stream or in the body, by its kind in "
+        "the API's own word.",
+        (_PROTOCOL, Label("kind", values_max=32, field="answer_error")),
     ),
     Metric(
         "proxy_bodies_total",

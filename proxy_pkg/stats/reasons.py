@@ -26,6 +26,8 @@ BODY_REASONS: Final = {
     "Set `HEADROOM_HOLDOUT=0` to have no such group.",
     "busy": "More new text waited than the deadline has room for. Run more workers if it happens often.",
     "deadline": "Compression did not end in time. Raise `HEADROOM_COMPRESSION_DEADLINE_MS` or run more workers.",
+    "unknown_path": "The path says nothing of what the body is, so it was not looked at. "
+    "Name the service in the settings and call it as `/u/NAME`.",
     "planning_failed": "Compression met a fault of ours, which the log shows. Please report it.",
     "broken_json": "The body is no JSON, which providers refuse too. Look at what the client sends.",
     "not_an_object": "The body, or what should be an object in it, is another kind of value. "
@@ -51,6 +53,9 @@ BODY_REASONS: Final = {
 TEXT_REASONS: Final = {
     "smaller": "The text was sent shorter. Nothing to do.",
     "small": "The text is too short to gain anything. Nothing to do.",
+    "exact_tool": "The settings keep results of this tool as they are "
+    "(`HEADROOM_EXCLUDE_TOOLS`, `HEADROOM_PROTECT_READS`).",
+    "few_tokens": "The text has fewer tokens than `HEADROOM_MIN_TOKENS`.",
     "too_large": "The text is longer than `HEADROOM_COMPRESSION_BLOCK_BYTES_MAX`. "
     "Raise the setting to have it looked at.",
     "lone_surrogate": "The text holds half a pair of surrogates, which cannot be written as UTF-8. "

@@ -99,6 +99,7 @@ def _requests(reading: Reading) -> dict[str, Any]:
         "by_outcome": _by(reading, name, 3),
         "refused": _by(reading, "proxy_refusals_total", 0),
         "failed": _by(reading, "proxy_failures_total", 0),
+        "answer_errors": _by(reading, "proxy_answer_errors_total", 1),
     }
 
 

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from proxy_pkg.store.contract import NEVER, UNITS_MAX, Budget, Standing
+from proxy_pkg.store.holds import RESERVED, Holds
 from proxy_pkg.store.layout import BUDGET_WORDS, BUDGETS, BUDGETS_AT
 from proxy_pkg.store.places import Places
 from proxy_pkg.store.region import Now, Region, hash_of
@@ -15,13 +16,15 @@ class Purse(Struct, frozen=True, gc=False):
     key: int
     used: int
     expires_s: int
+    reserved: int = 0
 
 
 class Budgets:
     """The budgets of a region. Call all of it with the region's lock held."""
 
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: Region, holds: Holds) -> None:
         self._words = region.words
+        self._holds = holds
         self._places = Places(region, BUDGETS_AT, BUDGET_WORDS, BUDGETS, self._used)
 
     def look(self, claim: Budget, now: Now) -> Purse:
@@ -35,24 +38,28 @@ class Budgets:
         if expires_s > latest_s:  # the clock was ahead when this was written, and nobody is to wait for that time
             expires_s = self._words[at + 2] = latest_s
         held = self._words[at + 1] if expires_s > now.wall_s else 0
-        return Purse(at, key, max(held, claim.least), expires_s)
+        return Purse(at, key, max(held, claim.least), expires_s, self._words[at + RESERVED])
 
     def add(self, claim: Budget, purse: Purse, now: Now) -> int:
-        """Charge the cost. Returns what is used then."""
+        """Charge the cost, and reserve or free. Returns what is used then."""
         at, used = purse.at, min(max(0, purse.used + claim.cost), UNITS_MAX)
         if at >= 0 and purse.expires_s > now.wall_s:
             self._words[at + 1] = used
-            return used
-        if used == 0:
-            return 0
+        elif used or claim.hold:
+            at = self._begin(at, purse.key, used, int(now.wall_s) + claim.ttl_s)
+        if claim.hold or claim.freed:
+            self._holds.change(purse.key, at, claim.hold, claim.name, claim.freed)
+        return used
+
+    def _begin(self, at: int, key: int, used: int, expires_s: int) -> int:
         if at >= 0:
             self._words[at + 1] = 0
         else:
-            at = self._places.claim(purse.key)
-        self._words[at + 2] = int(now.wall_s) + claim.ttl_s
+            at = self._places.claim(key)
+        self._words[at + 2] = expires_s
         self._words[at + 1] = used
-        self._words[at] = purse.key
-        return used
+        self._words[at] = key
+        return at
 
     def standing(self, claim: Budget, purse: Purse, used: int, now: Now, in_the_way: bool) -> Standing:
         """What to tell about a claim, `used` being its units after `take`."""
@@ -61,8 +68,8 @@ class Budgets:
         retry_ms = 0
         if in_the_way:
             retry_ms = NEVER if 0 < claim.limit < claim.cost else reset_ms
-        return Standing(used, max(0, claim.limit - used), retry_ms, reset_ms if used else 0)
+        return Standing(used, max(0, claim.limit - used), retry_ms, reset_ms if used else 0, purse.reserved)
 
     def _used(self, at: int) -> int:
         # The clock may have jumped, so the time that is over is no reason to drop one: least spent goes first.
-        return self._words[at + 1]
+        return self._words[at + 1] + self._words[at + RESERVED]

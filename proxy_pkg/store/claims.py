@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from proxy_pkg.store.budgets import Budgets
 from proxy_pkg.store.contract import Budget, Claim, Here, Rate, Scope, Stay, StoreError, Taken
+from proxy_pkg.store.holds import Holds
 from proxy_pkg.store.rates import Rates
 from proxy_pkg.store.region import Now, Region, now
 from proxy_pkg.store.stays import Stays
 
 SETTLE_PAUSE_SECONDS: Final = 0.2
-"""A refused stay makes us look for dead workers, at most this often."""
+"""A refused stay, and a budget of which much is reserved, make us look for dead workers, at most this often."""
 
 
 class Claims:
@@ -22,11 +23,13 @@ class Claims:
         self._region = region
         self._scope: Scope = scope
         self.stays = Stays(region)
-        self._books: dict[type, Any] = {Rate: Rates(region), Budget: Budgets(region), Stay: self.stays}
+        self.holds = Holds(region, self.stays.owner)
+        budgets = Budgets(region, self.holds)
+        self._books: dict[type, Any] = {Rate: Rates(region), Budget: budgets, Stay: self.stays}
         """Claim -> where it is kept: each has `look`, `add` and `standing`."""
         self._settled_at = 0.0
         with suppress(StoreError), region:  # where many workers begin at once, the first claim does it
-            self.stays.settle()
+            self._settle()
 
     def take(self, claims: Sequence[Claim], force: bool) -> Taken:
         """As the contract says."""
@@ -34,7 +37,7 @@ class Claims:
             moment = now()
             self._settle_first()
             taken = self._take(claims, force, moment)
-            if not taken.granted and type(claims[taken.refused]) is Stay and self._settled():
+            if not taken.granted and self._may_be_of_the_dead(claims, taken) and self._settled():
                 taken = self._take(claims, force, moment)
             return taken
 
@@ -51,13 +54,23 @@ class Claims:
             return self.stays.those(key)
 
     def close(self) -> None:
-        """End the stays of this worker."""
+        """End the stays of this worker, and free what it has reserved."""
         with self._region:
+            self.holds.close()
+            self.holds.settle(self.stays.lives)
             self.stays.close()
 
     def _settle_first(self) -> None:
         if self.stays.unsettled():
-            self.stays.settle()
+            self._settle()
+
+    def _settle(self) -> None:
+        self.holds.settle(self.stays.lives)
+        self.stays.settle()
+
+    @staticmethod
+    def _may_be_of_the_dead(claims: Sequence[Claim], taken: Taken) -> bool:
+        return type(claims[taken.refused]) is Stay or taken.standings[taken.refused].reserved > 0
 
     def _take(self, claims: Sequence[Claim], force: bool, moment: Now) -> Taken:
         steps = []
@@ -88,7 +101,7 @@ class Claims:
         if clock - self._settled_at < SETTLE_PAUSE_SECONDS:
             return False
         self._settled_at = clock
-        self.stays.settle()
+        self._settle()
         return True
 
 
@@ -96,4 +109,7 @@ def in_the_way(claim: Claim, view: Any) -> bool:
     """Whether a claim's limit would be passed; `view` says what is used, and for a stay whether it is here already."""
     if isinstance(claim, Stay):
         return view.at < 0 and bool(view.used >= claim.limit)
+    if isinstance(claim, Budget) and claim.hold:
+        all_units = view.used + view.reserved + claim.cost + claim.hold
+        return bool(all_units > claim.limit and (view.reserved or view.used >= claim.limit))
     return bool(view.used + max(claim.cost, 1) > claim.limit)

@@ -72,6 +72,12 @@ class Budget(Struct, frozen=True, tag=True):
     survives a restart. Units are what the caller means, say millionths of a dollar. A `limit` of 0 counts and never
     refuses, and one below 0 always does. What is used counts as `least` units if it is less: for who knows of so
     many, where a store may have forgotten.
+
+    `hold` units are reserved under `name`, for what is going to be charged: until a later claim has the name among
+    those that it has `freed`, or the worker ends (at once on this machine, within STAY_SECONDS_MAX on others). A claim
+    with a hold stands in the way if all that is used and reserved and its own are above the limit; where nothing is
+    reserved, it may go beyond what is left, as long as anything is. One without a hold is not kept out by those of
+    others. With `force` a hold is taken whatever the limit.
     """
 
     key: str
@@ -79,6 +85,9 @@ class Budget(Struct, frozen=True, tag=True):
     limit: int
     ttl_s: int
     least: int = 0
+    hold: int = 0
+    name: str = ""
+    freed: tuple[str, ...] = ()
 
 
 class Stay(Struct, frozen=True, tag=True):
@@ -114,6 +123,8 @@ class Standing(Struct, frozen=True, gc=False):
     any; NEVER if its cost is above its limit; 0 for a stay too, since nobody knows when another leaves."""
     reset_ms: int
     """The time until all that is used is free again; 0 for a stay."""
+    reserved: int = 0
+    """Of a budget: what all holds have together, before this claim."""
 
 
 NEVER: Final = -1

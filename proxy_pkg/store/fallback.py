@@ -62,7 +62,7 @@ class Fallback:
         self._debts = Debts()
         self._paying: asyncio.Task[None] | None = None
         self._here: set[tuple[str, str]] = set()
-        """Stays that were taken on this machine."""
+        """Stays and holds that were taken on this machine."""
         self._values_here = False
         self.reached = shared is not None
         """True while the fleet's store answers; False where there is none."""
@@ -86,6 +86,7 @@ class Fallback:
             else:
                 self._debts.saw(claims, taken.standings)
                 self._answered()
+                await self._free_here(claims)
                 return taken
         try:
             return await self._take_here(claims, force)
@@ -175,13 +176,29 @@ class Fallback:
             if store is not None:
                 await self._safely("close", store.close(), None)
 
+    async def _free_here(self, claims: Sequence[Claim]) -> None:
+        """Let go of what was reserved on this machine while the fleet was out of reach."""
+        freed = [
+            Budget(claim.key, 0, 0, claim.ttl_s, freed=names)
+            for claim in claims
+            if isinstance(claim, Budget)
+            if (names := tuple(name for name in claim.freed if (claim.key, name) in self._here))
+        ]
+        if freed:
+            self._here.difference_update((claim.key, name) for claim in freed for name in claim.freed)
+            await self._safely("take", self._local.take(freed, force=True), None)
+
     async def _take_here(self, claims: Sequence[Claim], force: bool) -> Taken:
         if self._shared is None:
             return await self._local.take(claims, force=force)
         taken = await self._local.take([self._share(claim) for claim in claims], force=force)
         if taken.granted:
             self._debts.owe_claims(claims)
-            self._here.update((claim.key, claim.name) for claim in claims if isinstance(claim, Stay))
+            for claim in claims:
+                if isinstance(claim, Stay) or (isinstance(claim, Budget) and claim.hold):
+                    self._here.add((claim.key, claim.name))
+                if isinstance(claim, Budget) and claim.freed:
+                    self._here.difference_update((claim.key, name) for name in claim.freed)
         standings = tuple(
             structs.replace(standing, used=standing.used + self._debts.spent(claim), remaining=standing.remaining)
             for claim, standing in zip(claims, taken.standings, strict=True)

@@ -3,11 +3,12 @@
 All integers are in the machine's own byte order; offsets below are in words of 8 bytes unless they say bytes.
 
     header   signature, `UNSETTLED`, `WAITING`, the names and ends of the rings
-    budgets  BUDGETS records: key, used, expiry in seconds of Unix time, spare
+    budgets  BUDGETS records: key, used, expiry in seconds of Unix time, reserved
     rates    RATES records: key, newest part, the sum, and PARTS counts of 4 bytes, one for each part of the period
     heads    HEADS records: key, how many are here
     stays    STAYS records: key, owner, length; then the length and the bytes of the name, and the note
     rings    RINGS_MAX x RING_NOTES_MAX records: length, note
+    holds    HOLDS records: key of the budget and its worker, key of the budget, owner, what it has reserved
 """
 
 from typing import Final
@@ -15,8 +16,8 @@ from typing import Final
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, PERIOD_PARTS, RING_NOTES_MAX, RINGS_MAX
 
 WORD: Final = 8
-SIGNATURE: Final = b"claims 1"
-FILE: Final = "claims-1"
+SIGNATURE: Final = b"claims 2"
+FILE: Final = "claims-2"
 
 HEADER_BYTES: Final = 4096
 UNSETTLED: Final = 1
@@ -49,4 +50,8 @@ STAYS_AT: Final = HEADS_AT + HEADS * HEAD_WORDS
 RING_WORDS: Final = 1 + (NOTE_BYTES_MAX + WORD - 1) // WORD
 RINGS_AT: Final = STAYS_AT + STAYS * STAY_WORDS
 
-REGION_BYTES: Final = (RINGS_AT + RINGS_MAX * RING_NOTES_MAX * RING_WORDS) * WORD
+HOLDS: Final = 8192
+HOLD_WORDS: Final = 4
+HOLDS_AT: Final = RINGS_AT + RINGS_MAX * RING_NOTES_MAX * RING_WORDS
+
+REGION_BYTES: Final = (HOLDS_AT + HOLDS * HOLD_WORDS) * WORD

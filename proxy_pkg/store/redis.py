@@ -6,6 +6,7 @@ once, and a task of its own finds out when Redis is back, so that no request eve
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -34,6 +35,7 @@ from proxy_pkg.store.contract import (
     STAY_SECONDS_MAX,
     UNITS_MAX,
     VALUE_BYTES_MAX,
+    Budget,
     Claim,
     Here,
     Rate,
@@ -68,7 +70,7 @@ def _script(text: str) -> Script:
 TAKE, RENEW, LEAVE, HERE, APPEND, ADD = map(
     _script, (scripts.TAKE, scripts.RENEW, scripts.LEAVE, scripts.HERE, scripts.APPEND, scripts.ADD)
 )
-KEEP, PUT_MANY, GET_MANY = map(_script, (scripts.KEEP, scripts.PUT_MANY, scripts.GET_MANY))
+KEEP, PUT_MANY, GET_MANY, HOLD = map(_script, (scripts.KEEP, scripts.PUT_MANY, scripts.GET_MANY, scripts.HOLD))
 
 
 class Redis:
@@ -89,6 +91,10 @@ class Redis:
         self._connections = Connections(client)
         self._mine: dict[tuple[str, str], Stay] = {}
         """The stays of this worker, which it renews."""
+        self._worker = secrets.token_hex(8)
+        self._holds: dict[str, dict[str, int]] = {}
+        """What this worker has reserved: key of a budget -> name -> units. Renewed too, which also puts right what a
+        call did that ran into its timeout."""
         self._tending: asyncio.Task[None] | None = None
         self._opened = asyncio.Event()
 
@@ -103,7 +109,7 @@ class Redis:
         values: list[str | bytes | int] = [int(force)]
         for claim in claims:
             keys += self._keys(claim)
-            values += _fields(claim)
+            values += _fields(claim, self._hold(claim) if isinstance(claim, Budget) else "")
 
         async def take() -> Taken:
             return _taken(claims, convert(await self._run(TAKE, keys, values), list[int]))
@@ -113,7 +119,15 @@ class Redis:
             for claim in claims:
                 if isinstance(claim, Stay):
                     self._mine[claim.key, claim.name] = claim
+                elif isinstance(claim, Budget) and claim.hold:
+                    self._holds.setdefault(claim.key, {})[claim.name] = claim.hold
         return taken
+
+    def _hold(self, claim: Budget) -> str:
+        """What the script is told of a claim's hold. What is freed is so from now on, whatever becomes of the call."""
+        mine = self._holds.get(claim.key, {})
+        freed = sum(mine.pop(name, 0) for name in claim.freed)
+        return f"{self._worker} {claim.hold} {claim.hold - freed}"
 
     async def leave(self, stays: Sequence[Stay]) -> None:
         for stay in stays:
@@ -218,6 +232,9 @@ class Redis:
                 await self._tending
         with suppress(StoreError):
             await self.leave(list(self._mine.values()))
+            for held in self._holds.values():
+                held.clear()
+            await self._renew_holds()
         with suppress(StoreError):
             await self._connections.close()
             await _within(self._timeout_seconds, partial(close, self._client))
@@ -294,13 +311,25 @@ class Redis:
             batch = [self._mine[which] for which in mine[start : start + STAYS_AT_ONCE] if which in self._mine]
             flat = [part for stay in batch for part in (stay.name, stay.note)]
             await self._call(partial(self._run, RENEW, self._keys_of(batch), flat))
+        await self._renew_holds()
+
+    async def _renew_holds(self) -> None:
+        budgets = list(self._holds)
+        for start in range(0, len(budgets), STAYS_AT_ONCE):
+            batch = budgets[start : start + STAYS_AT_ONCE]
+            units = [sum(self._holds[key].values()) for key in batch]
+            keys = [f"{self._claims}note:{key}" for key in batch]
+            await self._call(partial(self._run, HOLD, keys, [self._worker, *units]))
+            for key, held in zip(batch, units, strict=True):
+                if not held and not self._holds[key]:
+                    del self._holds[key]
 
 
 def _one_slot(_key: str) -> int:
     return 0
 
 
-def _fields(claim: Claim) -> list[str | bytes | int]:
+def _fields(claim: Claim, hold: str) -> list[str | bytes | int]:
     if isinstance(claim, Stay):
         return ["stay", 1, claim.limit, 0, claim.name, claim.note]
     if isinstance(claim, Rate):
@@ -312,7 +341,7 @@ def _fields(claim: Claim) -> list[str | bytes | int]:
             "",
             "",
         ]
-    return ["budget", _bounded(claim.cost, UNITS_MAX), claim.limit, claim.ttl_s, _bounded(claim.least, UNITS_MAX), ""]
+    return ["budget", _bounded(claim.cost, UNITS_MAX), claim.limit, claim.ttl_s, _bounded(claim.least, UNITS_MAX), hold]
 
 
 def _bounded(number: int, most: int) -> int:
@@ -322,13 +351,13 @@ def _bounded(number: int, most: int) -> int:
 def _taken(claims: Sequence[Claim], answer: list[int]) -> Taken:
     refused = answer[0] - 1
     standings = [
-        _standing(claim, *answer[at : at + 3]) for at, claim in zip(range(1, len(answer), 3), claims, strict=True)
+        _standing(claim, *answer[at : at + 4]) for at, claim in zip(range(1, len(answer), 4), claims, strict=True)
     ]
     return Taken(refused < 0, refused, tuple(standings), "fleet")
 
 
-def _standing(claim: Claim, used: int, retry_after_ms: int, reset_ms: int) -> Standing:
-    return Standing(used, max(0, claim.limit - used), retry_after_ms, reset_ms)
+def _standing(claim: Claim, used: int, retry_after_ms: int, reset_ms: int, reserved: int) -> Standing:
+    return Standing(used, max(0, claim.limit - used), retry_after_ms, reset_ms, reserved)
 
 
 async def _within(seconds: float, call: Callable[[], Awaitable[T]]) -> T:

@@ -31,14 +31,32 @@ local function enter(places, notes, name, note)
 end
 """
 
+_HOLDS: Final = """
+local function keep(holds, worker, units)
+  if units <= 0 then
+    redis.call('HDEL', holds, worker, 't:' .. worker)
+  else
+    redis.call('HSET', holds, worker, whole(units), 't:' .. worker, whole(now_ms + stay_ms))
+    redis.call('PEXPIRE', holds, 2 * stay_ms)
+  end
+end
+local function reserve(holds, worker, change)
+  if change ~= 0 then keep(holds, worker, tonumber(redis.call('HGET', holds, worker) or '0') + change) end
+end
+"""
+
 # ARGV: force, then for each claim: kind, cost, limit, span (microseconds of a part, or seconds to live), name (for a
-# budget, the least that is used), note.
-# KEYS: two for each claim; only a stay has a use for the second, its notes.
-# Answer: the number of the claim in the way or 0, then used, retry and reset in ms for each; retry -1 is never.
+# budget, the least that is used), note (for a budget, "worker hold change": what this claim wants to reserve, and by
+# how much what its worker has reserved grows or shrinks).
+# KEYS: two for each claim; the second has the notes of a stay, and what workers have reserved of a budget: worker ->
+# units, and "t:" and worker -> until when that holds.
+# Answer: the number of the claim in the way or 0, then used, retry and reset in ms, and what is reserved, for each;
+# retry -1 is never.
 # A rate is a hash: part -> units, and n the newest part, s the sum, t the oldest part that may be there.
 TAKE: Final = (
     _CLOCK
     + _STAYS
+    + _HOLDS
     + f"""
 local PARTS = {PERIOD_PARTS + 1}
 """
@@ -69,7 +87,25 @@ local function look_rate(claim)
   claim.part, claim.oldest, claim.used = part, oldest or part, newest and sum or 0
 end
 
+local function look_reserved(claim)
+  local worker, hold, change = string.match(claim.note, '^(%S+) (%S+) (%S+)$')
+  claim.worker, claim.hold, claim.change = worker, tonumber(hold), tonumber(change)
+  local flat, units, ends = redis.call('HGETALL', claim.notes), {}, {}
+  for index = 1, #flat, 2 do
+    local owner = string.match(flat[index], '^t:(.+)$')
+    if owner then ends[owner] = tonumber(flat[index + 1]) else units[flat[index]] = tonumber(flat[index + 1]) end
+  end
+  for owner, held in pairs(units) do
+    if (ends[owner] or 0) > now_ms then
+      claim.reserved = claim.reserved + held
+    else
+      redis.call('HDEL', claim.notes, owner, 't:' .. owner)
+    end
+  end
+end
+
 local function look_budget(claim)
+  look_reserved(claim)
   claim.held = tonumber(redis.call('GET', claim.key) or '0')
   claim.used = math.max(claim.held, tonumber(claim.name))
 end
@@ -104,6 +140,7 @@ end
 
 local function add_budget(claim)
   local there = redis.call('EXISTS', claim.key) == 1
+  reserve(claim.notes, claim.worker, claim.change)
   claim.used = math.min(math.max(0, claim.used + claim.cost), 2 ^ 52)
   if claim.used == claim.held then return end
   if there then
@@ -151,10 +188,14 @@ for number = 1, (#ARGV - 1) / 6 do
   local at = 2 + (number - 1) * 6
   local claim = {kind = ARGV[at], cost = tonumber(ARGV[at + 1]), limit = tonumber(ARGV[at + 2]),
     span = tonumber(ARGV[at + 3]), name = ARGV[at + 4], note = ARGV[at + 5],
-    key = KEYS[2 * number - 1], notes = KEYS[2 * number]}
+    key = KEYS[2 * number - 1], notes = KEYS[2 * number], hold = 0, reserved = 0}
   look[claim.kind](claim)
-  claim.blocked = not force and claim.limit ~= 0 and not claim.present
-    and claim.used + math.max(claim.cost, 1) > claim.limit
+  local units = claim.used + math.max(claim.cost, 1)
+  if claim.hold > 0 then
+    units = claim.used + claim.reserved + claim.cost + claim.hold
+    if claim.reserved == 0 and claim.used < claim.limit then units = claim.limit end
+  end
+  claim.blocked = not force and claim.limit ~= 0 and not claim.present and units > claim.limit
   if claim.blocked and refused == 0 then refused = number end
   claims[number] = claim
 end
@@ -165,6 +206,7 @@ for _, claim in ipairs(claims) do
   answer[#answer + 1] = claim.used
   answer[#answer + 1] = retry
   answer[#answer + 1] = reset
+  answer[#answer + 1] = claim.reserved
 end
 return answer
 """
@@ -177,6 +219,17 @@ RENEW: Final = (
     + """
 for index = 1, #ARGV, 2 do enter(KEYS[index], KEYS[index + 1], ARGV[index], ARGV[index + 1]) end
 return #ARGV / 2
+"""
+)
+
+# KEYS: what workers have reserved of each budget. ARGV: the worker, then what it has reserved in truth of each.
+HOLD: Final = (
+    _CLOCK
+    + _STAYS
+    + _HOLDS
+    + """
+for index = 1, #KEYS do keep(KEYS[index], ARGV[1], tonumber(ARGV[index + 1])) end
+return #KEYS
 """
 )
 

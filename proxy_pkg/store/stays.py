@@ -57,7 +57,7 @@ class Stays:
         """(key, name) -> the entry's word, for the entries of this worker."""
         self._spare: list[int] = []
         """Entries that this worker has used and freed, and still owns."""
-        self._owner = self._take_number()
+        self.owner = self._take_number()
         self._is_newborn = True
         """Until the first `settle`, entries under its number are of another worker that had it before."""
 
@@ -107,16 +107,16 @@ class Stays:
         wanted = hash_of(key)
         keys = self._column(0)
         entries = [STAYS_AT + number * STAY_WORDS for number, held in enumerate(keys) if held == wanted]
-        living = {owner: self._lives(owner) for owner in {self._words[at + 1] for at in entries}}
+        living = {owner: self.lives(owner) for owner in {self._words[at + 1] for at in entries}}
         return [self._read(at) for at in entries if living[self._words[at + 1]]]
 
     def settle(self) -> None:
         """Free what dead workers left, and count anew who is here. A pass over all entries: not for every request."""
         words = self._words
         owners = self._column(1)
-        dead = {owner for owner in set(owners) if owner and not self._lives(owner)}
+        dead = {owner for owner in set(owners) if owner and not self.lives(owner)}
         if self._is_newborn:
-            dead.add(self._owner)
+            dead.add(self.owner)
         words[UNSETTLED] = 1
         if dead:
             for number, owner in enumerate(owners):
@@ -146,7 +146,7 @@ class Stays:
         self._spare.clear()
         self.settle()
         if self._region.fd >= 0:
-            fcntl.fcntl(self._region.fd, fcntl.F_OFD_SETLK, _byte_lock(fcntl.F_UNLCK, self._owner))
+            fcntl.fcntl(self._region.fd, fcntl.F_OFD_SETLK, _byte_lock(fcntl.F_UNLCK, self.owner))
 
     def standing(self, stay: Stay, party: Party, used: int, now: Now, in_the_way: bool) -> Standing:
         """What to tell about a stay, `used` being how many are here after `take`."""
@@ -169,7 +169,7 @@ class Stays:
         start = (at + STAY_HEAD_WORDS) * WORD
         self._region.bytes[start : start + len(content)] = content
         words[at + 2] = len(content)
-        words[at + 1] = self._owner
+        words[at + 1] = self.owner
         words[at] = hash_of(stay.key)
 
     def _read(self, at: int) -> Here:
@@ -188,7 +188,7 @@ class Stays:
             for _ in range(RESERVED):
                 number = owners.index(0, number + 1)
                 at = STAYS_AT + number * STAY_WORDS
-                self._words[at + 1] = self._owner
+                self._words[at + 1] = self.owner
                 self._spare.append(at)
 
     def _column(self, word: int) -> list[int]:
@@ -207,8 +207,9 @@ class Stays:
             return owner
         return OWNERS_MAX
 
-    def _lives(self, owner: int) -> bool:
-        if owner == self._owner:
+    def lives(self, owner: int) -> bool:
+        """Whether the worker that owns entries by this number has not ended."""
+        if owner == self.owner:
             return True
         if self._region.fd < 0 or owner >= OWNERS_MAX:
             return False

@@ -4,6 +4,7 @@ Claude and Gemini use other tokenizers, so a count compares two forms of one tex
 """
 
 import gc
+import re
 from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -22,6 +23,10 @@ GAUGED_CHARS = 6144
 """A longer text is gauged by so many of its characters, unless more or fewer are asked for."""
 BYTES_PER_TOKEN = 4
 
+OPAQUE_BYTES_PER_TOKEN = 64
+_BODY_PIECES = 32
+_BODY_PIECE_BYTES = 96
+_is_opaque = re.compile(rb"[A-Za-z0-9+/=_-]+").fullmatch
 _GAUGE_PIECES_MAX = 96
 _GAUGE_PIECE_CHARS_MIN = 64
 
@@ -83,6 +88,25 @@ class Encoder:
         # Each piece begins and ends inside a token, which adds one to the count of every piece.
         counted = sum(max(1, self._count_chunk(piece) - 1) for piece in sample)
         return counted * len(text) // sum(map(len, sample))
+
+    def gauge_bytes(self, data: bytes) -> int:
+        """Return the tokens of a request body that a sample of it suggests: a third of a millisecond, for any length.
+
+        Images and files, which are one long word in base64, count as one token in OPAQUE_BYTES_PER_TOKEN bytes: models
+        are not sent them as text.
+        """
+        if len(data) <= _BODY_PIECES * _BODY_PIECE_BYTES:
+            return self.count(data.decode("utf-8", "replace"))
+        last, tokens = len(data) - _BODY_PIECE_BYTES, 0.0
+        for number in range(_BODY_PIECES):
+            start = last * number // (_BODY_PIECES - 1)
+            piece = data[start : start + _BODY_PIECE_BYTES]
+            if _is_opaque(piece):
+                tokens += _BODY_PIECE_BYTES / OPAQUE_BYTES_PER_TOKEN
+            else:
+                # Each piece begins and ends inside a token, which adds one to its count.
+                tokens += max(1, self._count_chunk(piece.decode("utf-8", "ignore")) - 1)
+        return int(tokens * len(data) / (_BODY_PIECES * _BODY_PIECE_BYTES))
 
     def _count_chunk(self, chunk: str) -> int:
         if self._encode is None:

@@ -37,6 +37,8 @@ _FREE_ROUTES: Final = frozenset(("files", "models", "client"))
 _COUNTING_PATH: Final = ":countTokens"
 _WAITING_MAX: Final = 16
 """Long work that waits for the thread; what comes beyond is not done."""
+WARNED_OF_MAX: Final = 100
+"""Models without a price that a worker names in its log, each once: clients choose names."""
 _GATHER_SECONDS: Final = 0.05
 _GATHERED_MAX: Final = 32
 _GATHERED_BODY_BYTES: Final = 64 << 10
@@ -98,6 +100,7 @@ class Accounts:
         self._sharing: asyncio.Task[None] | None = None
         self._clock = clock
         self._calibration = Calibration()
+        self._warned_of: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="accounts")
         self._waiting = 0
@@ -149,7 +152,7 @@ class Accounts:
     def _settle_one(self, answer: Answer) -> None:
         if answer.copy.is_quick:
             self._settle(answer, answer.copy.text())
-        elif not self._elsewhere(answer.copy.text, partial(self._settle, answer)):
+        elif not self._elsewhere(answer.copy.text, partial(self._settle, answer), partial(self._settle, answer, b"")):
             self._settle(answer, b"")
 
     async def close(self) -> None:
@@ -170,17 +173,19 @@ class Accounts:
     def _settle(self, answer: Answer, text: bytes) -> None:
         places = answer.protocol.usage
         assert places is not None, "an answer that is known to tell no usage"
-        usage = usage_in(text, places, ends=answer.complete)
-        record = UsageRecord(protocol=answer.protocol.name)
-        if usage is None:
-            record.missing = _why_missing(answer, text)
-        else:
-            self._count_usage(answer, text, usage, record)
-        self._counters.settled(record)
-        if answer.request is not None:
-            answer.request.usage, answer.request.awaits_usage = record, False
-        if answer.told is not None:
-            answer.told(usage, record.cost_microdollars)
+        usage, record = None, UsageRecord(protocol=answer.protocol.name)
+        try:
+            usage = usage_in(text, places, ends=answer.complete)
+            if usage is None:
+                record.missing = _why_missing(answer, text)
+            else:
+                self._count_usage(answer, text, usage, record)
+            self._counters.settled(record)
+            if answer.request is not None:
+                answer.request.usage, answer.request.awaits_usage = record, False
+        finally:  # whatever fails, nothing stays reserved
+            if answer.told is not None:
+                answer.told(usage, record.cost_microdollars)
 
     def _count_usage(self, answer: Answer, text: bytes, usage: Usage, record: UsageRecord) -> None:
         model, price = self._model(answer, text)
@@ -190,11 +195,22 @@ class Accounts:
         record.cache_read, record.cache_write = usage.cache_read, usage.cache_write
         if price is None:
             record.unpriced = record.model
+            self._warn_of(record.model)
         else:
             self._count_money(answer, usage, price, record)
         if answer.sent and self._calibration.wants(record.model, len(answer.sent)):
             learn = partial(self._learn, record.model, usage.input_total)
             self._elsewhere(partial(estimate_of, answer.sent, self._tokens), learn)
+
+    def _warn_of(self, model: str) -> None:
+        """Say once that a model has no price."""
+        if model not in self._warned_of and len(self._warned_of) < WARNED_OF_MAX:
+            self._warned_of.add(model)
+            logger.warning(
+                "no price is known for the model %s: what it costs is in no cost, no saving and no budget. Add it to "
+                "the file of HEADROOM_PRICES; HEADROOM_UNKNOWN_PRICE=closed refuses it where money is limited",
+                model,
+            )
 
     def _model(self, answer: Answer, text: bytes) -> tuple[str, Price | None]:
         """The model that is paid: the one that the request names, unless the answer names one of another price."""
@@ -243,8 +259,12 @@ class Accounts:
                 )
             )
 
-    def _elsewhere(self, work: Callable[[], Result], then: Callable[[Result], None]) -> bool:
-        """Do `work` on the thread, and `then` what follows on the loop; False if it cannot be done."""
+    def _elsewhere(
+        self, work: Callable[[], Result], then: Callable[[Result], None], failed: Callable[[], None] = lambda: None
+    ) -> bool:
+        """Do `work` on the thread, and `then` what follows on the loop, or what is to be done if it `failed`; False if
+        it cannot be begun.
+        """
         if self._waiting >= _WAITING_MAX:
             return False
         try:
@@ -252,15 +272,18 @@ class Accounts:
         except RuntimeError:  # no thread can be had, or this worker ends
             return False
         self._waiting += 1
-        future.add_done_callback(partial(self._done, then))
+        future.add_done_callback(partial(self._done, then, failed))
         return True
 
-    def _done(self, then: Callable[[Result], None], future: "asyncio.Future[Result]") -> None:
+    def _done(
+        self, then: Callable[[Result], None], failed: Callable[[], None], future: "asyncio.Future[Result]"
+    ) -> None:
         self._waiting -= 1
         if future.cancelled():
             return
         if (error := future.exception()) is not None:
             logger.error("an answer could not be accounted for", exc_info=error)
+            failed()
             return
         then(future.result())
         if self._shared is not None and self._shared.is_due:

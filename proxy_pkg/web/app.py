@@ -19,6 +19,7 @@ from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.explaining import Explaining, explaining_route
 from proxy_pkg.web.fleet import Fleet
 from proxy_pkg.web.forward import Forward
+from proxy_pkg.web.forward_socket import SocketForward
 from proxy_pkg.web.middleware.access_log import AccessLog
 from proxy_pkg.web.middleware.auth import TokenAuth, tokens_of
 from proxy_pkg.web.operations import operations_routes
@@ -26,7 +27,6 @@ from proxy_pkg.web.outlet import STANDARD_ERROR
 from proxy_pkg.web.publishing import PERIOD_SECONDS, Publish, Publisher
 from proxy_pkg.web.services import Services, open_services, rules_of
 from proxy_pkg.web.state import WorkerState
-from proxy_pkg.web.websocket import SocketForward
 
 NO_ORIGINS = Origins()
 _RETRY_AFTER_SECONDS = 1

@@ -80,6 +80,8 @@ def request_attributes(outcome: Outcome) -> Attributes:
 def error_of(outcome: Outcome) -> str:
     """Why the request failed, as one word of few; empty if it did not."""
     record = outcome.record
+    if record.answer_error:
+        return record.answer_error
     if record.failure_phase:
         return f"upstream_{record.failure_phase}"
     if record.refusal:

@@ -18,8 +18,11 @@ from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, check_countable, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes, announces_body
-from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, decoded, unread
-from proxy_pkg.web.limits import Granted
+from proxy_pkg.web.charging import charge_body, leave, settle
+from proxy_pkg.web.choosing import origin_for_body
+from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, unread
+from proxy_pkg.web.endings import is_ended, look
+from proxy_pkg.web.limits import BYTES_PER_TOKEN, Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.web.services import Services
@@ -27,18 +30,13 @@ from proxy_pkg.web.timing import server_timing
 from proxy_pkg.web.tracing import Outcome
 from proxy_pkg.web.upload import Upload, whole_body
 from proxy_pkg.web.usage import Copy, Usage
-from proxy_pkg.wire.encoding import EncodingError, LateCodingError
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 
 
-@lru_cache(maxsize=256)
-def _client_label(user_agent: bytes) -> str:
-    return client_label(user_agent.decode("latin-1"))
-
-
+_client_label = lru_cache(maxsize=256)(client_label)
 _OK = 200
-_RETRY_AFTER_SECONDS = 1
+_EVENT_BYTES_PER_TOKEN = 32
 _FIXED_BYTES = ("content-encoding", "content-length")  # with one of them, nothing can be added to a stream
 
 
@@ -76,7 +74,7 @@ class Exchange:
         self.record = RequestRecord(
             protocol=matched.protocol.name,
             route=matched.route,
-            client=_client_label(self._named.get(b"user-agent", b"")),
+            client=_client_label(self._named.get(b"user-agent", b"").decode("latin-1")),
         )
         if matched.model:
             self._learn(matched.model)
@@ -110,20 +108,24 @@ class Exchange:
                 self.record.limits_ns = monotonic_ns() - began_ns
 
     def leave(self) -> None:
-        """Give back what the limits granted. What no upstream answered took no tokens."""
+        """Give back what the limits granted."""
         if self._upload is not None:
             self._upload.close()
-        if self.services.limits is not None and self.granted is not None:
-            if self.record.status_class in ("4xx", "5xx"):
-                self.services.limits.settled(self.granted, 0)
-            self.services.limits.ended(self.granted)
+        is_billed = self._copy is not None and self._tells_usage
+        leave(self.services, self.granted, self.record.status_class, self._unread_tokens, is_billed=is_billed)
 
     def settled(self, usage: Usage | None, microdollars: int) -> None:
         """Charge what the answer cost in truth."""
-        if self.services.limits is not None:
-            tokens = None if usage is None else usage.input_total + usage.output
-            self.services.limits.settled(self.granted, tokens, microdollars)
+        if usage is None and self.record.answer_error and self.granted is not None:
+            leave(self.services, self.granted, "5xx", 0, is_billed=False)
+        else:
+            settle(self.services, self.granted, self.model, usage, microdollars, self._unread_tokens)
         self._end_trace(usage)
+
+    @property
+    def _unread_tokens(self) -> int:
+        """About how long the answer was, for one that tells no usage. An event has few tokens and many more words."""
+        return self._relayed_bytes // (_EVENT_BYTES_PER_TOKEN if self._is_stream else BYTES_PER_TOKEN)
 
     def _end_trace(self, usage: Usage | None) -> None:
         if self.trace is not None:
@@ -177,7 +179,7 @@ class Exchange:
             self.services.places.check_keys(self.origin, self.scope, self.matched)
         if conversation is None and self.matched.is_unknown and announces_body(self.headers):
             self._told = unread(self.record)
-        if conversation is None and not asked_of_body:
+        if conversation is None and not asked_of_body and not self._is_charged():
             return await self._stream(departure)
         reader = self._reader(settings.body_bytes_max)
         reader.expect(announced_bytes(self.headers) or 0)
@@ -189,21 +191,25 @@ class Exchange:
             self._learn(asked_in(body))
         decoding = Decoding(self.services.coder, settings.body_bytes_max, self.hold)
         if asked_of_body:
-            self.origin = await self._origin_for(body, decoding)
+            self.origin = await origin_for_body(self.services, self.matched, self.headers, body, decoding)
             self.services.places.check_keys(self.origin, self.scope, self.matched)
-        if conversation is None:
-            return body
-        body, self._told = await compressed(
-            self.services.planner,
-            settings.compression,
-            conversation,
-            self.headers,
-            body,
-            self.record,
-            decoding,
-            self.services.hold_out,
-        )
-        await self._charge(len(body))
+        if conversation is not None:
+            services, record = self.services, self.record
+            body, self._told = await compressed(
+                services.planner,
+                services.settings.compression,
+                conversation,
+                self.headers,
+                body,
+                record,
+                decoding,
+                services.hold_out,
+            )
+        if self.granted is not None and self._is_charged():
+            model = await charge_body(
+                self.services, self.granted, self.record, self.headers, body, decoding, self.model
+            )
+            self._learn(model or self.model)
         self._sent = body
         return body
 
@@ -211,20 +217,9 @@ class Exchange:
         self.model = model
         self.record.model = label(model)
 
-    async def _charge(self, body_bytes: int) -> None:
-        """Charge the tokens of the body as it will be sent, before it is. Raises LimitedError."""
-        record, limits = self.record, self.services.limits
-        if limits is not None and self.granted is not None and self._is_charged():
-            plain_bytes = record.bytes_after if record.decision == "rewritten" else record.bytes_before
-            began_ns = monotonic_ns()
-            try:
-                await limits.charge(self.granted, plain_bytes or body_bytes)
-            finally:
-                record.limits_ns += monotonic_ns() - began_ns
-
     def _is_charged(self) -> bool:
         """Whether its answer will tell the tokens that it took."""
-        return tells_usage(self.matched, self.scope["path"], _OK)
+        return self.scope["method"] == "POST" and tells_usage(self.matched, self.scope["path"], _OK)
 
     def _chooses_by_body(self) -> bool:
         """Whether the body has to be read for the model that chooses the upstream. The path alone may do."""
@@ -237,25 +232,6 @@ class Exchange:
             self.origin = places.origin_for_model(self.matched, self.matched.model)
         is_form = self._named.get(b"content-type", b"").lower().startswith(b"multipart/")
         return protocol.names_model and self.scope["method"] == "POST" and not is_form
-
-    async def _origin_for(self, body: bytes, decoding: Decoding) -> str:
-        """Where the model that the body names goes. Without room or time to decode the body, the request is refused:
-        sent elsewhere it would give this model's credentials away.
-        """
-        planner, places = self.services.planner, self.services.places
-        plain = body
-        try:
-            plain = await decoded(self.headers, body, decoding)
-        except LateCodingError as error:
-            message = f"{error}, and its model chooses the upstream: try again, or send it without a content-encoding"
-            raise RefusedError(message, "overloaded", 503, _RETRY_AFTER_SECONDS) from error
-        except EncodingError:
-            pass  # nobody can read it: it goes where its path says
-        try:
-            return await places.origin_for_body(self.matched, plain, planner.elsewhere)
-        finally:
-            if plain is not body:
-                decoding.hold(-len(plain))
 
     def _reader(self, bytes_max: int | None) -> BodyReader:
         settings, loop = self.services.settings, self.services.loop
@@ -332,7 +308,7 @@ class Exchange:
     def _on_chunk(self, chunk: bytes) -> None:
         self._relayed_bytes += len(chunk)
         if self._relayed_bytes == self._announced:
-            self.finish(self._status)
+            self.finish(self._status, chunk)
 
     async def _send_chunk(self, message: Message) -> None:
         is_last = self._relayed_bytes == self._announced
@@ -356,15 +332,27 @@ class Exchange:
         tail = self._copy.tail.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return tail.endswith(b"\n\n") or not tail
 
-    def finish(self, status: int) -> None:
+    def finish_if_ended(self) -> bool:
+        """Count a request whose client left after the event that ends its answer, or that tells of an error, as what it
+        is; False for all others.
+        """
+        if not self._relayed_bytes or not is_ended(self._copy, self.matched.protocol):
+            return False
+        self._is_complete = True
+        self.finish(self._status)
+        return True
+
+    def finish(self, status: int, last: bytes = b"") -> None:
         """Count the request, before the byte that completes its answer leaves. Only the first call counts.
 
-        Whoever has an answer then finds it counted, even if this worker is killed in the next moment.
+        Whoever has an answer then finds it counted, even if this worker is killed in the next moment. `last` is what is
+        to be relayed yet.
         """
         if self.record.counted:
             return
         self._status = status
         self.record.status_class = status_class(status)
+        self.problem = look(self._copy, self.record, last) or self.problem
         self.record.response_bytes = self._relayed_bytes
         if self.asked_ns:
             self.record.upstream_ns = monotonic_ns() - self.asked_ns

@@ -84,7 +84,7 @@ class Forward:
 
 def _leave(exchange: Exchange) -> None:
     """Nobody is left to answer; where our server was the one that ended the connection, it says why."""
-    if exchange.record.counted:
+    if exchange.record.counted or exchange.finish_if_ended():
         return
     if REFUSED not in exchange.scope:
         exchange.record.outcome = "client_gone"

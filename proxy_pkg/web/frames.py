@@ -33,8 +33,8 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ScanError)
 class Gate(Protocol):
     """Lets requests over a socket pass, or not."""
 
-    async def admit(self, frame_bytes: int) -> bool:
-        """Whether a request of so many bytes may go to the upstream. Whoever may not has been told."""
+    async def admit(self, frame: bytes) -> bool:
+        """Whether a request may go to the upstream. Whoever may not has been told."""
 
     def answered(self) -> None:
         """The answer to the oldest request that was admitted has ended."""
@@ -56,9 +56,10 @@ class Frames:
         gate: Gate | None = None,
         hold_out: HoldOut = NOBODY,
         bill: Callable[[str, int], None] | None = None,
+        failed: Callable[[str], None] | None = None,
     ) -> None:
         """`bill` is shown each frame that ends an answer and tells usage, with the tokens that compression took from
-        what it answers (estimate); it must not take long.
+        what it answers (estimate); it must not take long. `failed` is shown each that ends an answer with an error.
         """
         self._map = frames
         self._planner = planner
@@ -67,6 +68,7 @@ class Frames:
         self._gate = gate
         self._hold_out = hold_out
         self._bill = bill
+        self._failed = failed
         self._saved = 0
         self._calls: dict[str, Producer] = {}
         self._call_bytes: dict[str, int] = {}
@@ -97,7 +99,7 @@ class Frames:
             place = _NOTHING if self._gate is not None else None
         if place is None:
             return frame
-        if self._gate is not None and not await self._gate.admit(len(data)):
+        if self._gate is not None and not await self._gate.admit(data):
             return None
         self._expect(1)
         if not is_text:
@@ -133,6 +135,8 @@ class Frames:
             members = msgspec.json.decode(text, type=_Members)
             kind = _kind(members)
             if kind in self._map.ends:
+                if self._failed is not None and kind in self._map.fails:
+                    self._failed(text)
                 if self._bill is not None and '"usage"' in text:
                     self._bill(text, self._saved)
                 if self._gate is not None and self._answers_due:

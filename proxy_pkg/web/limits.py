@@ -13,20 +13,30 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from proxy_pkg.errors import RefusedError
 from proxy_pkg.stats.reading import Server
 from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Claim, Rate, Standing, Stay, Store, Taken
 from proxy_pkg.store.fallback import Lost
 from proxy_pkg.web.failures import Allowance, LimitedError
+from proxy_pkg.web.needs import Need
 from proxy_pkg.web.rules import MINUTE_SECONDS, Rule
 
 PLACE_WAIT_SECONDS: Final = 0.1
 """How long a request waits for one in progress to end: a client that has its answer may be ahead of us."""
+RESERVED_WAIT_SECONDS: Final = 0.3
+"""How long it waits for what others have reserved of a budget: answers are accounted for a moment after their end."""
+RESERVED_RETRY_SECONDS: Final = 5
+"""When to try again where a budget is not spent and all that is left is reserved: when an answer may have ended."""
 _PLACE_LOOK_SECONDS: Final = 0.02
+_NAME_CHARS_MAX: Final = 128
 OWED_MAX: Final = 10_000
 """Keys with something to settle that wait for the store; what is owed under further ones is lost."""
 _CLOSE_SECONDS: Final = 1.0
 BYTES_PER_TOKEN: Final = 4
 """For the estimate that holds until the provider tells the tokens. It takes images for text, and so too many."""
+
+
+NOTHING: Final = Need()
 
 
 class Granted(Struct):
@@ -35,6 +45,10 @@ class Granted(Struct):
     caller: str
     stays: list[Stay] = []
     tokens: dict[str, int] = {}
+    name: str = ""
+    need: Need = NOTHING
+    holds: list[Budget] = []
+    """What is reserved for it, until it is settled."""
 
 
 class Limits:
@@ -66,7 +80,7 @@ class Limits:
         `body_bytes` is how long the body is that it will be charged for, as far as that is known; 0 if for none.
         """
         claims = self._claims(caller, name)
-        granted = Granted(caller, [claim for claim in claims if isinstance(claim, Stay)])
+        granted = Granted(caller, [claim for claim in claims if isinstance(claim, Stay)], name=name)
         until = self._clock() + PLACE_WAIT_SECONDS
         try:
             while True:
@@ -97,29 +111,72 @@ class Limits:
             )
         return taken
 
-    async def charge(self, granted: Granted, body_bytes: int) -> None:
-        """Charge a request for its tokens, as estimated from its decoded body. Raises LimitedError.
+    async def charge(self, granted: Granted, need: Need) -> None:
+        """Charge a request for its tokens, as estimated, and reserve what it can cost. Raises LimitedError.
 
-        One that is longer than the whole limit needs all of it: it goes when nothing else has gone for a minute.
+        One that needs more tokens than the whole limit needs all of it: it goes when nothing else has gone for a
+        minute. One that can cost more than is left goes when nothing is reserved.
         """
-        if not self._of_tokens or granted.tokens:
+        granted.need = need
+        rules = [*(self._of_money if need.microdollars else ()), *(() if granted.tokens else self._of_tokens)]
+        if not rules:
             return
-        now, estimate = time.time(), _estimate(body_bytes)
-        claims = [rule.claim(granted.caller, min(estimate, rule.limit), now) for rule in self._of_tokens]
-        taken = await self._store.take(claims)
-        if taken.granted:
-            granted.tokens = _charged(claims)
+        until = self._clock() + RESERVED_WAIT_SECONDS
+        while True:
+            now = time.time()
+            claims = [self._claim_for(rule, granted, need, now) for rule in rules]
+            taken = await self._store.take(claims)
+            if taken.granted:
+                granted.tokens = granted.tokens or _charged(claims)
+                granted.holds = [claim for claim in claims if isinstance(claim, Budget)]
+                return
+            if not _is_reserved(taken.standings[taken.refused]) or self._clock() >= until:
+                break
+            await asyncio.sleep(_PLACE_LOOK_SECONDS)
+        self._uncount(granted, now)
+        raise _refusal(rules, taken, now)
+
+    def check_price(self, granted: Granted, model: str) -> None:
+        """Refuse a request of a model without a price, if money is limited. Raises RefusedError."""
+        if not self._of_money:
             return
-        for rule in self._of_requests:  # what is refused counts for nothing
+        self._uncount(granted, time.time())
+        raise RefusedError(
+            f"no price is known here for the model {model[:_NAME_CHARS_MAX]!r}, and money is limited: add it to the "
+            "file of HEADROOM_PRICES, or set HEADROOM_UNKNOWN_PRICE=open",
+            "price_unknown",
+            403,
+        )
+
+    def _uncount(self, granted: Granted, now: float) -> None:
+        """What is refused counts for nothing."""
+        for rule in self._of_requests:
             self._owe(rule.claim(granted.caller, -1, now))
         self._pay()
-        raise _refusal(self._of_tokens, taken, now)
+
+    @staticmethod
+    def _claim_for(rule: Rule, granted: Granted, need: Need, now: float) -> Claim:
+        if rule.kind == "tokens":
+            return rule.claim(granted.caller, min(need.tokens, rule.limit), now)
+        claim = rule.claim(granted.caller, 0, now)
+        assert isinstance(claim, Budget), "money is a budget"
+        return structs.replace(claim, hold=need.microdollars, name=granted.name)
+
+    @property
+    def has_needs(self) -> bool:
+        """Whether what a request needs has to be known before it is sent."""
+        return bool(self._of_money or self._of_tokens)
 
     def settled(self, granted: Granted | None, tokens: int | None, microdollars: int = 0) -> None:
-        """Set what a request is charged for to the tokens that it took, None leaves the estimate; add its cost."""
+        """Set what a request is charged for to the tokens that it took, None leaves the estimate; add its cost, and let
+        go of what was reserved for it.
+        """
         if granted is None:
             return
         now = time.time()
+        for hold in granted.holds:
+            self._owe(structs.replace(hold, hold=0, freed=(hold.name,)))
+        granted.holds = []
         if tokens is not None:
             for rule in self._of_tokens:
                 claim = rule.claim(granted.caller, tokens, now)
@@ -129,6 +186,11 @@ class Limits:
             for rule in self._of_money:
                 self._owe(rule.claim(granted.caller, microdollars, now))
         self._pay()
+
+    def unreported(self, granted: Granted, tokens: int) -> None:
+        """Charge a request whose answer told no usage for its input, and so many tokens of output."""
+        if granted.holds:
+            self.settled(granted, None, granted.need.cost_unreported(tokens))
 
     def ended(self, granted: Granted | None) -> None:
         """The request is over. Call it whatever happened; a second call does no harm."""
@@ -149,6 +211,8 @@ class Limits:
                 else:
                     looked = await self._store.take([claim], force=True)
                     limit["used"] = rule.amount(looked.standings[0].used)
+                    if rule.kind == "budget":
+                        limit["reserved"] = rule.amount(looked.standings[0].reserved)
             told.append(limit)
         return told
 
@@ -166,10 +230,15 @@ class Limits:
     def _owe(self, claim: Rate | Budget | Stay) -> None:
         assert not isinstance(claim, Stay), "a stay is left, not owed"
         before = self._owed.get(claim.key)
-        if before is None and len(self._owed) >= OWED_MAX:
+        frees = isinstance(claim, Budget) and claim.freed  # of which there are no more than requests on their way
+        if before is None and len(self._owed) >= OWED_MAX and not frees:
             self._lost("settle", "full")
             return
-        self._owed[claim.key] = structs.replace(claim, cost=claim.cost + (before.cost if before else 0))
+        if before is not None:
+            claim = structs.replace(claim, cost=claim.cost + before.cost)
+            if isinstance(claim, Budget) and isinstance(before, Budget):
+                claim = structs.replace(claim, freed=before.freed + claim.freed)
+        self._owed[claim.key] = claim
 
     def _pay(self) -> None:
         if (self._owed or self._leaving) and (self._paying is None or self._paying.done()):
@@ -209,13 +278,20 @@ def _refusal(rules: Sequence[Rule], taken: Taken, now: float) -> LimitedError:
         for place, standing in zip(rules, taken.standings, strict=True)
         if place is rule or standing.retry_after_ms
     )
-    message = f"{rule.text()}: try again in {wait} seconds"
-    return LimitedError(message, _CODES[rule.kind], wait, allowances, soon=rule.kind != "budget")
+    is_reserved = _is_reserved(taken.standings[taken.refused])
+    why = ", and what is left is reserved for requests that are on their way" if is_reserved else ""
+    message = f"{rule.text()}{why}: try again in {wait} seconds"
+    return LimitedError(message, _CODES[rule.kind], wait, allowances, soon=rule.kind != "budget" or is_reserved)
+
+
+def _is_reserved(standing: Standing) -> bool:
+    """Whether a budget is in the way although it is not spent."""
+    return standing.reserved > 0 and standing.remaining > 0
 
 
 def _seconds_to_wait(rule: Rule, standing: Standing, now: float) -> int:
     if rule.kind == "budget":
-        seconds = rule.seconds_left(now)
+        seconds = RESERVED_RETRY_SECONDS if _is_reserved(standing) else rule.seconds_left(now)
     elif rule.kind == "concurrency":
         seconds = 1.0
     else:

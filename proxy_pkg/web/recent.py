@@ -73,6 +73,7 @@ def _note(ended: Ended) -> dict[str, Any]:
         "outcome": record.outcome,
         "refusal": record.refusal,
         "failure_phase": record.failure_phase,
+        "answer_error": record.answer_error,
         "decision": record.decision,
         "reason": record.decision_reason,
         "tokens_before": record.tokens_before,

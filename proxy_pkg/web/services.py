@@ -47,6 +47,7 @@ from proxy_pkg.web.ended import Ended
 from proxy_pkg.web.holdout import HoldOut
 from proxy_pkg.web.limits import Limits
 from proxy_pkg.web.middleware.access_log import AccessLog
+from proxy_pkg.web.needs import Needs
 from proxy_pkg.web.places import Places
 from proxy_pkg.web.rules import rules_set
 from proxy_pkg.web.tracing import Tracing, open_tracing
@@ -86,6 +87,8 @@ class Services(Struct):
     ways: FleetWays | None
     """What servers tell each other of texts that were sent; None without a store that they share."""
     callers: Callers
+    needs: Needs
+    """What requests can take of limits."""
     limits: Limits | None
     """None where the settings set none."""
     board: Board
@@ -146,22 +149,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
     )
     upstreams_max = descriptor_shares(settings.max_connections)[1]
-    session, connector = open_session(
-        PoolLimits(
-            connections_max=upstreams_max,
-            idle_max=settings.max_keepalive,
-            idle_seconds=settings.upstream_keepalive_seconds,
-            dns_cache_seconds=settings.dns_cache_seconds,
-            connect_timeout_seconds=settings.connect_timeout_seconds,
-            first_byte_timeout_seconds=settings.first_byte_timeout_seconds,
-            gap_timeout_seconds=settings.gap_timeout_seconds,
-            total_timeout_seconds=settings.total_timeout_seconds,
-            connection_seconds_max=settings.upstream_connection_seconds_max,
-        ),
-        proxies,
-        _trust(settings.ca_bundle),
-        names_of(settings),
-    )
+    session, connector = _upstream_session(settings, proxies, upstreams_max)
     state_dir = settings.state_dir if counters.shared else ""
     prices = _prices(settings.prices)
     marks = Marks(state_dir)
@@ -204,12 +192,34 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         store=store,
         ways=ways,
         callers=callers,
+        needs=Needs(prices, encoder),
         limits=Limits(rules, store, counters.lost) if rules else None,
         board=Board(store, callers, counters.lost, counters.holds),
         access_log=access_log,
         tracing=open_tracing(settings, counters.slot),
         request_prefix=f"hr_{secrets.token_hex(6)}_",
         request_numbers=count(1),
+    )
+
+
+def _upstream_session(
+    settings: Settings, proxies: Proxies, connections_max: int
+) -> tuple[aiohttp.ClientSession, BoundedConnector]:
+    return open_session(
+        PoolLimits(
+            connections_max=connections_max,
+            idle_max=settings.max_keepalive,
+            idle_seconds=settings.upstream_keepalive_seconds,
+            dns_cache_seconds=settings.dns_cache_seconds,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            first_byte_timeout_seconds=settings.first_byte_timeout_seconds,
+            gap_timeout_seconds=settings.gap_timeout_seconds,
+            total_timeout_seconds=settings.total_timeout_seconds,
+            connection_seconds_max=settings.upstream_connection_seconds_max,
+        ),
+        proxies,
+        _trust(settings.ca_bundle),
+        names_of(settings),
     )
 
 

@@ -20,6 +20,7 @@ CODED_BYTES_MAX: Final = 256 << 10
 DECODED_BYTES_MAX: Final = 4 << 20
 _HELD_BYTES: Final = HEAD_BYTES + 2 * TAIL_BYTES
 _QUICK_BYTES: Final = 8 << 10
+_QUICK_CODED_BYTES: Final = 32 << 10
 
 _NUMBER_MAX: Final = 10**10
 _TOLD_BY_ALL: Final = frozenset(("input", "output", "cache_read", "cache_write"))
@@ -77,6 +78,11 @@ class Copy:
         held = b"".join(self.parts)
         self._head = self._head or held[:HEAD_BYTES]
         self.parts = [held[-TAIL_BYTES:]]
+
+    def text_if_quick(self) -> bytes:
+        """What was kept, decoded, if that takes microseconds; of a long answer with a coding nothing."""
+        is_short = not self._coded or sum(map(len, self.parts)) <= _QUICK_CODED_BYTES
+        return self.text() if is_short else b""
 
     def text(self) -> bytes:
         """What was kept, decoded; empty if that cannot be read."""

@@ -11,18 +11,21 @@ from urllib.parse import parse_qs
 
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
 from proxy_pkg.model import Level
-from proxy_pkg.protocols.table import Match, nowhere
+from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.headers import request_headers, response_headers
 from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, check_countable
+from proxy_pkg.web.charging import charge, leave, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
-from proxy_pkg.web.failures import LimitedError, failure_of, refusal_frame, refusing, send_failure
+from proxy_pkg.web.endings import FAILED_PHASE, error_in
+from proxy_pkg.web.failures import failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
 from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
+from proxy_pkg.web.models import asked_in
 from proxy_pkg.web.services import Services
 from proxy_pkg.web.tracing import Outcome
 from proxy_pkg.web.usage import Copy, Usage
@@ -51,54 +54,6 @@ _client_label = lru_cache(maxsize=256)(client_label)
 logger = logging.getLogger("proxy_pkg")
 
 
-class SocketForward:
-    """The ASGI endpoint of every WebSocket."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send, None)
-
-    async def refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
-        """Refuse the handshake with `error` in the shape of the API that was called, counted and logged."""
-        await self._serve(scope, receive, send, error)
-
-    async def _serve(self, scope: dict[str, Any], receive: Receive, send: Send, refusal: RefusedError | None) -> None:
-        # A handshake is a GET, but the frames that follow are what a POST to the same path has in its body.
-        matched = self._services.places.match(scope, "POST")
-        exchange = SocketExchange(self._services, matched or nowhere(scope["headers"]), scope, receive, send)
-        admission, counters = self._services.admission, self._services.counters
-        counters.began()
-        live = self._services.board.live
-        live.enter(exchange)
-        try:
-            if refusal is not None:
-                raise refusal
-            matched = self._services.places.check(matched, scope)
-            admission.enter()
-            watch_unread = scope.get("extensions", {}).get(UNREAD, _nobody)
-            try:
-                watch_unread(exchange.hold_unread)
-                await exchange.enter()
-                await exchange.run()
-            finally:
-                watch_unread(None)
-                admission.leave(exchange.held_bytes)
-        except ClientGoneError:
-            exchange.record.outcome = "client_gone"
-        except (RefusedError, RelayError) as error:
-            await exchange.fail(error)
-        except Exception as error:  # a fault of ours still ends the socket properly
-            logger.exception("request %s failed", exchange.id)
-            await exchange.fail(RefusedError(f"the proxy failed: {type(error).__name__}", "internal_error", 500))
-        finally:
-            live.leave(exchange)
-            exchange.finish(0)
-            exchange.leave()
-            counters.ended()
-
-
 class SocketExchange:
     """One socket on its way, from the handshake to the close."""
 
@@ -121,10 +76,20 @@ class SocketExchange:
         self.problem = ""
         self.granted: deque[Granted] = deque()
         """What the limits granted: for the socket, or for each request on it whose answer has not ended."""
+        self._billed: Granted | None = None
+        """The request whose answer was handed over last to be accounted for."""
+        self._model = ""
         gate = self if services.limits is not None else None
         bill = self._bill if matched.protocol.usage is not None else None
         self.frames = Frames(
-            matched.protocol.frames, services.planner, self._level(), self.record, gate, services.hold_out, bill
+            matched.protocol.frames,
+            services.planner,
+            self._level(),
+            self.record,
+            gate,
+            services.hold_out,
+            bill,
+            self._count_failed,
         )
 
     def _level(self) -> Level:
@@ -166,9 +131,10 @@ class SocketExchange:
     def leave(self) -> None:
         """Give back what the limits granted."""
         while self.granted:
-            self.answered()
+            granted = self.granted.popleft()
+            leave(self.services, granted, "none", 0, is_billed=granted is self._billed)
 
-    async def admit(self, frame_bytes: int) -> bool:
+    async def admit(self, frame: bytes) -> bool:
         """Ask the limits for one request on the open socket. A refusal goes to the client as an event of the API."""
         limits, frames = self.services.limits, self.matched.protocol.frames
         assert limits is not None, "a gate without limits"
@@ -176,10 +142,11 @@ class SocketExchange:
         name = self.services.next_request_id()
         granted = None
         try:
-            granted = await limits.enter(self._caller(), name, frame_bytes)
+            granted = await limits.enter(self._caller(), name, len(frame))
             self.granted.append(granted)
-            await limits.charge(granted, frame_bytes)
-        except LimitedError as error:
+            self._model = asked_in(frame) or self._model or self._named_model()
+            await charge(self.services, granted, self._model, frame)
+        except RefusedError as error:
             if granted is not None:
                 self.granted.remove(granted)
                 limits.ended(granted)
@@ -192,15 +159,17 @@ class SocketExchange:
         return True
 
     def answered(self) -> None:
-        """The oldest request that was let in is over."""
-        if self.granted and self.services.limits is not None:
-            self.services.limits.ended(self.granted.popleft())
+        """The oldest request that was let in is over. What no bill is to come for has cost nothing."""
+        limits = self.services.limits
+        if self.granted and limits is not None:
+            granted = self.granted.popleft()
+            if granted is not self._billed:
+                limits.settled(granted, None)
+            limits.ended(granted)
 
     def settled(self, granted: Granted | None, usage: Usage | None, microdollars: int) -> None:
         """Charge what an answer cost in truth to the request that it answers."""
-        if self.services.limits is not None:
-            tokens = None if usage is None else usage.input_total + usage.output
-            self.services.limits.settled(granted, tokens, microdollars)
+        settle(self.services, granted, self._model, usage, microdollars, 0)
 
     def _caller(self) -> str:
         return self.services.callers.name(self.scope, self.matched.protocol.api)
@@ -216,6 +185,21 @@ class SocketExchange:
             refusal=code,
         )
         self.services.ended(name, self.scope, status, record, code, monotonic_ns())
+
+    def _count_failed(self, text: str) -> None:
+        """An answer on an open socket that ends with an error counts by itself."""
+        kind = error_in(text.encode()) or "unnamed"
+        record = RequestRecord(
+            protocol=self.record.protocol,
+            route="websocket_frame",
+            client=self.record.client,
+            status_class=status_class(_SWITCHED),
+            outcome="failed",
+            failure_phase=FAILED_PHASE,
+            answer_error=kind,
+        )
+        name, problem = self.services.next_request_id(), f"the upstream's answer ended with an error: {kind}"
+        self.services.ended(name, self.scope, _SWITCHED, record, problem, monotonic_ns())
 
     async def run(self) -> None:
         """Relay the socket. Raises RefusedError, ClientGoneError or RelayError."""
@@ -256,10 +240,14 @@ class SocketExchange:
     def _origin(self) -> str:
         """Where it goes. A socket is open before its first message, so only its address can name a model."""
         places = self.services.places
-        named = parse_qs(self.scope["query_string"].decode("latin-1")).get("model", [""])[0]
+        named = self._named_model()
         if named and places.chosen_by_model(self.matched):
             return places.origin_for_model(self.matched, named)
         return places.origin(self.matched)
+
+    def _named_model(self) -> str:
+        query: str = self.scope["query_string"].decode("latin-1")
+        return parse_qs(query).get("model", [""])[0]
 
     @staticmethod
     async def _give_up(connecting: "asyncio.Task[UpstreamSocket]", leaving: "asyncio.Future[Message]") -> None:
@@ -286,7 +274,8 @@ class SocketExchange:
 
     def _bill(self, text: str, saved: int) -> None:
         """Account for an answer when its last frame, `text`, has gone out."""
-        self.services.loop.call_soon(self._account, text, saved, self.granted[0] if self.granted else None)
+        self._billed = self.granted[0] if self.granted else None
+        self.services.loop.call_soon(self._account, text, saved, self._billed)
 
     def _account(self, text: str, saved: int, granted: Granted | None) -> None:
         copy = Copy()
@@ -365,10 +354,6 @@ class SocketExchange:
         if self.trace is not None:
             path, method = self.scope["path"], self.scope["method"]
             self.trace.end(Outcome(self.id, method, path, self.matched, self.origin, "", status, self.record))
-
-
-def _nobody(_: object) -> None:
-    """Where the server is not ours, messages count when they are whole."""
 
 
 def _cut(reason: str) -> str:

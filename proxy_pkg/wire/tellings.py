@@ -35,6 +35,7 @@ _FRAME_SIGN: Final = b":message-type\x07\x00\x05event"
 class Place(Protocol):
     """Where an object stands: at `key` of the JSON text, and if it may be `wrapped`, of an object that this holds.
 
+    With `in_items` it may stand in the last object of a list that the text holds at some key.
     With `in_list` the text may be a list of such objects. `coded_at` is the key of a text in base64 which frames of a
     binary stream have around each JSON text.
     """
@@ -47,6 +48,8 @@ class Place(Protocol):
     def in_list(self) -> bool: ...
     @property
     def coded_at(self) -> str: ...
+    @property
+    def in_items(self) -> bool: ...
 
 
 class Tellings:
@@ -58,7 +61,7 @@ class Tellings:
         """Say with `ends` whether the end of `data` is that of the answer: a text that is cut off may seem to close
         where it does not.
         """
-        self._readers = _READERS[place.wrapped, place.in_list]
+        self._readers = _READERS[place.wrapped, place.in_list] + ((_in_items,) if place.in_items else ())
         self._key = place.key
         self._quoted = b'"%s"' % place.key.encode()
         self._ends = ends
@@ -142,6 +145,10 @@ def _bare(rest: bytes) -> _Members:
 
 def _wrapped(rest: bytes) -> _Members:
     return _members(_members(b'{"":{' + rest)[""])
+
+
+def _in_items(rest: bytes) -> _Members:
+    return _members(_list(_members(b'{"":[{' + rest)[""])[0])
 
 
 def _listed(rest: bytes) -> _Members:

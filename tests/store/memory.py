@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec import structs
+
 from proxy_pkg.store.contract import (
     NEVER,
     PERIOD_PARTS,
@@ -31,6 +33,7 @@ class Memory:
         self.calls = 0
         self._rates: dict[str, list[list[float]]] = {}
         self._budgets: dict[str, tuple[int, float]] = {}
+        self._holds: dict[str, dict[str, int]] = {}
         self._stays: dict[str, dict[str, bytes]] = {}
         self._rings: dict[str, deque[bytes]] = {}
         self._totals: dict[str, tuple[dict[str, int], float]] = {}
@@ -51,14 +54,18 @@ class Memory:
         checked_claims(claims)
         used = [self._used(claim, now) for claim in claims]
         blocked = [not force and self._blocks(claim, units) for claim, units in zip(claims, used, strict=True)]
+        reserved = [self._reserved(claim) for claim in claims]
         refused = blocked.index(True) if True in blocked else -1
         if refused < 0:
             used = [self._add(claim, now) for claim in claims]
         standings = tuple(
-            self._standing(claim, units, is_blocked, now)
-            for claim, units, is_blocked in zip(claims, used, blocked, strict=True)
+            structs.replace(self._standing(claim, units, is_blocked, now), reserved=held)
+            for claim, units, is_blocked, held in zip(claims, used, blocked, reserved, strict=True)
         )
         return Taken(refused < 0, refused, standings, "machine")
+
+    def _reserved(self, claim: Claim) -> int:
+        return sum(self._holds.get(claim.key, {}).values()) if isinstance(claim, Budget) else 0
 
     def _used(self, claim: Claim, now: float) -> int:
         if isinstance(claim, Stay):
@@ -75,12 +82,21 @@ class Memory:
             return False
         if isinstance(claim, Stay):
             return claim.name not in self._stays.get(claim.key, {}) and used >= claim.limit
+        if isinstance(claim, Budget) and claim.hold:
+            reserved = self._reserved(claim)
+            fits = used + reserved + claim.cost + claim.hold <= claim.limit
+            return not fits and (reserved > 0 or used >= claim.limit)
         return used + max(claim.cost, 1) > claim.limit
 
     def _add(self, claim: Claim, now: float) -> int:
         if isinstance(claim, Stay):
             self._stays.setdefault(claim.key, {})[claim.name] = claim.note
         elif isinstance(claim, Budget):
+            held = self._holds.setdefault(claim.key, {})
+            for name in claim.freed:
+                held.pop(name, None)
+            if claim.hold:
+                held[claim.name] = claim.hold
             used = max(0, self._used(claim, now) + claim.cost)
             _, until = self._budgets.get(claim.key, (0, 0.0))
             if used:

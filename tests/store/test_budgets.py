@@ -2,10 +2,15 @@
 
 from proxy_pkg.store.budgets import Budgets
 from proxy_pkg.store.contract import Budget
+from proxy_pkg.store.holds import Holds
 from proxy_pkg.store.layout import BUDGETS
-from proxy_pkg.store.region import Now, private_region
+from proxy_pkg.store.region import Now, Region, private_region
 
 DAY = 86_400
+
+
+def budgets_of(region: Region) -> Budgets:
+    return Budgets(region, Holds(region, 1))
 
 
 def charge(budgets: Budgets, claim: Budget, wall_s: float) -> int:
@@ -18,7 +23,7 @@ def used(budgets: Budgets, key: str, wall_s: float) -> int:
 
 
 def test_a_budget_is_forgotten_when_its_time_is_over_and_not_before() -> None:
-    budgets = Budgets(private_region())
+    budgets = budgets_of(private_region())
     assert charge(budgets, Budget("b", 5, 0, DAY), 1000) == 5
     assert charge(budgets, Budget("b", 2, 0, DAY), 1000 + DAY - 1) == 7
     assert used(budgets, "b", 1000 + DAY) == 0
@@ -26,7 +31,7 @@ def test_a_budget_is_forgotten_when_its_time_is_over_and_not_before() -> None:
 
 
 def test_a_clock_that_was_ahead_keeps_nobody_waiting_for_it() -> None:
-    budgets = Budgets(private_region())
+    budgets = budgets_of(private_region())
     years = 20 * 365 * DAY
     charge(budgets, Budget("b", 5, 0, DAY), years)
     assert used(budgets, "b", 1000) == 5
@@ -34,7 +39,7 @@ def test_a_clock_that_was_ahead_keeps_nobody_waiting_for_it() -> None:
 
 
 def test_a_full_table_forgets_who_spent_least() -> None:
-    budgets = Budgets(private_region())
+    budgets = budgets_of(private_region())
     charge(budgets, Budget("dear", 10**6, 0, DAY), 1000)
     for number in range(2 * BUDGETS):
         charge(budgets, Budget(str(number), 1, 0, DAY), 1000)

@@ -55,6 +55,42 @@ async def test_units_are_counted_by_cost(store: Store) -> None:
     assert await granted(store, Rate("tokens", 100, 1000, 60))
 
 
+async def held(store: Store, key: str = "money") -> tuple[int, int]:
+    """What is used and what is reserved of a budget."""
+    standing = (await store.take([Budget(key, 0, 0, 3600)], force=True)).standings[0]
+    return standing.used, standing.reserved
+
+
+async def test_what_is_reserved_keeps_out_others_until_it_is_freed(store: Store) -> None:
+    assert await granted(store, Budget("money", 0, 100, 3600, hold=60, name="one"))
+    assert not await granted(store, Budget("money", 0, 100, 3600, hold=41, name="two"))
+    assert await granted(store, Budget("money", 0, 100, 3600, hold=40, name="three"))
+    assert await held(store) == (0, 100)
+    await store.take([Budget("money", 25, 100, 3600, freed=("one",))], force=True)
+    assert await held(store) == (25, 40)
+    assert not await granted(store, Budget("money", 0, 100, 3600, hold=36, name="two"))
+    assert await granted(store, Budget("money", 0, 100, 3600, hold=35, name="two"))
+    await store.take([Budget("money", 0, 100, 3600, freed=("two", "three", "unknown"))], force=True)
+    await store.take([Budget("money", 0, 100, 3600, freed=("two",))], force=True)  # a second time does no harm
+    assert await held(store) == (25, 0)
+
+
+async def test_one_that_is_larger_than_what_is_left_goes_alone(store: Store) -> None:
+    assert await granted(store, Budget("money", 99, 100, 3600))
+    assert await granted(store, Budget("money", 0, 100, 3600, hold=5000, name="large"))
+    assert not await granted(store, Budget("money", 0, 100, 3600, hold=1, name="small"))
+    assert await granted(store, Budget("money", 0, 100, 3600))  # what costs nothing is not kept out
+    await store.take([Budget("money", 1, 100, 3600, freed=("large",))], force=True)
+    assert not await granted(store, Budget("money", 0, 100, 3600, hold=1, name="small"))
+
+
+async def test_a_hold_is_taken_with_all_other_claims_or_not_at_all(store: Store) -> None:
+    hold = Budget("money", 0, 100, 3600, hold=10, name="one")
+    assert await granted(store, Rate("a", 1, 1, 60), hold)
+    assert not await granted(store, Rate("a", 1, 1, 60), Budget("money", 0, 100, 3600, hold=10, name="two"))
+    assert await held(store) == (0, 10)
+
+
 async def test_all_claims_are_taken_or_none(store: Store) -> None:
     roomy, tight = Rate("roomy", 1, 10, 60), Budget("tight", 5, 8, 60)
     assert await granted(store, roomy, tight, Stay("room", "one", 1))

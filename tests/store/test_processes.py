@@ -160,7 +160,7 @@ def test_preparing_leaves_nothing_open(tmp_path: Path) -> None:
     assert prepare(str(tmp_path)) == ""
     assert len(set(os.listdir("/proc/self/fd")) - before) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        "claims-1",
+        "claims-2",
         "store.lock",
         "values-1.sqlite",
         "values-1.sqlite-journal",

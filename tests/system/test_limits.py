@@ -200,6 +200,109 @@ def test_a_spent_budget_refuses_after_a_restart_too(
     assert refused.header("x-should-retry") == "false"
 
 
+DEAR = b'{"model":"claude-sonnet-4-5","max_tokens":30000,"messages":[]}'
+DEAR_USD = 0.45  # 30,000 tokens of output at 15 USD for a million
+DEAR_ANSWER = b'{"model":"claude-sonnet-4-5","usage":{"input_tokens":0,"output_tokens":30000}}'
+
+
+def slow(answer: bytes) -> Callable[[object], Script]:
+    whole = reply(answer)
+    return lambda _: Script((("wait", 0.3), *whole.steps))
+
+
+def at_once(servers: list[Server], requests: int, body: bytes) -> Counter[int]:
+    """What so many clients are answered that ask at the same moment, each by a connection of its own."""
+    statuses: Counter[int] = Counter()
+    lock, begin = threading.Lock(), threading.Barrier(requests)
+
+    def one(server: Server) -> None:
+        begin.wait()
+        status = asked(server, body=body).status
+        with lock:
+            statuses[status] += 1
+
+    threads = [threading.Thread(target=one, args=(servers[n % len(servers)],)) for n in range(requests)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return statuses
+
+
+def budget(server: Server) -> tuple[float, float]:
+    """What is spent and what is reserved."""
+    limit = next(limit for limit in stats(server)["limits"] if limit["setting"] == "HEADROOM_BUDGET_DAY_USD")
+    return limit["used"], limit["reserved"]
+
+
+def test_forty_requests_at_once_do_not_pass_a_budget(server: Callable[..., Server], upstream: Upstream) -> None:
+    upstream.answer = slow(DEAR_ANSWER)
+    started = server(HEADROOM_BUDGET_DAY_USD="1")
+    statuses = at_once([started], 40, DEAR)
+    assert set(statuses) == {200, 429}
+    eventually(lambda: budget(started)[1] == 0)
+    assert budget(started)[0] == pytest.approx(DEAR_USD * statuses[200])
+    assert 1 <= statuses[200] <= 3  # two fit, and one more while anything is left
+    while asked(started, body=DEAR).status == 200:
+        eventually(lambda: budget(started)[1] == 0)
+    assert len(upstream.requests) == 3
+    assert budget(started) == (pytest.approx(3 * DEAR_USD), 0)
+
+
+def test_forty_requests_at_once_do_not_pass_a_budget_of_two_servers(
+    server: Callable[..., Server], upstream: Upstream, redis: RedisServer
+) -> None:
+    upstream.answer = slow(DEAR_ANSWER)
+    settings = {
+        "HEADROOM_REDIS_URL": redis.url,
+        "HEADROOM_BUDGET_DAY_USD": "1",
+        "HEADROOM_REDIS_TIMEOUT_MS": "2000",
+    }
+    servers = [server(**settings), server(**settings)]
+    statuses = at_once(servers, 40, DEAR)
+    assert set(statuses) == {200, 429}
+    assert 1 <= statuses[200] <= 3
+    eventually(lambda: budget(servers[0]) == (pytest.approx(DEAR_USD * statuses[200]), 0))
+
+
+def test_what_the_upstream_refuses_is_no_longer_reserved(server: Callable[..., Server], upstream: Upstream) -> None:
+    started = server(HEADROOM_BUDGET_DAY_USD="1")
+    for ending in (reply(b"{}", status=529), Script((("reset",),)), reply(b"{}", status=400)):
+        upstream.answer = lambda _, ending=ending: ending
+        assert asked(started, body=DEAR).status != 429
+    eventually(lambda: budget(started) == (0, 0))
+
+
+def test_what_a_killed_worker_had_reserved_is_free_again(server: Callable[..., Server], upstream: Upstream) -> None:
+    started = server(HEADROOM_BUDGET_DAY_USD="1")
+    upstream.answer = lambda _: Script((("stall",),))
+    body = DEAR.replace(b"30000", b"60000")
+    request = REQUEST.replace(b"content-length: 2\r\n\r\n{}", b"content-length: %d\r\n\r\n" % len(body)) + body
+    with Caller(started.port) as one:
+        one.write(request)
+        eventually(lambda: len(upstream.requests) == 1)
+        refused = asked(started, body=body)
+        assert (refused.status, refused.header("x-headroom-error")) == (429, "budget_spent")
+        assert int(refused.header("retry-after")) <= 5
+        assert not refused.header("x-should-retry")  # it is worth while: nothing is spent yet
+        upstream.answer = lambda _: reply()
+        for pid in started.worker_pids:
+            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(started.worker_pids) == 2 and ask(started.port, "GET", "/readyz").status == 200)
+    eventually(lambda: asked(started, body=body).status == 200)
+
+
+def test_an_unknown_price_is_open_or_closed(server: Callable[..., Server], upstream: Upstream) -> None:
+    upstream.answer = lambda _: reply(b'{"model":"mystery-1","usage":{"input_tokens":1,"output_tokens":1}}')
+    body = b'{"model":"mystery-1","messages":[]}'
+    opened, closed = (server(HEADROOM_BUDGET_DAY_USD="1", HEADROOM_UNKNOWN_PRICE=way) for way in ("open", "closed"))
+    unlimited = server(HEADROOM_UNKNOWN_PRICE="closed")
+    assert [asked(each, body=body).status for each in (opened, unlimited)] == [200, 200]
+    refused = asked(closed, body=body)
+    assert (refused.status, refused.header("x-headroom-error")) == (403, "price_unknown")
+    assert b"HEADROOM_PRICES" in refused.body
+
+
 def test_proxy_keys_are_callers_with_names(server: Callable[..., Server], upstream: Upstream) -> None:
     upstream.answer = lambda _: reply()
     keys = {"a": b"token-of-a-0123456789", "b": b"token-of-b-0123456789"}

@@ -150,10 +150,10 @@ class CountingGate:
         self.admitted: list[int] = []
         self.over = 0
 
-    async def admit(self, frame_bytes: int) -> bool:
+    async def admit(self, frame: bytes) -> bool:
         if len(self.admitted) == self.room:
             return False
-        self.admitted.append(frame_bytes)
+        self.admitted.append(len(frame))
         return True
 
     def answered(self) -> None:

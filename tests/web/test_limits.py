@@ -16,6 +16,7 @@ from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import rules
 from proxy_pkg.web.failures import LimitedError, failure_of, send_failure
 from proxy_pkg.web.limits import Granted, Limits
+from proxy_pkg.web.needs import Need
 from proxy_pkg.web.rules import rules_set
 from tests.store.memory import Memory
 
@@ -60,7 +61,7 @@ def limited(store: Memory) -> Limited:
 async def granted(limits: Limits, caller: str = "key:a", name: str = "r", tokens: int = 0) -> Granted:
     given = await limits.enter(caller, name)
     if tokens:
-        await limits.charge(given, tokens * 4 - 4)
+        await limits.charge(given, Need(tokens))
     return given
 
 
@@ -144,7 +145,7 @@ async def test_a_long_request_hears_at_once_when_all_of_it_fits(limited: Limited
     wait = caught.value.retry_after_seconds
     assert 60 <= wait <= 61
     clock.now += wait
-    await limits.charge(await limits.enter("key:a", "r", 50 * 4 - 4), 50 * 4 - 4)
+    await limits.charge(await limits.enter("key:a", "r", 50 * 4 - 4), Need(50))
 
 
 async def test_tokens_that_are_given_back_in_time_are_charged_once(limited: Limited, store: Memory) -> None:
@@ -162,7 +163,7 @@ async def test_tokens_that_are_given_back_in_time_are_charged_once(limited: Limi
 
     limits._store = Giving(lambda: 0.0)
     given = await limits.enter("key:a", "s", 50 * 4 - 4)
-    await limits.charge(given, 50 * 4 - 4)
+    await limits.charge(given, Need(50))
     assert (first.tokens, given.tokens) == ({"tokens:key:a": 100}, {"tokens:key:a": 50})
     taken = await store.take([Rate("tokens:key:a", 0, 0, 60)], force=True)
     assert taken.standings[0].used == 50

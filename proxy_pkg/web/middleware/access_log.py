@@ -71,6 +71,7 @@ class Line(Struct, omit_defaults=True):
     reason: str | None = None
     tokens_before: int | None = None
     tokens_after: int | None = None
+    error: str | None = None
     problem: str | None = None
 
 
@@ -91,6 +92,7 @@ def _line(ended: Ended, pid: int) -> Line:
         ms=ended.duration_ns // 10_000 / 100,
         bytes_in=record.request_bytes,
         bytes_out=record.response_bytes,
+        error=record.answer_error or None,
         problem=ended.problem or None,
     )
     if record.decision:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from proxy_pkg.planning.watch import NO_JOURNAL, BrokenOff, OverdueError, ThreadWatch, break_off
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.02
 """How often the loop looks whether the work at hand is overdue."""
 
 logger = logging.getLogger("proxy_pkg")
@@ -50,6 +50,7 @@ class Desk:
         self._thread: threading.Thread | None = None
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._left_behind: list[threading.Thread] = []
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self.given_up = 0
         """How often work was given up."""
@@ -68,11 +69,11 @@ class Desk:
     def take(self, work: Callable[[], Any], chars: int = 0, watch: ThreadWatch | None = None) -> Job:
         """Put `work` at the end of the row. Its `done` gets the result, or OverdueError if it had to be given up.
 
-        Where no thread can be had, it is done here and now: a body that goes out as it came would not be how the
-        turn before it began.
+        Where no thread can be had, or none any more, it is done here and now: a body that goes out as it came would not
+        be how the turn before it began.
         """
         job = Job(work, chars, watch or ThreadWatch(NO_JOURNAL))
-        if self._thread is None and not self._hire():
+        if self._closed or (self._thread is None and not self._hire()):
             self._finished(job, *_attempt(work))
             return job
         self._waiting.append(job)
@@ -92,6 +93,7 @@ class Desk:
             job.done.cancel()
         self._waiting.clear()
         self._inbox.put(None)
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
 

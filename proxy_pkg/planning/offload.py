@@ -11,11 +11,13 @@ from time import monotonic_ns
 from typing import Any, Final, TypeVar
 
 from proxy_pkg.planning.desk import Desk, Job
-from proxy_pkg.planning.draft import NO_CALLS, Calls, Draft, Memos, draw, remember
+from proxy_pkg.planning.callers import NO_CALLS, Calls
+from proxy_pkg.planning.draft import Draft, Memos, draw, remember
 from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.hearing import Fleet, unheard
-from proxy_pkg.planning.plan import LEFT_ALONE, Plan, Ways, compose, leave_alone, settle
+from proxy_pkg.planning.plan import Plan, compose, leave_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
+from proxy_pkg.planning.terms import LEFT_ALONE, Ways
 from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
 

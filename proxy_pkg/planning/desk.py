@@ -61,6 +61,11 @@ class Desk:
         return sum(job.chars for job in self._waiting) + (self._at_hand.chars if self._at_hand else 0)
 
     @property
+    def jobs(self) -> int:
+        """How many pieces of work are not done yet."""
+        return len(self._waiting) + (self._at_hand is not None)
+
+    @property
     def stuck(self) -> int:
         """Threads that were left behind and have not ended."""
         self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
@@ -162,6 +167,36 @@ class Desk:
     def _tell(self, job: Job, result: Any, error: BaseException | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             job.done.get_loop().call_soon_threadsafe(self._finished, job, result, error)
+
+
+class Desks:
+    """Some desks side by side. Their threads share the interpreter, so short work is not held up by long work."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._desks = [Desk(f"{name}-{number}") for number in range(count)]
+
+    @property
+    def chars(self) -> int:
+        """How much work is not done yet."""
+        return sum(desk.chars for desk in self._desks)
+
+    @property
+    def stuck(self) -> int:
+        """Threads that were left behind and have not ended."""
+        return sum(desk.stuck for desk in self._desks)
+
+    def take(self, work: Callable[[], Any], chars: int = 0, watch: ThreadWatch | None = None) -> Job:
+        """Put `work` at the end of the shortest row."""
+        return min(self._desks, key=lambda desk: desk.jobs).take(work, chars, watch)
+
+    def withdraw(self, job: Job) -> bool:
+        """Take `job` out of its row again; False if it was begun, and stays."""
+        return any(desk.withdraw(job) for desk in self._desks)
+
+    def close(self) -> None:
+        """Let the threads end after what they are doing; nothing waits for them."""
+        for desk in self._desks:
+            desk.close()
 
 
 def _attempt(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:

@@ -185,6 +185,12 @@ class Draft(Struct):
         known = self.known if self.seen is not None else 0
         return sum(len(place.text.text) for place in self.places[known:])
 
+    @property
+    def unindexed_lines(self) -> int:
+        """How many lines these have."""
+        known = self.known if self.seen is not None else 0
+        return sum(place.text.text.count("\n") for place in self.places[known:])
+
 
 class Memos:
     """What this worker remembers: conversations, items by their bytes, verdicts by text and tool call."""

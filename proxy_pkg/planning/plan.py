@@ -75,7 +75,7 @@ def settle(
     return refer(draft, terms, until_ns)
 
 
-def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None) -> None:
+def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None, reason: str = "busy") -> None:
     """Leave alone, at once and for good, what is pending and new to all workers: there is no time for it.
 
     What was sent shorter before stays pending.
@@ -88,14 +88,14 @@ def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None) -> None:
         mark = None if ways is None else Mark(place, draft.opening, ways)
         decided = memos.verdicts.peek(place.key)
         if mark is not None and mark.way == LEFT_ALONE:
-            decided = _left(place, "busy")
+            decided = _left(place, reason)
         elif decided is not None:
             decided = _in_its_way(decided, mark)
         elif mark is not None and mark.first(LEFT_ALONE) == SHORTENED:
             pending.append(place)
             continue
         else:
-            decided = _left(place, "busy")
+            decided = _left(place, reason)
             if mark is None:
                 draft.fresh[place.key] = decided
         _settle(place, decided, draft)

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
+from hashlib import blake2b
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
+
+DIGEST_BYTES: Final = 16
 
 
 class Level(StrEnum):
@@ -30,8 +34,9 @@ class Grade(StrEnum):
     """Whole lines or records may be missing, each gap marked in its place."""
 
 
-class Producer(Struct, frozen=True):
-    """The tool call whose result a span is: its name and the arguments that the model gave it.
+class Producer(Struct, frozen=True, dict=True):
+    """The tool call whose result a span is: its name and the arguments that the model gave it, as far as they are kept
+    (planning/arguments.py).
 
     `name` is empty where the request does not say which tool was called. `question` is the last text of the user
     before the call, empty where nothing depends on it.
@@ -40,6 +45,12 @@ class Producer(Struct, frozen=True):
     name: str = ""
     arguments: Mapping[str, Any] = MappingProxyType({})
     question: str = ""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What the call is told from others by, made once."""
+        told = f"{self.name!r}{dict(self.arguments)!r}{self.question!r}".encode("utf-8", "surrogatepass")
+        return blake2b(told, digest_size=DIGEST_BYTES).digest()
 
 
 class Span(Struct, frozen=True):

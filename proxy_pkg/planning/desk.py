@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from proxy_pkg.planning.watch import NO_JOURNAL, BrokenOff, OverdueError, ThreadWatch, break_off
 
-LOOK_SECONDS: Final = 0.1
+LOOK_SECONDS: Final = 0.02
 """How often the loop looks whether the work at hand is overdue."""
 
 logger = logging.getLogger("proxy_pkg")
@@ -50,6 +50,7 @@ class Desk:
         self._thread: threading.Thread | None = None
         self._inbox: SimpleQueue[Job | None] = SimpleQueue()
         self._left_behind: list[threading.Thread] = []
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self.given_up = 0
         """How often work was given up."""
@@ -60,6 +61,11 @@ class Desk:
         return sum(job.chars for job in self._waiting) + (self._at_hand.chars if self._at_hand else 0)
 
     @property
+    def jobs(self) -> int:
+        """How many pieces of work are not done yet."""
+        return len(self._waiting) + (self._at_hand is not None)
+
+    @property
     def stuck(self) -> int:
         """Threads that were left behind and have not ended."""
         self._left_behind = [thread for thread in self._left_behind if thread.is_alive()]
@@ -68,11 +74,11 @@ class Desk:
     def take(self, work: Callable[[], Any], chars: int = 0, watch: ThreadWatch | None = None) -> Job:
         """Put `work` at the end of the row. Its `done` gets the result, or OverdueError if it had to be given up.
 
-        Where no thread can be had, it is done here and now: a body that goes out as it came would not be how the
-        turn before it began.
+        Where no thread can be had, or none any more, it is done here and now: a body that goes out as it came would not
+        be how the turn before it began.
         """
         job = Job(work, chars, watch or ThreadWatch(NO_JOURNAL))
-        if self._thread is None and not self._hire():
+        if self._closed or (self._thread is None and not self._hire()):
             self._finished(job, *_attempt(work))
             return job
         self._waiting.append(job)
@@ -92,6 +98,7 @@ class Desk:
             job.done.cancel()
         self._waiting.clear()
         self._inbox.put(None)
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -160,6 +167,36 @@ class Desk:
     def _tell(self, job: Job, result: Any, error: BaseException | None) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             job.done.get_loop().call_soon_threadsafe(self._finished, job, result, error)
+
+
+class Desks:
+    """Some desks side by side. Their threads share the interpreter, so short work is not held up by long work."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._desks = [Desk(f"{name}-{number}") for number in range(count)]
+
+    @property
+    def chars(self) -> int:
+        """How much work is not done yet."""
+        return sum(desk.chars for desk in self._desks)
+
+    @property
+    def stuck(self) -> int:
+        """Threads that were left behind and have not ended."""
+        return sum(desk.stuck for desk in self._desks)
+
+    def take(self, work: Callable[[], Any], chars: int = 0, watch: ThreadWatch | None = None) -> Job:
+        """Put `work` at the end of the shortest row."""
+        return min(self._desks, key=lambda desk: desk.jobs).take(work, chars, watch)
+
+    def withdraw(self, job: Job) -> bool:
+        """Take `job` out of its row again; False if it was begun, and stays."""
+        return any(desk.withdraw(job) for desk in self._desks)
+
+    def close(self) -> None:
+        """Let the threads end after what they are doing; nothing waits for them."""
+        for desk in self._desks:
+            desk.close()
 
 
 def _attempt(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:

@@ -1,37 +1,51 @@
 """A body as it was read: its texts in order, and what is known of each from earlier turns."""
 
-from collections.abc import Hashable, Mapping
+from functools import cache
 from hashlib import blake2b
+from sys import getsizeof
+from typing import Final
+from weakref import ref
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from proxy_pkg.model import Producer, Verdict
+from proxy_pkg.model import DIGEST_BYTES, Producer, Verdict
+from proxy_pkg.planning.callers import NO_CALLS, Callers, Calls, call_bytes
 from proxy_pkg.planning.find import ITEM_BYTES_MAX, Outline, Text, is_worth_reading, outline, question_in
 from proxy_pkg.planning.memo import Memo
 from proxy_pkg.planning.opening import first_call, opening
 from proxy_pkg.planning.prefix import Prefix, Prefixes
-from proxy_pkg.planning.references import Form, Lines, Run, Seen
+from proxy_pkg.planning.references import Form, Lines, Names, Run, Seen
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.wire.scan import split
 
-Calls = Mapping[str, Producer]
-"""Tool calls by their ids."""
-
-NO_CALLS: Calls = {}
-_UNKNOWN = Producer()
 _ITEMS_THAT_CHANGE = 3
 _BODY_BYTES_MIN = 4096  # a shorter body is read again as fast as it is looked up
-_DIGEST_BYTES = 16
+
+TEXT_CHARS_MIN: Final = 160
+"""Below this no form can win by the margin and a header's worth of tokens: such a text never changes."""
+TEXTS_MAX: Final = 8192
+"""Texts of one body that are looked at. A conversation grows at its end alone, so what is beyond stays as it is."""
+CANDIDATES_MAX: Final = 2048
+"""Texts of one body that may change, likewise: as many as the marks have room for (store/marks.py)."""
+
+# What objects take in memory beside the characters that they hold, as measured.
+_ITEM_BYTES, _TEXT_BYTES, _DECIDED_BYTES, _RUN_BYTES, _PLACE_BYTES = 900, 450, 450, 160, 160
 
 
 class Decided(Struct, frozen=True):
-    """A verdict, the tool call it was made for, and the bytes to send instead of the text, if any."""
+    """A verdict, the digest of the tool call it was made for, and the bytes to send instead of the text, if any."""
 
-    producer: Producer
+    producer: bytes
     verdict: Verdict
     literal: bytes | None
     runs: tuple[Run, ...] = ()
     """Lines of the text that became references to earlier texts."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory."""
+        text = 0 if self.verdict.text is None else getsizeof(self.verdict.text)
+        return _DECIDED_BYTES + text + len(self.literal or b"") + _RUN_BYTES * len(self.runs)
 
 
 class Item:
@@ -40,26 +54,37 @@ class Item:
     `decided` also says in which conversation (its opening): elsewhere the same text may have gone another way.
     """
 
-    __slots__ = ("_digests", "_lines", "decided", "outline")
+    __slots__ = ("_digests", "_lines", "_read_bytes", "decided", "key", "outline")
 
-    def __init__(self, found: Outline) -> None:
+    def __init__(self, key: bytes, found: Outline) -> None:
+        self.key = key
         self.outline = found
+        self._read_bytes = _ITEM_BYTES
+        self._read_bytes += sum(_TEXT_BYTES + len(text.call) + getsizeof(text.text) for text in found.texts)
+        self._read_bytes += sum(map(call_bytes, found.calls))
         self.decided: list[tuple[Decided, bytes] | None] = [None] * len(found.texts)
-        self._lines: dict[tuple[int, Form], Lines] = {}
+        self._lines: dict[tuple[int, Form], ref[Lines]] = {}
         self._digests: dict[int, bytes] = {}
 
     def lines(self, index: int, form: Form) -> Lines:
-        """One of its texts as lines, split once."""
-        if (lines := self._lines.get((index, form))) is None:
-            lines = self._lines[index, form] = Lines(self.outline.texts[index].text, form)
+        """One of its texts as lines, split once for as long as an index holds them."""
+        held = self._lines.get((index, form))
+        if held is None or (lines := held()) is None:
+            lines = Lines(self.outline.texts[index].text, form)
+            self._lines[index, form] = ref(lines)
         return lines
 
     def digest(self, index: int) -> bytes:
         """What one of its texts is told from others by, made once."""
         if (digest := self._digests.get(index)) is None:
             text = self.outline.texts[index].text.encode("utf-8", "surrogatepass")
-            digest = self._digests[index] = blake2b(text, digest_size=_DIGEST_BYTES).digest()
+            digest = self._digests[index] = blake2b(text, digest_size=DIGEST_BYTES).digest()
         return digest
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, with what was decided about its texts."""
+        return self._read_bytes + sum(held[0].size_bytes for held in self.decided if held is not None)
 
 
 class Place(Struct):
@@ -72,7 +97,19 @@ class Place(Struct):
     index: int
     offset: int
     producer: Producer
+    rank: int = 0
+    """How many texts that may change stand before it in the body."""
     decided: Decided | None = None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether its length and its place let it change at all."""
+        return len(self.text.text) >= TEXT_CHARS_MIN and self.rank < CANDIDATES_MAX
+
+    @property
+    def key(self) -> bytes:
+        """What its verdict is found by: a pure function of text and tool call."""
+        return self.digest + self.producer.digest
 
     @property
     def text(self) -> Text:
@@ -89,7 +126,7 @@ class Place(Struct):
         decided, where = self.item.decided[self.index] or (None, b"")
         if decided is None or where != opening:
             return False
-        if decided.producer is not self.producer and decided.producer != self.producer:
+        if decided.producer != self.producer.digest:
             return False
         self.decided = decided
         return True
@@ -108,6 +145,8 @@ class Draft(Struct):
     """What stands before the items tells the API to drop old results."""
     places: list[Place] = []
     pending: list[Place] = []
+    settled: int = 0
+    """How many of the pending are decided by now."""
     doubts: list[str] = []
     calls: list[tuple[str, Producer]] = []
     opening: bytes = b""
@@ -121,7 +160,15 @@ class Draft(Struct):
     lender: Prefix["Place"] | None = None
     """The known conversation that the draft reads on from, and took the index of."""
     seen: Seen | None = None
+    names: Names | None = None
+    """What references call the texts, as far as they were looked at."""
+    is_late: bool | None = None
+    """Whether the time was over before lines that repeat were looked for to the end; None if it was not asked."""
     may_refer: bool = True
+    fresh: dict[bytes, Decided] = {}
+    """What was decided now, by keys of the memo. A thread that may be broken off writes here, and to no memo."""
+    reread: dict[bytes, Item] = {}
+    """Items that something was decided about now."""
     abandoned: bool = False
     """Nobody waits for it any more; what is still pending need not be decided."""
     marks: list[tuple[int, int, int, int, str | None]] = []
@@ -130,13 +177,19 @@ class Draft(Struct):
     @property
     def pending_chars(self) -> int:
         """How much text is to be decided."""
-        return sum(len(place.text.text) for place in self.pending)
+        return sum(len(place.text.text) for place in self.pending[self.settled :])
 
     @property
     def unindexed_chars(self) -> int:
         """How much text is to be looked through for lines that repeat."""
         known = self.known if self.seen is not None else 0
         return sum(len(place.text.text) for place in self.places[known:])
+
+    @property
+    def unindexed_lines(self) -> int:
+        """How many lines these have."""
+        known = self.known if self.seen is not None else 0
+        return sum(place.text.text.count("\n") for place in self.places[known:])
 
 
 class Memos:
@@ -175,17 +228,30 @@ def draw(
     return draft
 
 
+def note(draft: Draft, memos: Memos) -> None:
+    """Keep what was decided so far, even if the draft itself comes to nothing."""
+    for key, decided in tuple(draft.fresh.items()):
+        memos.verdicts.put(key, decided, decided.size_bytes)
+    for item in tuple(draft.reread.values()):
+        memos.items.put(item.key, item, item.size_bytes)
+
+
 def remember(draft: Draft, memos: Memos) -> None:
     """Keep the settled draft for the next turn, but for its newest items.
 
     Clients move their cache marks with each turn, so these come back with other bytes.
     """
+    note(draft, memos)
     if len(draft.marks) <= _ITEMS_THAT_CHANGE or len(draft.body) < _BODY_BYTES_MIN:
         if draft.lender is not None and draft.seen is not None:
             draft.lender.seen.append(draft.seen)  # too little is new to be kept: the index goes back
         return
     offset, places, doubts, calls, question = draft.marks[-1 - _ITEMS_THAT_CHANGE]
-    if not memos.prefixes.takes(offset):
+    first = 0 if draft.lender is None else draft.known
+    held_bytes = 0 if draft.lender is None else draft.lender.held_bytes
+    held_bytes += sum(map(_place_bytes, draft.places[first:places]))
+    held_bytes += sum(map(call_bytes, draft.calls[0 if draft.lender is None else len(draft.lender.calls) : calls]))
+    if not memos.prefixes.takes(offset + held_bytes):
         return
     memos.prefixes.remember(
         Prefix(
@@ -198,9 +264,15 @@ def remember(draft: Draft, memos: Memos) -> None:
             doubts=draft.doubts[:doubts],
             opening=draft.opening if calls else b"",
             question=question,
+            held_bytes=held_bytes,
             seen=[] if draft.seen is None else [draft.seen],
         )
     )
+
+
+def _place_bytes(place: Place) -> int:
+    """What a place keeps in memory; an item counts with the first of its places."""
+    return _PLACE_BYTES + (place.item.size_bytes if place.index == 0 else 0)
 
 
 def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefix[Place]) -> Draft:
@@ -228,15 +300,16 @@ def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefi
 def _read_parts(
     draft: Draft, offset: int, parts: list[bytes], conversation: Conversation, memos: Memos, earlier: Calls
 ) -> None:
-    producers = {**earlier, **dict(draft.calls)}
+    callers = Callers({**earlier, **dict(draft.calls)})
     for part in parts:
         if draft.question is not None:
             draft.question = question_in(part, conversation) or draft.question
-        if is_worth_reading(part, conversation):
-            key = (conversation.signs, part)
-            is_long = len(part) > ITEM_BYTES_MAX  # left unread, and its hash would take longer than that
-            item = (None if is_long else memos.items.get(key)) or _read(key, part, conversation, memos)
-            _place(item, offset, producers, draft)
+        if len(draft.places) >= TEXTS_MAX:
+            if "too_many" not in draft.doubts:
+                draft.doubts.append("too_many")
+        elif is_worth_reading(part, conversation):
+            item = _read(part, conversation, memos)
+            _place(item, offset, callers, draft)
         offset += len(part)
         draft.marks.append((offset, len(draft.places), len(draft.doubts), len(draft.calls), draft.question))
     draft.may_refer = not (draft.head_forgets or _has(conversation.forgetting, draft.body[offset:]))
@@ -267,22 +340,42 @@ def _split_rest(body: bytes, offset: int, path: tuple[str, ...]) -> tuple[int, l
     return offset, parts[1:]
 
 
-def _read(key: Hashable, part: bytes, conversation: Conversation, memos: Memos) -> Item:
-    found = outline(part, conversation)
-    item = Item(found)
-    # Charged for its bytes, its texts, and these as lines.
-    memos.items.put(key, item, len(part) + sum(5 * len(text.text) for text in found.texts))
+def _read(part: bytes, conversation: Conversation, memos: Memos) -> Item:
+    if len(part) > ITEM_BYTES_MAX:  # left unread: its digest would take longer than that
+        return Item(b"", outline(part, conversation))
+    key = _item_key(part, conversation)
+    item = memos.items.get(key)
+    if item is None:
+        item = Item(key, outline(part, conversation))
+        memos.items.put(key, item, item.size_bytes)
     return item
 
 
-def _place(item: Item, offset: int, producers: dict[str, Producer], draft: Draft) -> None:
+def _item_key(part: bytes, conversation: Conversation) -> bytes:
+    digest = blake2b(part, digest_size=DIGEST_BYTES, person=_person(conversation.signs))
+    return digest.digest()
+
+
+@cache
+def _person(signs: tuple[bytes, ...]) -> bytes:
+    """Tells the grammars apart: equal bytes may mean other things in another one."""
+    return blake2b(repr(signs).encode(), digest_size=blake2b.PERSON_SIZE).digest()
+
+
+def _place(item: Item, offset: int, callers: Callers, draft: Draft) -> None:
     found = item.outline
     if found.doubt:
         draft.doubts.append(found.doubt)
     draft.calls += found.calls
-    producers.update(found.calls)
-    for index, text in enumerate(found.texts):
-        producer = producers.get(text.call) or (Producer(text.tool) if text.tool else _UNKNOWN)
-        if draft.question:
-            producer = structs.replace(producer, question=draft.question)
-        draft.places.append(Place(item, index, offset, producer))
+    callers.producers.update(found.calls)
+    question = draft.question or ""
+    last = draft.places[-1] if draft.places else None
+    rank = 0 if last is None else last.rank + _counts(last.text)
+    for index, text in enumerate(found.texts[: TEXTS_MAX - len(draft.places)]):
+        draft.places.append(Place(item, index, offset, callers.of(text, question), rank))
+        rank += _counts(text)
+
+
+def _counts(text: Text) -> bool:
+    """Whether a text is one of the CANDIDATES_MAX."""
+    return len(text.text) >= TEXT_CHARS_MIN

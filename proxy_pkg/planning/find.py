@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import Struct
 
 from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Producer
+from proxy_pkg.planning.arguments import NONE, kept
 from proxy_pkg.protocols.grammar import CallPlace, Conversation, ResultPlace
 from proxy_pkg.wire.scan import Path, locate, parse
 
@@ -17,6 +17,7 @@ _LEAF_DEPTH_MAX = 8
 _LEAVES_MAX = 512
 _CONTROLS = bytes(range(0x20))
 _QUESTION_CHARS_MAX = 4096
+_NAME_CHARS_MAX = 256  # of a tool; APIs take 64 or 128
 _STEP_BYTES = 1 << 20
 ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
 
@@ -126,18 +127,18 @@ def _calls(item: Any, place: CallPlace) -> Iterator[tuple[str, Producer]]:
         # Gemini's calls often have no id: the name has to do, and the latest call of that name counts.
         call = held.get(place.id) or part.get(place.id) or name
         if isinstance(name, str) and isinstance(call, str):
-            yield call, Producer(name, _arguments(held.get(place.arguments)))
+            yield call, Producer(name[:_NAME_CHARS_MAX], _arguments(held.get(place.arguments)))
 
 
 def _arguments(value: Any) -> Mapping[str, Any]:
-    """A call's arguments: an object, or a JSON text of one, or any other text under the key "input"."""
+    """What is kept of a call's arguments: an object, or a JSON text of one, or any other text under the key "input"."""
     if isinstance(value, str):
         try:
             parsed = msgspec.json.decode(value) if value.lstrip().startswith("{") else None
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             parsed = None
         value = parsed if isinstance(parsed, dict) else {"input": value}
-    return MappingProxyType(value) if isinstance(value, dict) else MappingProxyType({})
+    return kept(value) if isinstance(value, dict) else NONE
 
 
 def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[Text, ...]:
@@ -154,7 +155,7 @@ def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -
                 wanted[(*inside, place.text, *text_path)] = (
                     text,
                     call if isinstance(call, str) else "",
-                    tool if isinstance(tool, str) else "",
+                    tool[:_NAME_CHARS_MAX] if isinstance(tool, str) else "",
                     index,
                 )
     if not wanted:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from proxy_pkg.planning.draft import Draft
-from proxy_pkg.planning.plan import Ways, key_of
-from proxy_pkg.planning.policy import TEXT_CHARS_MIN
+from proxy_pkg.planning.references import may_have_runs
+from proxy_pkg.planning.terms import Ways, key_of, references_key
 
 
 class Fleet(Protocol):
@@ -29,6 +29,9 @@ def unheard(draft: Draft, ways: Ways, fleet: Fleet) -> tuple[list[int], list[int
     earlier: list[int] = []
     own: list[int] = []
     for number, place in enumerate(draft.places[draft.known :], draft.known):
-        if place.decided is None and len(place.text.text) >= TEXT_CHARS_MIN:
-            (earlier if number < draft.newest else own).append(key_of(place, draft.opening, ways))
+        if place.decided is None and place.may_change:
+            keys = earlier if number < draft.newest else own
+            keys.append(key_of(place, draft.opening, ways))
+            if may_have_runs(place.text.text):
+                keys.append(references_key(place, draft.opening, ways))
     return [key for key in earlier if not fleet.knows(key)], own

@@ -37,6 +37,11 @@ class Memo(Generic[Value]):
                 self._entries.move_to_end(key)
         return entry[0]
 
+    def peek(self, key: Hashable) -> Value | None:
+        """As `get`, but takes no lock, so that a thread may be broken off in it; the entry grows old as before."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
+
     def put(self, key: Hashable, value: Value, size_bytes: int) -> None:
         size_bytes += self._FRAME_BYTES
         if size_bytes > self._bytes_max // 4:

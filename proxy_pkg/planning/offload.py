@@ -1,8 +1,10 @@
 """Planning as the server does it: small work at once, large work on threads, all of it under a deadline.
 
-Two threads, since reading bodies is bounded by their length, while a compressor may be slow or never come back: who
-only reads does not wait behind it. A text that does not come back is given up and left alone from then on, and so are
-new texts while more work waits than the deadline has room for.
+Reading bodies is bounded by their length, while a compressor may be slow or never come back, so each has threads of its
+own. Deciding is done a slice at a time, so that requests take turns. A text that does not come back is given up and
+left alone from then on, and so is what is new when the deadline passes before its turn comes, or while more work waits
+than the deadline has room for. Texts that were sent shorter before are made so again on threads that do nothing else,
+however late it is: sending them whole would change what was sent. They took no longer than the deadline then, each.
 """
 
 import asyncio
@@ -10,12 +12,14 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, Final, TypeVar
 
-from proxy_pkg.planning.desk import Desk, Job
-from proxy_pkg.planning.draft import NO_CALLS, Calls, Draft, Memos, draw, remember
+from proxy_pkg.planning.callers import NO_CALLS, Calls
+from proxy_pkg.planning.desk import Desks, Job
+from proxy_pkg.planning.draft import Draft, Memos, draw, note, remember
 from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.hearing import Fleet, unheard
-from proxy_pkg.planning.plan import LEFT_ALONE, Plan, Ways, compose, leave_alone, settle
+from proxy_pkg.planning.plan import Plan, compose, leave_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
+from proxy_pkg.planning.terms import LEFT_ALONE, Ways
 from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
 
@@ -24,8 +28,15 @@ Result = TypeVar("Result")
 # Work below these bounds takes the loop for a few milliseconds at most, about what handing it over would cost
 # others anyway, since threads of one interpreter take turns.
 _INLINE_BODY_BYTES = 1 << 20
+_INLINE_READ_BYTES = 256 << 10
 _INLINE_PENDING_CHARS = 24 << 10
 _INLINE_INDEX_CHARS = 128 << 10
+_INLINE_INDEX_LINES = 4000
+_INLINE_OBJECTS = 800
+_INLINE_TEXTS = 1000
+_INLINE_SLICE_NS = 8_000_000
+_SLICE_NS = 25_000_000
+_THREADS, _FORMING_THREADS = 3, 2
 
 CHARS_PER_MS: Final = 3000
 """What a thread decides in a millisecond, at least on usual texts."""
@@ -60,8 +71,9 @@ class Planner:
         self._memos = Memos(memo_bytes_max)
         self._deadline_ns = deadline_ms * 1_000_000
         self._backlog_chars_max = deadline_ms * CHARS_PER_MS
-        self._reading = Desk("reading")
-        self._deciding = Desk("deciding")
+        self._reading = Desks("reading", _THREADS)
+        self._deciding = Desks("deciding", _THREADS)
+        self._forming = Desks("forming", _FORMING_THREADS)
         ALARM.attach(journal)
 
     async def plan(self, body: bytes, conversation: Conversation, known: Calls = NO_CALLS) -> Plan:
@@ -88,7 +100,7 @@ class Planner:
 
     async def _plan(self, body: bytes, conversation: Conversation, known: Calls, deadline_ns: int) -> Plan:
         memos, asking = self._memos, self._rules.reduces
-        if len(body) <= _INLINE_BODY_BYTES:
+        if _is_read_here(body, conversation, memos, known):
             draft = draw(body, conversation, memos, known, asking=asking)
         else:
             draft = await self.elsewhere(lambda: draw(body, conversation, memos, known, asking=asking))
@@ -98,12 +110,13 @@ class Planner:
             own = await self._hear(draft, self._fleet)
             deadline_ns += monotonic_ns() - began
         if self._is_crowded() or self._deciding.chars > self._backlog_chars_max:
-            leave_alone(draft, memos, self._ways)
+            deadline_ns = 0  # nothing new is begun
         await self._settle(draft, memos, deadline_ns)
         if self._fleet is not None:
             self._fleet.own(own)
-        remember(draft, memos)
-        return compose(draft)
+        if len(body) <= _INLINE_BODY_BYTES and len(draft.places) <= _INLINE_TEXTS:
+            return _finished(draft, memos)
+        return await self.elsewhere(lambda: _finished(draft, memos))
 
     async def _hear(self, draft: Draft, fleet: Fleet) -> list[int]:
         """Ask the other servers what they sent of this conversation; returns the keys of what is sent for the first
@@ -120,47 +133,59 @@ class Planner:
         return own
 
     async def _settle(self, draft: Draft, memos: Memos, deadline_ns: int) -> None:
-        if self._settled_here(draft, memos, deadline_ns):
+        """Settle the draft, a slice at a time. What is new and has not begun at the deadline is left alone."""
+        desks = self._deciding
+        if deadline_ns and self._settled_here(draft, memos, deadline_ns):
             return
-        job, watch = self._handed_over(draft, memos, deadline_ns)
-        try:
-            if not await _begun_in_time(job, self._deciding, deadline_ns):
-                leave_alone(draft, memos, self._ways)
-                if self._settled_here(draft, memos, deadline_ns):
-                    return
-                job, watch = self._handed_over(draft, memos, deadline_ns)
-            await job.done
-        except asyncio.CancelledError:
-            draft.abandoned = True
-            raise
-        except OverdueError:
-            self._give_up(draft, watch)
-            raise
+        is_done = False
+        while not is_done:
+            is_late = desks is self._deciding and monotonic_ns() > deadline_ns
+            desks = self._forming if is_late else desks
+            job, watch = self._handed_over(desks, draft, memos, deadline_ns, is_late=is_late)
+            try:
+                if desks is self._deciding and not await _begun_in_time(job, desks, deadline_ns):
+                    continue
+                is_done = await job.done
+            except asyncio.CancelledError:
+                draft.abandoned = True
+                raise
+            except OverdueError:
+                self._give_up(draft, watch, memos)
+                raise
 
     def _settled_here(self, draft: Draft, memos: Memos, deadline_ns: int) -> bool:
-        """Do the work on the loop if it is small; False if it is not, or did not come back in time."""
+        """Do the work on the loop if it is small; False if it is not, or more of it is left."""
         if draft.pending_chars > _INLINE_PENDING_CHARS or draft.unindexed_chars > _INLINE_INDEX_CHARS:
             return False
+        if len(draft.places) > _INLINE_TEXTS or draft.unindexed_lines > _INLINE_INDEX_LINES:
+            return False
+        until_ns = monotonic_ns() + _INLINE_SLICE_NS
         try:
-            settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, ALARM)
+            return settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, ALARM, until_ns)
         except BrokenOff:
             return False
-        return True
 
-    def _handed_over(self, draft: Draft, memos: Memos, deadline_ns: int) -> tuple[Job, ThreadWatch]:
+    def _handed_over(
+        self, desks: Desks, draft: Draft, memos: Memos, deadline_ns: int, *, is_late: bool
+    ) -> tuple[Job, ThreadWatch]:
         watch = ThreadWatch(self._journal, deadline_ns)
 
-        def work() -> None:
-            settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, watch)
+        def work() -> bool:
+            if is_late:
+                leave_alone(draft, memos, self._ways, "deadline" if deadline_ns else "busy")
+            until_ns = monotonic_ns() + _SLICE_NS
+            return settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, watch, until_ns)
 
-        return self._deciding.take(work, draft.pending_chars, watch), watch
+        return desks.take(work, draft.pending_chars, watch), watch
 
-    def _give_up(self, draft: Draft, watch: ThreadWatch) -> None:
-        """Leave the text alone from now on, and share nothing with the thread any more."""
+    def _give_up(self, draft: Draft, watch: ThreadWatch, memos: Memos) -> None:
+        """Leave the text alone from now on. What else was decided holds: the thread writes to no memo."""
         draft.abandoned = True
         if self._ways is not None:
             self._ways.first(watch.key, LEFT_ALONE)
-        self._memos = Memos(self._memo_bytes_max)
+        else:
+            self._memos = Memos(self._memo_bytes_max)
+        note(draft, memos)
 
     async def elsewhere(self, work: Callable[[], Result]) -> Result:
         """Do `work`, bounded by what it is given, off the loop; here, if no thread can be had."""
@@ -170,19 +195,34 @@ class Planner:
     @property
     def is_spent(self) -> bool:
         """Whether so many threads never came back that this process should be replaced."""
-        return self._reading.stuck + self._deciding.stuck > STUCK_MAX
+        return self._reading.stuck + self._deciding.stuck + self._forming.stuck > STUCK_MAX
 
     def close(self) -> None:
         """Let the threads end after what they are doing; nothing waits for them."""
         self._reading.close()
         self._deciding.close()
+        self._forming.close()
 
 
-async def _begun_in_time(job: Job, desk: Desk, deadline_ns: int) -> bool:
+def _is_read_here(body: bytes, conversation: Conversation, memos: Memos, known: Calls) -> bool:
+    """Whether what is new of a body is read as fast as it could be handed over."""
+    if len(body) > _INLINE_BODY_BYTES:
+        return False
+    prefix = None if known else memos.prefixes.longest(body, conversation.path)
+    start = 0 if prefix is None else len(prefix.data)
+    return len(body) - start <= _INLINE_READ_BYTES and body.count(b"{", start) <= _INLINE_OBJECTS
+
+
+def _finished(draft: Draft, memos: Memos) -> Plan:
+    remember(draft, memos)
+    return compose(draft)
+
+
+async def _begun_in_time(job: Job, desks: Desks, deadline_ns: int) -> bool:
     """Wait until the job is done, the deadline at the longest. False if it was not even begun and is withdrawn."""
     try:
         await asyncio.wait((job.done,), timeout=max(0, deadline_ns - monotonic_ns()) / NS)
     except asyncio.CancelledError:
         job.done.cancel()
         raise
-    return not desk.withdraw(job)
+    return not desks.withdraw(job)

@@ -5,27 +5,17 @@ Three steps, so that the heavy one can run elsewhere: `draw` (draft.py) reads th
 """
 
 from time import monotonic_ns
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy_pkg.model import Replacement, Verdict
-from proxy_pkg.planning.draft import Decided, Draft, Memos, Place
-from proxy_pkg.planning.policy import Rules, Tokens, decide
+from proxy_pkg.planning.draft import TEXT_CHARS_MIN, Decided, Draft, Memos, Place
+from proxy_pkg.planning.policy import Rules, Tokens, decide, kept
 from proxy_pkg.planning.refer import refer
 from proxy_pkg.planning.rewrite import literal
-from proxy_pkg.planning.watch import NO_WATCH, Watch
-
-LEFT_ALONE, SHORTENED = 0, 1
-
-
-class Ways(Protocol):
-    """What all workers know of texts sent before: which of the two ways each took first (store/marks.py)."""
-
-    def key(self, group: bytes, *parts: bytes) -> int: ...
-    def get(self, key: int) -> int | None: ...
-    def first(self, key: int, way: int) -> int: ...
+from proxy_pkg.planning.terms import LEFT_ALONE, SHORTENED, Mark, Terms, Ways
+from proxy_pkg.planning.watch import NEVER_NS, NO_WATCH, Watch
 
 
 class Plan(Struct, frozen=True):
@@ -63,39 +53,59 @@ def settle(
     deadline_ns: int,
     ways: Ways | None = None,
     watch: Watch = NO_WATCH,
-) -> None:
+    until_ns: int = NEVER_NS,
+) -> bool:
     """Decide what is pending. A text that is new to all workers when `deadline_ns` (monotonic) has passed is left
     alone, and stays so; one that was sent shorter before is made shorter again, however late it is.
+
+    False if it stopped at `until_ns`, after the text at hand: another call goes on from there.
     """
-    for place in draft.pending:
+    terms = Terms(rules, tokens, memos, deadline_ns, ways, watch)
+    while draft.settled < len(draft.pending):
         if draft.abandoned:
-            return
-        place.settle(_decided(place, draft.opening, rules, tokens, memos, deadline_ns, ways, watch), draft.opening)
-    refer(draft, rules, tokens, memos)
+            return True
+        place = draft.pending[draft.settled]
+        decided = _decided(place, draft, terms)
+        if draft.abandoned:
+            return True
+        _settle(place, decided, draft)
+        draft.settled += 1
+        if monotonic_ns() > until_ns:
+            return False
+    return refer(draft, terms, until_ns)
 
 
-def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None) -> None:
+def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None, reason: str = "busy") -> None:
     """Leave alone, at once and for good, what is pending and new to all workers: there is no time for it.
 
     What was sent shorter before stays pending.
     """
     pending = []
-    for place in draft.pending:
+    for place in draft.pending[draft.settled :]:
+        if not place.may_change:
+            _settle(place, _unchanged(place), draft)
+            continue
         mark = None if ways is None else Mark(place, draft.opening, ways)
-        decided = memos.verdicts.get(_memo_key(place))
+        decided = memos.verdicts.peek(place.key)
         if mark is not None and mark.way == LEFT_ALONE:
-            decided = _left(place, "busy")
+            decided = _left(place, reason)
         elif decided is not None:
             decided = _in_its_way(decided, mark)
         elif mark is not None and mark.first(LEFT_ALONE) == SHORTENED:
             pending.append(place)
             continue
         else:
-            decided = _left(place, "busy")
+            decided = _left(place, reason)
             if mark is None:
-                memos.verdicts.put(_memo_key(place), decided, len(place.text.text))
-        place.settle(decided, draft.opening)
+                draft.fresh[place.key] = decided
+        _settle(place, decided, draft)
     draft.pending = pending
+    draft.settled = 0
+
+
+def _settle(place: Place, decided: Decided, draft: Draft) -> None:
+    place.settle(decided, draft.opening)
+    draft.reread[place.item.key] = place.item
 
 
 def compose(draft: Draft) -> Plan:
@@ -113,64 +123,27 @@ def compose(draft: Draft) -> Plan:
     return Plan(tuple(replacements), tuple(verdicts), tuple(draft.doubts), draft.opening)
 
 
-def _memo_key(place: Place) -> tuple[str, str, str, str]:
-    producer = place.producer
-    return place.text.text, producer.name, repr(producer.arguments), producer.question
-
-
-def key_of(place: Place, opening: bytes, ways: Ways) -> int:
-    """The key of a text as a result of its tool, in the conversation that opens so; in all with an empty opening."""
-    return ways.key(opening, place.digest, place.producer.name.encode("utf-8", "surrogatepass"))
-
-
-class Mark:
-    """Which way a text went first. Each conversation has its own, since only its own turns have to agree: a text that
-    one had no time for can be shortened in the next. What must never be tried again is marked for all of them.
-    """
-
-    def __init__(self, place: Place, opening: bytes, ways: Ways) -> None:
-        self._ways = ways
-        self.key = key_of(place, opening, ways)
-        self.everywhere = key_of(place, b"", ways) if opening else self.key
-        self.way = ways.get(self.key)
-        if self.way is None and opening and ways.get(self.everywhere) == LEFT_ALONE:
-            self.first(LEFT_ALONE)
-
-    def first(self, way: int) -> int:
-        """Mark the text with `way`, unless it is marked; returns the way that now holds."""
-        self.way = self._ways.first(self.key, way)
-        return self.way
-
-
-def _decided(
-    place: Place,
-    opening: bytes,
-    rules: Rules,
-    tokens: Tokens,
-    memos: Memos,
-    deadline_ns: int,
-    ways: Ways | None,
-    watch: Watch,
-) -> Decided:
-    mark = None if ways is None else Mark(place, opening, ways)
-    key = _memo_key(place)
-    known = memos.verdicts.get(key)
+def _decided(place: Place, draft: Draft, terms: Terms) -> Decided:
+    if not place.may_change:
+        return _unchanged(place)
+    mark = None if terms.ways is None else Mark(place, draft.opening, terms.ways)
+    known = draft.fresh.get(place.key) or terms.memos.verdicts.peek(place.key)
     if mark is not None and mark.way == LEFT_ALONE:
         return _left(place, "deadline")
     if known is not None:
         return _in_its_way(known, mark)
-    if (mark is None or mark.way is None) and monotonic_ns() > deadline_ns:
+    if (mark is None or mark.way is None) and monotonic_ns() > terms.deadline_ns:
         if mark is None:
-            memos.verdicts.put(key, _left(place, "deadline"), len(place.text.text))
+            draft.fresh[place.key] = _left(place, "deadline")
         if mark is None or mark.first(LEFT_ALONE) == LEFT_ALONE:
             return _left(place, "deadline")
-    watch.begin(mark.everywhere if mark else 0, has_form=mark is not None and mark.way == SHORTENED)
+    terms.watch.begin(mark.everywhere if mark else 0, has_form=mark is not None and mark.way == SHORTENED)
     try:
-        verdict = decide(place.text.text, place.producer, rules, tokens)
+        verdict = decide(place.text.text, place.producer, terms.rules, terms.tokens)
     finally:
-        watch.end()
-    decided = Decided(place.producer, verdict, literal(verdict))
-    memos.verdicts.put(key, decided, len(place.text.text) + len(decided.literal or b""))
+        terms.watch.end()
+    decided = Decided(place.producer.digest, verdict, literal(verdict))
+    draft.fresh[place.key] = decided
     return _in_its_way(decided, mark)
 
 
@@ -188,4 +161,10 @@ def _in_its_way(decided: Decided, mark: Mark | None) -> Decided:
 
 
 def _left(place: Place, reason: str) -> Decided:
-    return Decided(place.producer, Verdict(reason), None)
+    return Decided(place.producer.digest, Verdict(reason), None)
+
+
+def _unchanged(place: Place) -> Decided:
+    """What holds for a text that never changes. No memo and no mark is asked or told of it."""
+    text = place.text.text
+    return Decided(place.producer.digest, kept("small" if len(text) < TEXT_CHARS_MIN else "too_many", text), None)

@@ -18,6 +18,7 @@ from proxy_pkg.compressors.producers import (
 )
 from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
 from proxy_pkg.model import Grade, Producer, Verdict
+from proxy_pkg.planning.draft import TEXT_CHARS_MIN
 
 
 class Tokens(Protocol):
@@ -29,8 +30,6 @@ class Tokens(Protocol):
     def count(self, text: str) -> int: ...
     def gauge(self, text: str, sample_chars: int = ...) -> int: ...
 
-
-TEXT_CHARS_MIN = 160  # below this no form can win by the margin and a header's worth of tokens
 
 EXACT_TOOL, FEW_TOKENS = "exact_tool", "few_tokens"
 NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS))
@@ -81,15 +80,15 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
     Never raises: a compressor that fails leaves the text as it is.
     """
     if len(text) < TEXT_CHARS_MIN:
-        return _kept("small", text)
+        return kept("small", text)
     if len(text) > rules.block_bytes_max:
-        return _kept("too_large", text)
+        return kept("too_large", text)
     if not _is_unicode(text):
-        return _kept("lone_surrogate", text)
+        return kept("lone_surrogate", text)
     if stays_exact(producer, rules.tools):
-        return _kept(EXACT_TOOL, text)
+        return kept(EXACT_TOOL, text)
     if rules.tokens_min and tokens.gauge(text) < rules.tokens_min:
-        return _kept(FEW_TOKENS, text)
+        return kept(FEW_TOKENS, text)
     kind = ""
     try:
         kind = detect(text, producer, rules.tools).kind
@@ -98,9 +97,9 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
             _reduced(text, kind, producer, rules, tokens) if rules.reduces else (run_chain(kind, text, grades), None)
         )
     except Exception:  # noqa: BLE001  # no fault of a compressor may reach the request
-        return _kept("compressor_failed", text, kind)
+        return kept("compressor_failed", text, kind)
     if shorter is None:
-        return _kept("nothing_to_gain", text, kind)
+        return kept("nothing_to_gain", text, kind)
     new_text, steps = shorter
     before, after = known or weighed(text, new_text, rules, tokens)
     if after * 100 > before * (100 - rules.margin_percent):
@@ -172,8 +171,9 @@ def _only_here(text: str, new_text: str) -> tuple[str, str]:
     return "\n".join((lines - new_lines).elements()), "\n".join((new_lines - lines).elements())
 
 
-def _kept(reason: str, text: str, kind: str = "") -> Verdict:
-    # A text that stays is not worth counting exactly: four characters to a token.
+def kept(reason: str, text: str, kind: str = "") -> Verdict:
+    """The verdict on a text that stays."""
+    # It is not worth counting exactly: four characters to a token.
     tokens = len(text) // 4
     return Verdict(reason, kind, tokens_before=tokens, tokens_after=tokens)
 

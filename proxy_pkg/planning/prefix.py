@@ -28,6 +28,8 @@ class Prefix(Struct, Generic[PlaceT], frozen=True):
     doubts: Sequence[str]
     opening: bytes
     question: str | None
+    held_bytes: int
+    """What its places and calls keep in memory."""
     seen: list[Seen]
     """The index of its lines, as far as it was made. Whoever reads on takes it; for a second one it is made anew."""
 
@@ -36,7 +38,7 @@ class Prefix(Struct, Generic[PlaceT], frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        return len(self.data) + sum(seen.size_bytes for seen in self.seen)
+        return len(self.data) + self.held_bytes + sum(seen.size_bytes for seen in self.seen)
 
 
 class Prefixes(Generic[PlaceT]):

@@ -1,61 +1,125 @@
 """Which lines of a draft's new texts become references, and what is sent for such a text."""
 
 from collections.abc import Sequence
+from hashlib import blake2b
+from time import monotonic_ns
 
 from proxy_pkg.compressors.hits import shows_one_file
 from proxy_pkg.compressors.table import run_chain
-from proxy_pkg.model import Grade, Verdict
-from proxy_pkg.planning.draft import Decided, Draft, Memos, Place
+from proxy_pkg.model import DIGEST_BYTES, Grade, Verdict
+from proxy_pkg.planning.draft import Decided, Draft, Place
 from proxy_pkg.planning.policy import NEVER_CHANGED, Rules, Tokens, weighed
 from proxy_pkg.planning.references import (
-    WINDOW_LINES,
     Form,
     Lines,
+    Names,
     Run,
     Seen,
     may_be_named,
+    may_have_runs,
     may_refer,
-    name_of,
     with_references,
 )
 from proxy_pkg.planning.rewrite import literal
+from proxy_pkg.planning.terms import LEFT_ALONE, SHORTENED, Terms, references_key
 
 NUMBERED, SEARCH = "numbered", "search"
 _TOKENS_SAVED_MIN = 20
-_TEXTS_CHARS_MAX = 4 << 20  # a million tokens, more than models take; looking through more would take seconds
+# A million tokens, more than models take; looking through more would take seconds.
+_TEXTS_CHARS_MAX = 4 << 20
+_TEXTS_LINES_MAX = 100_000
+_NOT_SHOWN = frozenset(("too_large", "too_many"))
 
 
-def refer(draft: Draft, rules: Rules, tokens: Tokens, memos: Memos) -> None:
+def refer(draft: Draft, terms: Terms, until_ns: int) -> bool:
     """Let lines that stand in earlier texts become references, in the texts that are new since the known prefix.
 
-    Pure: it looks at the texts before each one and at nothing else. The draft must be settled.
+    Pure but for time: it looks at the texts before each one and at nothing else. The draft must be settled. False if
+    it stopped at `until_ns`: another call goes on from there.
     """
-    if not draft.places or not draft.may_refer or not rules.references or draft.abandoned:
-        return
-    seen = draft.seen or Seen()
-    seen.truncate(draft.known)
-    chars = sum(len(place.text.text) for place in draft.places[: len(seen)])
+    if not draft.places or not draft.may_refer or not terms.rules.references or draft.abandoned:
+        return True
+    seen = draft.seen = draft.seen or Seen()
+    if draft.names is None:
+        seen.truncate(draft.known)
+    names = draft.names = draft.names or Names()
+    for place in draft.places[len(names) : len(seen)]:
+        names.add(place.text.call, place.text.index)
+    chars, lines = _extent(draft.places[: len(seen)])
     for number in range(len(seen), len(draft.places)):
-        place = draft.places[number]
-        chars += len(place.text.text)
-        if chars > _TEXTS_CHARS_MAX:
+        text = draft.places[number].text
+        chars, lines = chars + len(text.text), lines + text.text.count("\n")
+        if chars > _TEXTS_CHARS_MAX or lines > _TEXTS_LINES_MAX or draft.abandoned:
             break  # on every later turn at the same place
-        decided = place.decided
-        assert decided is not None, "refer before settle"
-        lines = _shown_lines(place, decided)
-        may_change = number >= draft.known and decided.verdict.reason not in NEVER_CHANGED
-        if lines is not None and may_change and may_refer(place.text.text):
-            runs = seen.find(lines)
-            if runs:
-                decided = place.decided = _referring(draft, number, lines, runs, seen, rules, tokens, memos)
-        seen.add(lines if lines is not None and _is_citable(place, lines) else None, decided.runs)
-    draft.seen = seen
+        if number >= draft.known and _is_late(draft, number, terms):
+            break
+        _take_in(draft, number, seen, names, terms)
+        if monotonic_ns() > until_ns:
+            return False
+    return True
+
+
+def _extent(places: Sequence[Place]) -> tuple[int, int]:
+    return sum(len(place.text.text) for place in places), sum(place.text.text.count("\n") for place in places)
+
+
+def _take_in(draft: Draft, number: int, seen: Seen, names: Names, terms: Terms) -> None:
+    """Look for text `number` in what was seen, unless that was done on an earlier turn, and let later ones see it."""
+    place = draft.places[number]
+    decided = place.decided
+    assert decided is not None, "refer before settle"
+    lines = _shown_lines(place, decided)
+    may_change = number >= draft.known and place.may_change and decided.verdict.reason not in NEVER_CHANGED
+    if lines is not None and may_change and may_refer(place.text.text):
+        runs = seen.find(lines)
+        if runs:
+            decided = place.decided = _in_its_way(draft, number, lines, runs, seen, names, terms)
+    seen.add(lines if lines is not None and _is_citable(place, lines) else None, decided.runs)
+    names.add(place.text.call, place.text.index)
+
+
+def _is_late(draft: Draft, number: int, terms: Terms) -> bool:
+    """Whether there is no time for text `number` and what follows. No line of these is a reference from now on, but
+    for texts that were sent with references before; then the lines before them have to be known.
+    """
+    if terms.ways is None or monotonic_ns() <= terms.deadline_ns:
+        return False
+    if draft.is_late is None:
+        ways, opening = terms.ways, draft.opening
+        held = [
+            ways.first(references_key(place, opening, ways), LEFT_ALONE)
+            for place in draft.places[number:]
+            if place.may_change and may_have_runs(place.text.text)
+        ]
+        draft.is_late = SHORTENED not in held
+    return draft.is_late
+
+
+def _in_its_way(
+    draft: Draft, number: int, lines: Lines, runs: Sequence[Run], seen: Seen, names: Names, terms: Terms
+) -> Decided:
+    """What to send for a text that could have references, as its conversation has had it before."""
+    place, ways = draft.places[number], terms.ways
+    alone = place.decided
+    assert alone is not None, "refer before settle"
+    key = 0 if ways is None else references_key(place, draft.opening, ways)
+    way = None if ways is None else ways.get(key)
+    if way == LEFT_ALONE:
+        return alone
+    terms.watch.begin(key, has_form=way == SHORTENED)
+    try:
+        decided = _referring(draft, number, lines, runs, seen, names, terms)
+    finally:
+        terms.watch.end()
+    if decided is alone or ways is None or ways.first(key, SHORTENED) == SHORTENED:
+        return decided
+    return alone
 
 
 def _shown_lines(place: Place, decided: Decided) -> Lines | None:
     """The text as lines if it is sent line by line as it is, but for line numbers; else None."""
     verdict, text = decided.verdict, place.text.text
-    if text.count("\n") < WINDOW_LINES or verdict.reason == "too_large":
+    if not may_have_runs(text) or verdict.reason in _NOT_SHOWN:
         return None
     form = Form.NUMBERED if verdict.kind == NUMBERED else Form.COUNTED
     if form is Form.COUNTED and shows_one_file(text):
@@ -70,41 +134,34 @@ def _is_citable(place: Place, lines: Lines) -> bool:
     return place.text.index == 0 and may_be_named(place.text.call) and lines.has_clear_labels
 
 
-def _names(draft: Draft, number: int, runs: Sequence[Run]) -> dict[int, str]:
-    """What references in text `number` call the texts that `runs` point at."""
-    earlier = [each.text.call for each in draft.places[:number]]
-    names = {}
-    for source in {run.source for run in runs}:
-        place = draft.places[source]
-        firsts = [each for each in draft.places[: source + 1] if each.text.index == 0]
-        again = sum(each.text.call == place.text.call for each in firsts)
-        names[source] = name_of(place.text.call, again, place.producer, earlier)
-    return names
-
-
 def _referring(
-    draft: Draft,
-    number: int,
-    lines: Lines,
-    runs: Sequence[Run],
-    seen: Seen,
-    rules: Rules,
-    tokens: Tokens,
-    memos: Memos,
+    draft: Draft, number: int, lines: Lines, runs: Sequence[Run], seen: Seen, names: Names, terms: Terms
 ) -> Decided:
     """What to send for a text with references in it; what was decided without them, if that is not clearly more."""
     place = draft.places[number]
     alone = place.decided
     assert alone is not None, "refer before settle"
-    names = _names(draft, number, runs)
+    named = {}
+    for source in {run.source for run in runs}:
+        cited = draft.places[source]
+        named[source] = names.of(source, cited.text.call, cited.producer)
     text = place.text.text
-    key = (text, alone.verdict.kind, tuple(runs), tuple(names.items()))
-    decided = memos.verdicts.get(key)
+    key = _key(place, alone.verdict.kind, runs, named)
+    decided = draft.fresh.get(key) or terms.memos.verdicts.peek(key)
     if decided is None:
-        verdict = _verdict(text, alone.verdict, with_references(lines, runs, seen, names), rules, tokens)
-        decided = alone if verdict is None else Decided(place.producer, verdict, literal(verdict), tuple(runs))
-        memos.verdicts.put(key, decided, len(text) + len(decided.literal or b""))
-    return decided
+        verdict = _verdict(text, alone.verdict, with_references(lines, runs, seen, named), terms.rules, terms.tokens)
+        decided = alone if verdict is None else Decided(alone.producer, verdict, literal(verdict), tuple(runs))
+        draft.fresh[key] = decided
+    return decided if decided.runs else alone
+
+
+def _key(place: Place, kind: str, runs: Sequence[Run], named: dict[int, str]) -> bytes:
+    """What a text with these references is found by."""
+    digest = blake2b(place.key, digest_size=DIGEST_BYTES)
+    digest.update(f"{kind}\0{sorted(named.items())!r}".encode("utf-8", "surrogatepass"))
+    for run in runs:
+        digest.update(b"%d,%d,%d,%d;" % (run.start, run.length, run.source, run.line))
+    return digest.digest()
 
 
 def _verdict(text: str, alone: Verdict, referring: str, rules: Rules, tokens: Tokens) -> Verdict | None:

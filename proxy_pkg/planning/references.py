@@ -21,9 +21,11 @@ with every window kept; a match counts only where the lines themselves are equal
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
+from sys import getsizeof
 
 from msgspec import Struct
 
@@ -34,6 +36,7 @@ RUN_CHARS_MIN = 120
 RUN_CHARS_AGAIN_MIN = 70
 """The text that a reference must replace, and one to a result that was named before in the same text."""
 _TEXT_LINES_MAX = 20_000
+_LINE_BYTES, _NUMBERED_LINE_BYTES, _WINDOW_BYTES = 240, 360, 200  # what they take in memory, as measured
 _NUMBERED_SHARE_MAX = 0.25
 _WINDOWS_MAX = 16_000  # once so many are known, nothing points at later texts: the index stays below 10 MiB
 _SUBJECT_CHARS_MAX = 40
@@ -79,7 +82,7 @@ class Lines:
     reference can stand for, since it could not say all that stands before them.
     """
 
-    __slots__ = ("bodies", "first", "fixed", "has_clear_labels", "labels", "raw", "windows")
+    __slots__ = ("__weakref__", "bodies", "first", "fixed", "has_clear_labels", "labels", "raw", "size", "windows")
 
     def __init__(self, text: str, form: Form = Form.COUNTED) -> None:
         self.raw = text.split("\n")
@@ -96,6 +99,9 @@ class Lines:
             self.has_clear_labels = all(one < other for one, other in pairwise(numbers))
             if form is Form.HITS:
                 self.fixed = {at for at, line in enumerate(self.raw) if self.labels[at] and _is_hit(line)}
+        copies, line_bytes = (1, _LINE_BYTES) if form is Form.COUNTED else (2, _NUMBERED_LINE_BYTES)
+        self.size = copies * getsizeof(text) + line_bytes * len(self.raw)
+        """What it takes in memory."""
         last = len(self.bodies) - WINDOW_LINES + 1
         self.windows = [hash(tuple(self.bodies[at : at + WINDOW_LINES])) for at in range(last)]
         # Where each window stands first: of two equal keys, the later one given wins.
@@ -135,6 +141,7 @@ class Seen:
         self._source: dict[int, int] = {}
         self._added: list[set[int]] = []
         self._hidden: list[Sequence[Run]] = []
+        self._lines_bytes = 0
 
     def __len__(self) -> int:
         return len(self._texts)
@@ -142,7 +149,7 @@ class Seen:
     @property
     def size_bytes(self) -> int:
         """About what it keeps in memory."""
-        return 300 * len(self._source)
+        return self._lines_bytes + _WINDOW_BYTES * len(self._source) + 300 * len(self._texts)
 
     def lines(self, source: int) -> Lines:
         """A text that a run points at."""
@@ -153,7 +160,8 @@ class Seen:
     def truncate(self, count: int) -> None:
         """Forget all but the first `count` texts."""
         while len(self._texts) > count:
-            self._texts.pop()
+            lines = self._texts.pop()
+            self._lines_bytes -= lines.size if lines is not None else 0
             self._hidden.pop()
             for window in self._added.pop():
                 del self._source[window]
@@ -165,11 +173,15 @@ class Seen:
         """
         added: set[int] = set()
         if lines is not None and len(self._source) < _WINDOWS_MAX:
-            added = lines.first.keys() - self._source.keys()
+            # Not by the difference of two sets of keys, which goes through all that is known.
+            source = self._source
+            added = {window for window in lines.first if window not in source}
             if hidden:
                 added -= _touched(lines, hidden)
-            self._source.update(dict.fromkeys(added, len(self._texts)))
-        self._texts.append(lines)
+            source.update(dict.fromkeys(added, len(self._texts)))
+        # Only a text with a window of its own is ever pointed at.
+        self._texts.append(lines if added else None)
+        self._lines_bytes += lines.size if lines is not None and added else 0
         self._hidden.append(hidden)
         self._added.append(added)
 
@@ -205,9 +217,12 @@ class Seen:
         there = self.lines(source)
         line = there.first[lines.windows[start]]
         limit = min(len(lines.bodies) - start, len(there.bodies) - line)
-        for hidden in self._hidden[source]:
-            if hidden.start + hidden.length > line:
-                limit = min(limit, hidden.start - line)
+        hidden = self._hidden[source]
+        if hidden:
+            # In order, and apart from each other: the first that ends beyond the line is the next one.
+            after = bisect_right(hidden, line, key=_end)
+            if after < len(hidden):
+                limit = min(limit, hidden[after].start - line)
         length = 0
         while (
             length < limit
@@ -225,6 +240,10 @@ class Seen:
         return Run(start, length, source, line)
 
 
+def _end(run: Run) -> int:
+    return run.start + run.length
+
+
 def _touched(lines: Lines, hidden: Sequence[Run]) -> set[int]:
     """Windows whose first place reaches into a run that is not shown."""
     touched: set[int] = set()
@@ -235,9 +254,14 @@ def _touched(lines: Lines, hidden: Sequence[Run]) -> set[int]:
     return touched
 
 
+def may_have_runs(text: str) -> bool:
+    """Whether a text has lines enough to be pointed at, or to point at others, and not more than are looked through."""
+    return WINDOW_LINES <= text.count("\n") <= _TEXT_LINES_MAX
+
+
 def may_refer(text: str) -> bool:
     """Whether references may stand in a text at all: not in one that holds lines which look like them."""
-    return MARK not in text and text.count("\n") <= _TEXT_LINES_MAX
+    return MARK not in text
 
 
 def with_references(lines: Lines, runs: Sequence[Run], seen: Seen, names: Mapping[int, str]) -> str:
@@ -263,19 +287,40 @@ def may_be_named(call: str) -> bool:
     return _NAMEABLE.match(call) is not None
 
 
-def name_of(call: str, number: int, producer: Producer, earlier: Collection[str]) -> str:
-    """What a reference calls the `number`-th result of a tool call's id: that id, the tool, what it was asked for.
+class Names:
+    """What references call the results of a request, taken in one after another."""
 
-    `earlier` are the ids of all texts up to the one it points at: the end of an id is enough if no other ends so.
-    """
-    end = call[-_CALL_CHARS:]
-    is_random = any(map(str.isdigit, call))  # else it is the name of a tool
-    if is_random and len(call) > _CALL_CHARS_MAX and not any(other.endswith(end) for other in earlier if other != call):
-        call = "…" + end
-    if number > 1:
-        call = f"{call}#{number}"
-    told = " ".join(filter(None, (producer.name, _subject(producer))))
-    return f"{call} ({told})" if told else call
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        """For each text, how many results of its call there are up to it."""
+        self._results: dict[str, int] = {}
+        self._ends: dict[str, str | None] = {}
+        """The end of an id to the one call whose id ends so; None where there are several."""
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, call: str, index: int) -> None:
+        """Take in the next text: the id of its tool call, and which of that result's texts it is."""
+        number = self._results.get(call, 0) + (index == 0)
+        self._results[call] = number
+        self._numbers.append(number)
+        end = call[-_CALL_CHARS:]
+        self._ends[end] = call if self._ends.get(end, call) == call else None
+
+    def of(self, source: int, call: str, producer: Producer) -> str:
+        """What to call text `source`: the id of its tool call, the tool, what it was asked for. The end of an id is
+        enough if no other ends so.
+        """
+        end = call[-_CALL_CHARS:]
+        is_random = any(map(str.isdigit, call))  # else it is the name of a tool
+        number = self._numbers[source]
+        if is_random and len(call) > _CALL_CHARS_MAX and self._ends[end] == call:
+            call = "…" + end
+        if number > 1:
+            call = f"{call}#{number}"
+        told = " ".join(filter(None, (producer.name, _subject(producer))))
+        return f"{call} ({told})" if told else call
 
 
 def _subject(producer: Producer) -> str:

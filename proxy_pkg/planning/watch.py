@@ -15,8 +15,8 @@ from typing import Final, Protocol
 from proxy_pkg.errors import ProxyError
 
 NS: Final = 1_000_000_000
-INLINE_SECONDS: Final = 0.04
-"""What a text may take of the loop before it goes on a thread instead; usual ones take a tenth of that."""
+INLINE_SECONDS: Final = 0.02
+"""What a text may take of the loop before it goes on a thread instead; usual ones take a fifth of that."""
 ELSEWHERE_SECONDS: Final = 0.001
 """Pause before another look whether work that is to be broken off is in our own code again."""
 RINGS_ELSEWHERE: Final = 10
@@ -24,12 +24,14 @@ RINGS_ELSEWHERE: Final = 10
 SWALLOWED_SECONDS: Final = 0.5
 """If work goes on for so long after it was broken off, that was swallowed."""
 RINGS_MAX: Final = 10 * RINGS_ELSEWHERE
-LATE_NS: Final = 7 * NS // 10
+LATE_NS: Final = 12 * NS // 100
 """What a text that was never sent shorter may take after the deadline."""
-FORMED_NS: Final = 5 * NS
-"""What a text may take that has been sent shorter before: sending it whole would change what was sent."""
-STEP_NS: Final = 30 * NS
-"""What all other work may take at a stretch: reading a body, decoding it, looking for lines that repeat."""
+FORMED_NS: Final = 2 * NS
+"""What a text may take that has been sent shorter before: sending it whole would change what was sent. It took less
+than the deadline and LATE_NS then; the rest is for a machine that is busier now."""
+STEP_NS: Final = 10 * NS
+"""What all other work may take at a stretch: reading a body, decoding it. Both are bounded by its length."""
+NEVER_NS: Final = 1 << 62
 
 
 class OverdueError(ProxyError):

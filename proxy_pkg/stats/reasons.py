@@ -66,6 +66,8 @@ TEXT_REASONS: Final = {
     "busy": "More new text waited than the deadline has room for. Run more workers if it happens often.",
     "deadline": "There was no time left for the text. Raise `HEADROOM_COMPRESSION_DEADLINE_MS` or run more workers.",
     "held_out": "The conversation is in the group that is left alone for comparison. Nothing to do.",
+    "too_many": "The body has more tool results than are looked at. Nothing to do; "
+    "have the client compact its conversation.",
     "item_too_large": "The message that holds the text is longer than 8 MiB. Have the tool return less.",
     "item_unreadable": "The message that may hold a result is no JSON that can be read for certain, or says a key "
     "twice. Look at what the client sends.",

@@ -2,23 +2,30 @@
 
 A file of fixed size, mapped into every worker: no lock, no system call, no waiting. A mark is one aligned store
 of 8 bytes, which other processes see whole, so a worker that is killed leaves a mark or none. The first mark of a
-key stays. Keys are 64-bit hashes in a table with linear probing; where it is full, an old mark gives way.
+key stays. Keys are 64-bit hashes in a table of sets. The marks of one conversation stand in a span of sets, so that
+one with many has many in each of them; where a set is full, a mark of whoever has most there gives way. Hardly
+a mark is lost to a conversation that has more.
 """
 
 import mmap
 import os
+from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 ENTRIES: Final = 1 << 18
 PROBES_MAX: Final = 16
+"""Entries of a set."""
+SPAN_SETS: Final = 512
+"""Sets that the marks of one conversation stand in: room for twice what its texts can leave behind."""
 FILE: Final = "marks"
 BYTES: Final = 8 * ENTRIES
 """What the file takes."""
 GROUP_BITS: Final = 20
 _ENTRY_BYTES: Final = 8
 _WAY_BITS: Final = 1
+_SETS: Final = ENTRIES // PROBES_MAX
 _REST_BITS: Final = 8 * _ENTRY_BYTES - GROUP_BITS
 
 Key = int
@@ -76,8 +83,18 @@ class Marks:
             entry = self._entries[place]  # another worker may have been quicker
             if entry & ~1 == key:
                 return entry & 1
-        self._entries[_places(key)[0]] = key | way
+        self._entries[self._victim(key)] = key | way
         return way
+
+    def _victim(self, key: Key) -> int:
+        """The entry of a full set that gives way: one of the group with most of them, which may be the key's own."""
+        places = _places(key)
+        held = Counter(group_of(self._entries[place]) for place in places)
+        most = max(held.values())
+        own = group_of(key)
+        heaviest = own if held[own] == most else next(group for group, number in held.items() if number == most)
+        ours = [place for place in places if group_of(self._entries[place]) == heaviest]
+        return ours[(key >> (_WAY_BITS + 1)) // SPAN_SETS % len(ours)]
 
     def overrule(self, key: Key, way: int) -> None:
         """Mark `key` with `way`, whatever its mark is."""
@@ -87,11 +104,16 @@ class Marks:
                     self._entries[place] = key | way
 
 
-def _places(key: Key) -> range | list[int]:
-    home = (key >> _WAY_BITS) % ENTRIES
-    if home + PROBES_MAX <= ENTRIES:
-        return range(home, home + PROBES_MAX)
-    return [(home + step) % ENTRIES for step in range(PROBES_MAX)]
+def _places(key: Key) -> range:
+    """The set of a key. What belongs to no conversation is spread over all of them."""
+    rest = (key & ((1 << _REST_BITS) - 1)) >> (_WAY_BITS + 1)  # the bit above the way is always set
+    group = group_of(key)
+    number = rest if group == _NOBODY else group * _SETS // (1 << GROUP_BITS) + rest % SPAN_SETS
+    home = number % _SETS * PROBES_MAX
+    return range(home, home + PROBES_MAX)
+
+
+_NOBODY: Final = group_of(key_of(b""))
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from proxy_pkg.errors import RefusedError, ScanError
 from proxy_pkg.model import Level
-from proxy_pkg.planning.draft import NO_CALLS, Calls
+from proxy_pkg.planning.callers import NO_CALLS, Calls
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.plan import Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation

@@ -18,8 +18,8 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.model import Level
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import LEFT_ALONE
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.prices.table import Prices
 from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session

@@ -85,7 +85,7 @@ def test_rubbish_after_a_known_beginning_is_still_refused() -> None:
 
 
 def prefix(data: bytes) -> Prefix[int]:
-    return Prefix("messages", data, False, True, (), (), (), b"", None, [])
+    return Prefix("messages", data, False, True, (), (), (), b"", None, 0, [])
 
 
 def test_the_bytes_kept_are_bounded() -> None:

@@ -14,7 +14,7 @@ from proxy_pkg.model import Producer
 from proxy_pkg.planning.draft import Memos, draw, remember
 from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import Rules
-from proxy_pkg.planning.references import Lines, Seen, may_refer, name_of, with_references
+from proxy_pkg.planning.references import Lines, Names, Seen, may_refer, with_references
 from proxy_pkg.protocols.anthropic import MESSAGES
 from tests.fakes.tokens import FourCharacters
 
@@ -219,12 +219,18 @@ def test_a_text_whose_numbers_begin_again_is_not_pointed_at() -> None:
 
 def test_a_long_id_goes_by_its_end_while_no_other_ends_so() -> None:
     read = Producer("Read", {"file_path": "/home/someone/project/src/app/storage/engine.py"})
-    assert name_of("toolu_01AbCdEfGh", 1, read, ["toolu_01AbCdEfGh"]) == (
-        "…CdEfGh (Read …/project/src/app/storage/engine.py)"
-    )
-    assert name_of("toolu_01AbCdEfGh", 1, Producer(), ["x_AbCdEfGh"]) == "toolu_01AbCdEfGh"
-    assert name_of("read_file", 3, Producer(), ["read_file"]) == "read_file#3"
-    assert name_of("short", 1, Producer("Bash", {"command": "ls\n -l"}), []) == "short (Bash ls -l)"
+    assert named("toolu_01AbCdEfGh", read, ["toolu_01AbCdEfGh"]) == "…CdEfGh (Read …/project/src/app/storage/engine.py)"
+    assert named("toolu_01AbCdEfGh", Producer(), ["toolu_01AbCdEfGh", "x_AbCdEfGh"]) == "toolu_01AbCdEfGh"
+    assert named("read_file", Producer(), ["read_file"] * 3) == "read_file#3"
+    assert named("short", Producer("Bash", {"command": "ls\n -l"}), ["short"]) == "short (Bash ls -l)"
+
+
+def named(call: str, producer: Producer, calls: list[str]) -> str:
+    """What the last result of `call` is called after results of `calls`."""
+    names = Names()
+    for each in calls:
+        names.add(each, 0)
+    return names.of(len(calls) - 1 - calls[::-1].index(call), call, producer)
 
 
 def test_a_reference_never_points_at_a_reference() -> None:

@@ -6,8 +6,9 @@ from hashlib import blake2b
 import pytest
 
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import LEFT_ALONE, Plan
+from proxy_pkg.planning.plan import Plan
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.store.marks import Marks
 from tests.fakes.tokens import FourCharacters

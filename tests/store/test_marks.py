@@ -60,12 +60,37 @@ def test_a_worker_killed_while_it_marks_leaves_nothing_odd(tmp_path: Path) -> No
         start += 3000
 
 
-def test_a_full_table_forgets_and_goes_on() -> None:
+def key_in_set(group: int, number: int) -> int:
+    """One of many keys of a group that all have the same set."""
+    return group << 44 | (number * marks.SPAN_SETS * marks.ENTRIES) << 1 | 2
+
+
+def test_a_full_set_forgets_and_goes_on() -> None:
     shared = Marks()
-    crowded = [(7 << 1) + (number << 1) * marks.ENTRIES for number in range(1, 60)]
+    crowded = [key_in_set(7, number) for number in range(1, 60)]
     for key in crowded:
         assert shared.first(key, 1) == 1
     assert sum(shared.get(key) == 1 for key in crowded) == marks.PROBES_MAX
+
+
+def test_conversations_with_many_marks_take_hardly_any_from_those_with_few() -> None:
+    shared = Marks()
+    few = {(number, text): key_of(b"few %d" % number, b"%d" % text) for number in range(200) for text in range(5)}
+    for (_, text), key in few.items():
+        shared.first(key, text % 2)
+    for number in range(150):
+        for text in range(4096):
+            shared.first(key_of(b"many %d" % number, b"%d" % text), 0)
+    kept = sum(shared.get(key) == text % 2 for (_, text), key in few.items())
+    assert kept >= 0.99 * len(few)  # two that share a set may count as many as anybody's
+
+
+def test_the_marks_of_one_conversation_have_room() -> None:
+    shared = Marks()
+    keys = [key_of(b"one", b"%d" % text) for text in range(4096)]
+    for key in keys:
+        shared.first(key, 1)
+    assert sum(shared.get(key) == 1 for key in keys) >= 0.998 * len(keys)
 
 
 def test_where_the_file_cannot_be_had_the_worker_keeps_its_own(tmp_path: Path) -> None:

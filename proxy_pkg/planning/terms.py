@@ -1,0 +1,64 @@
+"""On what terms texts are decided: the settings, the time there is, and which way each text went before."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from proxy_pkg.planning.draft import Memos, Place
+from proxy_pkg.planning.policy import Rules, Tokens
+from proxy_pkg.planning.watch import Watch
+
+LEFT_ALONE, SHORTENED = 0, 1
+_REFERENCES = b"references"
+
+
+class Ways(Protocol):
+    """What all workers know of texts sent before: which of the two ways each took first (store/marks.py)."""
+
+    def key(self, group: bytes, *parts: bytes) -> int: ...
+    def get(self, key: int) -> int | None: ...
+    def first(self, key: int, way: int) -> int: ...
+
+
+class Terms(Struct, frozen=True):
+    """What one request's texts are decided by. `deadline_ns` is monotonic."""
+
+    rules: Rules
+    tokens: Tokens
+    memos: Memos
+    deadline_ns: int
+    ways: Ways | None
+    watch: Watch
+
+
+def key_of(place: Place, opening: bytes, ways: Ways) -> int:
+    """The key of a text as a result of its tool, in the conversation that opens so; in all with an empty opening."""
+    return ways.key(opening, place.digest, _named(place))
+
+
+class Mark:
+    """Which way a text went first. Each conversation has its own, since only its own turns have to agree: a text that
+    one had no time for can be shortened in the next. What must never be tried again is marked for all of them.
+    """
+
+    def __init__(self, place: Place, opening: bytes, ways: Ways) -> None:
+        self._ways = ways
+        self.key = key_of(place, opening, ways)
+        self.everywhere = key_of(place, b"", ways) if opening else self.key
+        self.way = ways.get(self.key)
+        if self.way is None and opening and ways.get(self.everywhere) == LEFT_ALONE:
+            self.first(LEFT_ALONE)
+
+    def first(self, way: int) -> int:
+        """Mark the text with `way`, unless it is marked; returns the way that now holds."""
+        self.way = self._ways.first(self.key, way)
+        return self.way
+
+
+def references_key(place: Place, opening: bytes, ways: Ways) -> int:
+    """The key of whether lines of a text are references, in the conversation that opens so."""
+    return ways.key(opening, place.digest, _named(place), _REFERENCES)
+
+
+def _named(place: Place) -> bytes:
+    return place.producer.name.encode("utf-8", "surrogatepass")

@@ -1,0 +1,138 @@
+"""Work and memory are bounded by the body, whatever its shape: counted, not timed."""
+
+import json
+from time import process_time
+from typing import Any
+
+import pytest
+
+from proxy_pkg.model import Producer
+from proxy_pkg.planning import arguments
+from proxy_pkg.planning.draft import CANDIDATES_MAX, TEXTS_MAX, Memos, draw, remember
+from proxy_pkg.planning.plan import Plan, compose, leave_alone, settle
+from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.terms import LEFT_ALONE
+from proxy_pkg.protocols.openai_chat import CHAT
+from proxy_pkg.store.marks import Marks
+from tests.fakes.tokens import FourCharacters
+
+RULES = Rules(5, 1 << 20)
+NO_DEADLINE = 1 << 62
+LINES = [f"the line {number} of a file that is read again and again" for number in range(12)]
+
+
+def body(texts: list[str], argument: str = "{}") -> bytes:
+    call = {"id": "call_1", "type": "function", "function": {"name": "write", "arguments": argument}}
+    messages: list[dict[str, Any]] = [{"role": "assistant", "tool_calls": [call]}]
+    messages += [{"role": "tool", "tool_call_id": "call_1", "content": text} for text in texts]
+    return json.dumps({"messages": messages}).encode()
+
+
+def planned(data: bytes, memos: Memos, marks: Marks | None = None, deadline_ns: int = NO_DEADLINE) -> Plan:
+    assert CHAT.conversation is not None
+    draft = draw(data, CHAT.conversation, memos)
+    settle(draft, RULES, FourCharacters(), memos, deadline_ns, marks)
+    remember(draft, memos)
+    return compose(draft)
+
+
+def equal(count: int) -> list[str]:
+    return ["\n".join(LINES)] * count
+
+
+def nearly_equal(count: int) -> list[str]:
+    return ["\n".join([*LINES, f"and line {number}"]) for number in range(count)]
+
+
+def one_letter_lines(count: int) -> list[str]:
+    return ["x\n" * 200] * count
+
+
+def periodic(count: int) -> list[str]:
+    return ["a first line\nb second line\nc third line\n" * (5 + number % 3) for number in range(count)]
+
+
+@pytest.mark.parametrize("shape", [equal, nearly_equal, one_letter_lines, periodic])
+def test_four_times_the_results_are_about_four_times_the_work(shape: Any) -> None:
+    def spent(count: int) -> float:
+        data, best = body(shape(count)), float("inf")
+        for _ in range(2):
+            began = process_time()
+            planned(data, Memos(64 << 20), Marks())
+            best = min(best, process_time() - began)
+        return best
+
+    assert spent(1600) < 8 * spent(400)
+
+
+class Counted(dict[str, Any]):
+    """Arguments that count how often they are written out."""
+
+    written = 0
+
+    def __repr__(self) -> str:
+        Counted.written += 1
+        return super().__repr__()
+
+
+def test_a_call_is_written_out_once_however_many_results_it_has() -> None:
+    producer = Producer("write", {"command": Counted(a="b")})
+    assert len({producer.digest for _ in range(50)}) == 1
+    assert Counted.written == 1
+
+
+def test_of_huge_arguments_a_bounded_part_is_kept_and_what_is_read_stays_whole() -> None:
+    huge = {"content": "x" * 7_000_000, "more": [1] * 100_000, "deep": {"a": {"b": {"c": {"d": {"e": "f"}}}}}}
+    kept = arguments.kept({**huge, "n": 10**400, "file_path": "src/a.py", "command": "cat a"})
+    assert (kept["file_path"], kept["command"]) == ("src/a.py", "cat a")
+    assert len(repr(kept)) < arguments.READ_CHARS_MAX + 2 * arguments.REST_CHARS_MAX
+    assert arguments.kept({"command": "x" * 7_000_000})["command"] == "x" * arguments.READ_CHARS_MAX
+    usual = {"pattern": "x", "path": ".", "n": 3, "flags": ["-n", None, True]}
+    assert dict(arguments.kept(usual)) == usual
+    assert list(arguments.kept(usual)) == list(usual)
+
+
+def test_what_is_remembered_is_charged_in_full() -> None:
+    memos = Memos(1 << 30)
+    planned(body(nearly_equal(40), json.dumps({"content": "x" * 30_000, "command": "y" * 9000})), memos)
+    assert memos.items.size_bytes > 9000 + 40 * len("\n".join(LINES))
+    [prefix] = memos.prefixes._entries
+    assert prefix.size_bytes > len(prefix.data) + memos.items.size_bytes // 2
+    assert all(isinstance(key, bytes) and len(key) <= 32 for key in (*memos.items._entries, *memos.verdicts._entries))
+
+
+class Noted(Marks):
+    """Marks that keep the ways taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: dict[int, int] = {}
+
+    def first(self, key: int, way: int) -> int:
+        self.taken[key] = way
+        return super().first(key, way)
+
+
+def test_texts_too_small_to_change_leave_no_decision_behind() -> None:
+    marks = Noted()
+    planned(body([f"tiny {number}" for number in range(300)]), Memos(1 << 20), marks, deadline_ns=0)
+    assert marks.taken == {}
+    assert CHAT.conversation is not None
+    draft = draw(body(["tiny"] * 300), CHAT.conversation, Memos(1 << 20))
+    leave_alone(draft, Memos(1 << 20), marks)
+    assert (marks.taken, draft.pending) == ({}, [])
+
+
+def test_a_body_leaves_a_bounded_number_of_decisions_behind() -> None:
+    marks, texts = Noted(), [f"{number} {'long enough ' * 14}" for number in range(CANDIDATES_MAX + 500)]
+    late = planned(body(texts), Memos(1 << 20), marks, deadline_ns=0)
+    assert len(marks.taken) == CANDIDATES_MAX
+    assert set(marks.taken.values()) == {LEFT_ALONE}
+    assert [verdict.reason for verdict in late.verdicts[-500:]] == ["too_many"] * 500
+    later = planned(body([*texts, "x"]), Memos(1 << 20), marks)
+    assert [verdict.text for verdict in later.verdicts] == [None] * (len(texts) + 1)
+
+
+def test_texts_beyond_the_most_that_are_looked_at_stay_as_they_are() -> None:
+    plan = planned(body(["tiny"] * (TEXTS_MAX + 9)), Memos(1 << 20))
+    assert (len(plan.verdicts), plan.doubts) == (TEXTS_MAX, ("too_many",))

@@ -113,7 +113,7 @@ async def test_heads_one_after_the_other_have_each_their_own_time() -> None:
     async with scene() as it:
         connection, wire = it.connect()
         for _ in range(10):
-            connection.data_received(b"GET / HTTP/1.1\r\nx: ")
+            connection.data_received(b"GET / HTTP/1.1\r\nhost: a\r\nx: ")
             it.look(20)
             connection.data_received(b"y\r\n\r\n")
             await asyncio.sleep(0.001)

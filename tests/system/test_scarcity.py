@@ -137,7 +137,7 @@ def test_what_is_missing_for_new_workers_stops_none_that_serve_and_is_used_once_
     usual = resource.prlimit(running.master_pid, getattr(resource, limit))
     resource.prlimit(running.master_pid, getattr(resource, limit), (value, usual[1]))
     os.kill(running.worker_pids[0], signal.SIGKILL)
-    said = re.compile(r"did not start|can be started for now|was sent SIGABRT")
+    said = re.compile(r"did not start|can be started for now|was sent SIGABRT|exited with code")
     eventually(lambda: said.search(running.log.read_text()))
     os.kill(running.master_pid, signal.SIGHUP)
     serves(running)

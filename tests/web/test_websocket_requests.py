@@ -59,8 +59,8 @@ async def test_frames_come_out_the_same_on_every_socket(upstream: Upstream, open
 
 async def test_a_result_is_judged_by_the_call_that_the_upstream_made(upstream: Upstream, opened: Open) -> None:
     """A file that a tool prints stays exact although its text alone would shrink, as in a request over HTTP."""
-    records = "[" + ",".join(f'{{"id":{n},"name":"file_{n}.txt","size":{n * 37}}}' for n in range(80)) + "]"
-    call = {"type": "function_call", "call_id": "call_9", "name": "read_file", "arguments": '{"path":"a.json"}'}
+    records = "id,name,size,owner\n" + "".join(f"{n},file_{n}.txt,{n * 37},nobody in particular\n" for n in range(80))
+    call = {"type": "function_call", "call_id": "call_9", "name": "read_file", "arguments": '{"path":"a.csv"}'}
     done = msgspec.json.encode({"type": "response.output_item.done", "item": call}).decode()
     sockets = Sockets(upstream, script(1, done, 1, 1))
     async with opened() as client:

@@ -22,7 +22,7 @@ from proxy_pkg.compressors import gaps
 from proxy_pkg.compressors.columns import BARE_PART, Column
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.legend import START, with_legend
-from proxy_pkg.compressors.sheet import GROUP_MARK, Layout, lay_out
+from proxy_pkg.compressors.sheet import GROUP_MARK, Layout, has_bare_rows, lay_out
 from proxy_pkg.model import Grade
 
 ROWS_MIN = 4
@@ -37,6 +37,8 @@ SEPARATORS = {",": "CSV", "\t": "TSV", ";": ";-separated", "|": "|-separated"}
 OWN_HEADER = re.compile(r"\[[0-9]+ \S+ rows[ :,]")
 _QUOTED = re.compile(r'"[^"]*"')
 _NO_MARKS: Mapping[int, str] = MappingProxyType({})
+_HASH = re.compile(r"(?<![0-9A-Za-z])(?=[a-f]*[0-9])[0-9a-f]{7,}(?![0-9A-Za-z])")
+_DIGITS = re.compile(r"[0-9]+")
 _NUMBER = re.compile(r"\s*[-+]?[0-9][0-9.,:/-]*%?\s*|\s*")
 
 
@@ -62,6 +64,8 @@ def compress(text: str) -> str | None:
     if len(above) < len(marks):
         return None
     result = table(found.rows, found.separator, found.end, marks=above) + found.end * whole.endswith(found.end)
+    if has_bare_rows(result.split(found.end), found.separator):
+        return None
     result = with_legend(result, len(text) - len(result))
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
 
@@ -152,13 +156,32 @@ def names_columns(names: list[str]) -> bool:
     return len(set(names)) == len(names) and not any(map(_NUMBER.fullmatch, names))
 
 
+def is_like_the_rest(rows: list[list[str]]) -> bool:
+    """Tell whether the first of `rows` has what cells below it have: digits at the same places, or folders."""
+    sample = rows[1 : 1 + LINES_SAMPLED]
+    for first, *below in zip(rows[0], *sample, strict=True):
+        if first in below:
+            return True
+        shape = _shape(first)
+        if shape != first and [_shape(cell) for cell in below].count(shape) * 2 > len(below):
+            return True
+        if "/" in first and sum("/" in cell for cell in below) * 2 > len(below):
+            return True
+    return False
+
+
+def _shape(cell: str) -> str:
+    """What a cell with digits in it looks like: numbers, hashes and dates of one kind have one shape."""
+    return _DIGITS.sub("0", _HASH.sub("#", cell))
+
+
 def table(rows: list[list[str]], separator: str, end: str, note: str = "", marks: Mapping[int, str] = _NO_MARKS) -> str:
     """Return the table of `rows`, the first of which names the columns if it can; `note` stands in its header.
 
     Each of `marks` stands above the row that has its number, counted from the first line of `rows`.
     """
     names = rows[0]
-    has_header = names_columns(names)
+    has_header = names_columns(names) and not is_like_the_rest(rows)
     if not has_header:
         names = [str(number) for number in range(1, len(names) + 1)]
     columns = []
@@ -181,4 +204,4 @@ def is_readable(rows: list[list[str]], text: str) -> bool:
     return GROUP_MARK not in text or not any(cell.startswith(GROUP_MARK) for row in rows for cell in row)
 
 
-DELIMITED = Compressor("delimited", Grade.INVERTIBLE, compress)
+DELIMITED = Compressor("delimited", Grade.INVERTIBLE, compress, version=2)

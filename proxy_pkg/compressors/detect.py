@@ -29,7 +29,7 @@ from proxy_pkg.compressors import (
     runners,
     tree,
 )
-from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style
+from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style, parse
 from proxy_pkg.compressors.producers import NO_MORE, Tools, numbers_lines, prints_file, shell_command
 from proxy_pkg.compressors.wrapping import unwrap
 from proxy_pkg.model import Producer
@@ -143,6 +143,9 @@ def _is_numbered(sample: str, producer: Producer, tools: Tools) -> bool:
         return False
     if numbers_lines(producer, tools):
         return True
+    # Compilers and linters show two or three numbered lines below each finding.
+    if sum(line.number is not None for line in parse(lines, style)) * 2 < sum(map(bool, map(str.strip, lines))):
+        return False
     # Not from a reader: a column of ids or hours looks the same unless padding, an arrow or a letter gives it away.
     if not (style.lead or style.mark == "→" or style.width):
         return False

@@ -39,6 +39,7 @@ FLAT_DEPTH_MAX = 6
 """Objects further inside a row are cells."""
 KEY = "KEY"
 LAYOUT = Layout()
+ORDERED_LAYOUT = Layout(is_free=False)
 
 SYNTAX_CHARS = 3
 """Quotes and a colon, or a comma, around a key: what each key takes in JSON beside its own characters, at least."""
@@ -62,9 +63,12 @@ def compress(text: str) -> str | None:
     return result if len(result) < len(text) else None
 
 
-def write(values: list[Any]) -> str:
-    """Return `values`, one document or several; ValueError if they go too deep."""
-    writer = Writer()
+def write(values: list[Any], *, keeps_order: bool = False) -> str:
+    """Return `values`, one document or several; ValueError if they go too deep.
+
+    With `keeps_order` the keys of each object can be told in their order too: where the text of the document counts.
+    """
+    writer = Writer(keeps_order)
     if len(values) == 1:
         return writer.write(values[0], DEPTH_MAX)
     rows, _, marks = _without_marks(values)
@@ -82,8 +86,9 @@ def _are_like_objects(values: Iterable[Any]) -> bool:
 class Writer:
     """Writes the values of one document; what was written once is remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_order: bool = False) -> None:
         self._written: dict[int, str] = {}
+        self._keeps_order = keeps_order
 
     def write(self, value: Any, depth: int) -> str:
         """Return `value` as JSON, with tables where they are shorter."""
@@ -128,14 +133,14 @@ class Writer:
         Each of `marks` stands above the row that has its number.
         """
         names, rare = _names(rows)
-        if not names:
+        if not names or (self._keeps_order and (rare or not _are_in_order(rows, names))):
             return "", 0
         columns = [Column(KEY, cells(keys), keys, spell=text_cells, absent=ABSENT)] if keys else []
         for name in names:
             columns += self._columns((name,), _values(rows, name), depth - 1, FLAT_DEPTH_MAX)
         plain_min = sum(map(_plain_min, columns))
         further = [self._further(row, rare, depth - 1) for row in rows] if rare else None
-        header, lines = lay_out(columns, LAYOUT, further)
+        header, lines = lay_out(columns, ORDERED_LAYOUT if self._keeps_order else LAYOUT, further)
         if marks:
             noun += f", {gaps.left_out(marks.values())} left out"
             lines = gaps.put_back(lines, marks, GROUP_MARK)
@@ -154,7 +159,8 @@ class Writer:
         objects = [value for value in values if type(value) is dict]
         if flat and len(objects) * 2 > len(values):
             names, rare = _names(objects)
-            if names and len(rare) <= len(names):
+            is_ordered = not self._keeps_order or (not rare and _are_in_order(objects, names))
+            if names and len(rare) <= len(names) and is_ordered:
                 return self._flat(path, values, names, depth, flat)
         return [self._column(_path_name(path), values, depth)]
 
@@ -227,6 +233,11 @@ def _names(rows: list[dict[str, Any]]) -> tuple[list[str], set[str]]:
     counts = Counter(chain.from_iterable(rows))
     names = [name for name, count in counts.items() if count * SHARE_OF_ROWS >= len(rows)]
     return names, counts.keys() - set(names)
+
+
+def _are_in_order(rows: list[dict[str, Any]], names: list[str]) -> bool:
+    """Tell whether every row has its keys in the order of `names`."""
+    return all(list(row) == names or list(row) == [name for name in names if name in row] for row in rows)
 
 
 def _plain_min(column: Column) -> int:

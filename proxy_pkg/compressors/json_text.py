@@ -64,7 +64,7 @@ def _as_values(inner: str) -> tuple[str, str]:
     """Return how the JSON document `inner` is spelled, and what json_table makes of it; empty if that is unknown."""
     try:
         values = read(inner)
-        below = write(values)
+        below = write(values, keeps_order=True)
     except ValueError:
         return "", ""
     spellings = SPELLINGS if len(values) == 1 else ()
@@ -119,4 +119,4 @@ def _spell(value: Any, comma: str, colon: str, indent: int, line: str) -> str:
     return start + inner + (comma + inner).join(inside) + line + end
 
 
-JSON_TEXT = Compressor("json-text", Grade.VALUE_EQUAL, compress)
+JSON_TEXT = Compressor("json-text", Grade.VALUE_EQUAL, compress, version=2)

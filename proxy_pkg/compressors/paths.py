@@ -26,6 +26,8 @@ NESTED_SHARE_MIN = 0.6
 PREFIX_CHARS_MIN = 4
 SAMPLE_LINES = 100
 
+_SUM = re.compile(r"[0-9a-f]{32,128} [ *]")
+"""A checksum before a path: no part of it, and another one on each line."""
 _HEADER = re.compile(r"\[[0-9]+ paths by directory[\],]")
 _FIRST = r"[^\s\"'<>|{}()\[\],;=#`*]"
 _PATH = re.compile(rf"{_FIRST}[^\s\"<>|{{}};,]*+|(?=[^/\\]*[/\\]){_FIRST}[^\t\r\f\v\"<>|{{}};,:]*[^\s\"<>|{{}};,:.]")
@@ -34,6 +36,8 @@ _PATH = re.compile(rf"{_FIRST}[^\s\"<>|{{}};,]*+|(?=[^/\\]*[/\\]){_FIRST}[^\t\r\
 def looks_like(sample: str) -> str:
     """Return why `sample` is a list of paths, empty if it is not."""
     lines = sample.rstrip("\n").split("\n", SAMPLE_LINES)
+    if sum(map(bool, map(_SUM.match, lines))) * 2 > len(lines):
+        return ""
     return "nearly every line is a path" if _run(lines[:SAMPLE_LINES]) else ""
 
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from proxy_pkg.compressors.columns import Column
 from proxy_pkg.compressors.legend import with_legend
-from proxy_pkg.compressors.sheet import GROUP_MARK, Layout, lay_out
+from proxy_pkg.compressors.sheet import GROUP_MARK, Layout, has_bare_rows, lay_out
 
 ROWS_MIN = 4
 SEPARATORS = {",": '","', "\t": "tab", ";": '";"', "|": '"|"', "¦": '"¦"'}
@@ -73,6 +73,8 @@ def tabled(lines: Sequence[str], form: Form, whole: bytearray | None = None) -> 
     if sum(not line.startswith(GROUP_MARK) for line in body) < len(rows.places):
         return None  # a row looks like a line above rows
     body = [line if separator in line or line.startswith(GROUP_MARK) else line + separator for line in body]
+    if has_bare_rows(body, separator):
+        return None
     header = f"[{len(rows.places)} {form.noun} rows: {items}]"
     note = f"[rows printed '{_shown(printed)}'; lines without {SEPARATORS[separator]} are as they were]"
     shown = _among(lines, taken, body)

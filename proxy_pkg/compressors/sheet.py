@@ -37,6 +37,8 @@ SMALL_TABLE_CHARS_MAX = 240
 CUTS_MAX = 8
 """So many places to cut words of one length are tried."""
 GROUP_MARK = "# "
+BARE_ROWS = 3
+"""So many rows without a cell in a row are too many to count."""
 
 
 class Run:
@@ -86,6 +88,16 @@ def lay_out(columns: list[Column], layout: Layout, further: list[str] | None = N
     header = ",".join([column.item() for column in columns])
     rows = _rows(shown, layout, further)
     return header, _between(rows, runs, layout.separator) if runs else rows
+
+
+def has_bare_rows(lines: list[str], separator: str) -> bool:
+    """Tell whether rows in a row have nothing but separators: a reader would have to count them."""
+    run = 0
+    for line in lines:
+        run = run + 1 if separator in line and not line.strip(separator) else 0
+        if run == BARE_ROWS:
+            return True
+    return False
 
 
 def _spare(columns: list[Column]) -> list[Run]:

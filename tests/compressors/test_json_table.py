@@ -137,14 +137,16 @@ def test_an_empty_cell_means_what_the_header_says() -> None:
     rows[5]["state"] = ""
     del rows[7]["state"]
     short = returns(json.dumps(rows))
-    assert short.startswith("[40 rows: id,state or open\n0\n1\n2\n3,closed\n4\n")
+    assert short.startswith(
+        '[In tables: "a or b" is b where the cell is empty]\n[40 rows: id,state or open\n0\n1\n2\n3,closed\n4\n'
+    )
     assert '\n5,""\n6\n7,absent\n8\n' in short
 
 
 def test_a_rare_value_stands_at_the_end_of_its_row_with_its_name() -> None:
     rows = [{"id": n, "state": "failed" if n == 9 else "ok", "size": n * 7} for n in range(20)]
     short = returns(json.dumps(rows))
-    assert short.startswith("[20 rows: id,size,+state or ok\n0,0\n")
+    assert short.split("\n")[1:3] == ["[20 rows: id,size,+state or ok", "0,0"]
     assert "\n9,63,state=failed\n" in short
 
 
@@ -164,7 +166,8 @@ def test_what_follows_from_another_column_stands_in_the_header() -> None:
         }
         for n in range(9)
     ]
-    header, first, *_ = returns(json.dumps(rows)).split("\n")
+    legend, header, first, *_ = returns(json.dumps(rows)).split("\n")
+    assert "{a} the value of a" in legend
     assert header == "[9 rows: id,name,(url=https://e.org/{name}/{id}),title={}: {name}"
     assert first == "1000,r0,A0"
 
@@ -202,7 +205,7 @@ def test_unlike_json_lines_stand_below_each_other() -> None:
 def test_numbers_keep_their_spelling() -> None:
     spellings = ["1.0", "1", "1e5", "1E5", "-0.0", "-0", "123456789012345678901234567890", "0.1000"]
     text = "[" + ", ".join(f'{{"value": {each}, "as text": "{each}", "x": [{each}]}}' for each in spellings) + "]"
-    header, *lines, _ = returns(text).split("\n")
+    _, header, *lines, _ = returns(text).split("\n")
     assert header == '[8 rows: value,("as text"={value}),x'
     assert lines == [f"{each},[{each}]" for each in spellings]
 

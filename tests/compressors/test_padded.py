@@ -53,7 +53,8 @@ def pods(count: int) -> str:
 def test_padding_goes_and_what_repeats_stands_once() -> None:
     short = compress(pods(12))
     assert short is not None
-    header, first, *_ = short.split("\n")
+    legend, header, first, *_ = short.split("\n")
+    assert legend == "[In tables: (a=b) is b in all rows; {} is the cell and {a} the value of a]"
     assert header == (
         "[12 CSV rows, printed '%-12s%-8s%-10s%-11s%s': NAME=web-{},(READY=1/1),(STATUS=Running),RESTARTS,AGE]"
     )
@@ -66,7 +67,7 @@ def test_columns_set_to_the_right_return() -> None:
     text = aligned([["USER", "PID", "%CPU", "TIME", "COMMAND"], *rows], [False, True, True, True, False], 1)
     short = compress(text)
     assert short is not None
-    assert short.startswith("[30 TSV rows, printed ")
+    assert short.split("\n")[1].startswith("[30 TSV rows, printed ")
     assert inverse_tables.padded(short) == text
     assert len(short) < len(text) * 0.7
 

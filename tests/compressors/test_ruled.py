@@ -83,7 +83,7 @@ def test_bars_and_rules_go_and_come_back(style: str, names: str) -> None:
     text = orders(style, names)
     short = compress("Orders\n\n" + text + "(19 rows)\n")
     assert short is not None
-    assert len(short) < 0.65 * len(text)
+    assert len(short) < 0.73 * len(text)
     assert "EUR" in short
     assert short.count("EUR") == 1
     assert ruled(short) == "Orders\n\n" + text + "(19 rows)\n"

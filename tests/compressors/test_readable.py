@@ -61,7 +61,7 @@ def test_findings_with_a_line_or_two_of_source_are_no_numbered_file() -> None:
 def test_checksums_are_no_paths() -> None:
     sums = "".join(
         f"{number * 0x9E3779B97F4A7C15F39CC0605CEDC835:032x}"[-32:]
-        + f"  /repository/datasette/views/{'abc'[number % 3] * 3}/{number}.py\n"
+        + f"  /repository/datasette/views/{'abc'[number % 3] * 3}/file_{number}.py\n"
         for number in range(1, 40)
     )
     assert detect(sums, UNKNOWN).kind is not Kind.PATHS

@@ -45,12 +45,14 @@ class Producer(Struct, frozen=True, dict=True):
     name: str = ""
     arguments: Mapping[str, Any] = MappingProxyType({})
     question: str = ""
+    for_program: bool = False
+    """A program made the call and parses its result; no model reads it."""
 
     @cached_property
     def digest(self) -> bytes:
         """What the call is told from others by, made once."""
-        told = f"{self.name!r}{dict(self.arguments)!r}{self.question!r}".encode("utf-8", "surrogatepass")
-        return blake2b(told, digest_size=DIGEST_BYTES).digest()
+        told = f"{self.name!r}{dict(self.arguments)!r}{self.question!r}" + "program" * self.for_program
+        return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 class Span(Struct, frozen=True):

@@ -28,12 +28,15 @@ class Callers:
         self._question = ""
         self._asked: dict[int, tuple[Producer, Producer]] = {}
         self._named: dict[str, Producer] = {}
+        self._of_programs: dict[int, Producer] = {}
 
     def of(self, text: Text, question: str) -> Producer:
         """The call that `text` is the result of."""
         producer = self.producers.get(text.call)
         if producer is None:
             producer = self._named.setdefault(text.tool, Producer(text.tool)) if text.tool else _UNKNOWN
+        if text.for_program and not producer.for_program:
+            producer = self._of_programs.setdefault(id(producer), structs.replace(producer, for_program=True))
         if not question:
             return producer
         if question != self._question:

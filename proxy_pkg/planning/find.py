@@ -35,6 +35,8 @@ class Text(Struct, frozen=True):
     call: str
     tool: str
     index: int = 0
+    for_program: bool = False
+    """The result itself says that a program made the call."""
 
 
 class Outline(Struct, frozen=True):
@@ -127,7 +129,17 @@ def _calls(item: Any, place: CallPlace) -> Iterator[tuple[str, Producer]]:
         # Gemini's calls often have no id: the name has to do, and the latest call of that name counts.
         call = held.get(place.id) or part.get(place.id) or name
         if isinstance(name, str) and isinstance(call, str):
-            yield call, Producer(name[:_NAME_CHARS_MAX], _arguments(held.get(place.arguments)))
+            by_program = _is_for_program(held) or _is_for_program(part)
+            yield call, Producer(name[:_NAME_CHARS_MAX], _arguments(held.get(place.arguments)), for_program=by_program)
+
+
+def _is_for_program(part: Mapping[str, Any]) -> bool:
+    """Whether a call, or its result, says that a program made the call: Anthropic's code execution, OpenAI's programs.
+
+    A model that calls a tool itself says `direct`, or nothing.
+    """
+    caller = part.get("caller")
+    return isinstance(caller, dict) and caller.get("type") not in (None, "direct")
 
 
 def _arguments(value: Any) -> Mapping[str, Any]:
@@ -142,7 +154,7 @@ def _arguments(value: Any) -> Mapping[str, Any]:
 
 
 def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[Text, ...]:
-    wanted: dict[Path, tuple[str, str, str, int]] = {}
+    wanted: dict[Path, tuple[str, str, str, int, bool]] = {}
     for place in conversation.results:
         for path, part in _parts(item, place.parts):
             held = _held(part, place)
@@ -157,6 +169,7 @@ def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -
                     call if isinstance(call, str) else "",
                     tool[:_NAME_CHARS_MAX] if isinstance(tool, str) else "",
                     index,
+                    _is_for_program(held) or _is_for_program(part),
                 )
     if not wanted:
         return ()

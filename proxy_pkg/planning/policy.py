@@ -31,9 +31,9 @@ class Tokens(Protocol):
     def gauge(self, text: str, sample_chars: int = ...) -> int: ...
 
 
-EXACT_TOOL, FEW_TOKENS = "exact_tool", "few_tokens"
-NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS))
-"""Reasons for which the operator wants a text left as it is: no reference takes a line from it either."""
+EXACT_TOOL, FEW_TOKENS, FOR_PROGRAM = "exact_tool", "few_tokens", "for_program"
+NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS, FOR_PROGRAM))
+"""Reasons for which a text has to stay as it is: no reference takes a line from it either."""
 
 _REDUCED_TOKENS_MIN = 2000  # lines that go have to be fetched again: not worth it in a small text
 _REDUCED_PERCENT_MIN = 5
@@ -81,6 +81,8 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
     """
     if len(text) < TEXT_CHARS_MIN:
         return kept("small", text)
+    if producer.for_program:
+        return kept(FOR_PROGRAM, text)
     if len(text) > rules.block_bytes_max:
         return kept("too_large", text)
     if not _is_unicode(text):

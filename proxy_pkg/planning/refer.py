@@ -131,6 +131,8 @@ def _shown_lines(place: Place, decided: Decided) -> Lines | None:
 
 def _is_citable(place: Place, lines: Lines) -> bool:
     """Whether a reference can say which text it means, and which of its lines."""
+    if place.producer.for_program:
+        return False  # no model has read it
     return place.text.index == 0 and may_be_named(place.text.call) and lines.has_clear_labels
 
 

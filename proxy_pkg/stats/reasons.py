@@ -53,6 +53,7 @@ BODY_REASONS: Final = {
 TEXT_REASONS: Final = {
     "smaller": "The text was sent shorter. Nothing to do.",
     "small": "The text is too short to gain anything. Nothing to do.",
+    "for_program": "A program made the call and parses the result, so it stays exact. Nothing to do.",
     "exact_tool": "The settings keep results of this tool as they are "
     "(`HEADROOM_EXCLUDE_TOOLS`, `HEADROOM_PROTECT_READS`).",
     "few_tokens": "The text has fewer tokens than `HEADROOM_MIN_TOKENS`.",

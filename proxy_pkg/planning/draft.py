@@ -169,6 +169,8 @@ class Draft(Struct):
     """What was decided now, by keys of the memo. A thread that may be broken off writes here, and to no memo."""
     reread: dict[bytes, Item] = {}
     """Items that something was decided about now."""
+    density: float | None = None
+    """Tokens to a character of what is pending, once that was asked."""
     abandoned: bool = False
     """Nobody waits for it any more; what is still pending need not be decided."""
     marks: list[tuple[int, int, int, int, str | None]] = []

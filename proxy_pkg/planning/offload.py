@@ -172,7 +172,7 @@ class Planner:
 
         def work() -> bool:
             if is_late:
-                leave_alone(draft, memos, self._ways, "deadline" if deadline_ns else "busy")
+                leave_alone(draft, memos, self._tokens, self._ways, "deadline" if deadline_ns else "busy")
             until_ns = monotonic_ns() + _SLICE_NS
             return settle(draft, self._rules, self._tokens, memos, deadline_ns, self._ways, watch, until_ns)
 

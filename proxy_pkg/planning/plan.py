@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from proxy_pkg.model import Replacement, Verdict
+from proxy_pkg.planning.density import density_of
 from proxy_pkg.planning.draft import TEXT_CHARS_MIN, Decided, Draft, Memos, Place
 from proxy_pkg.planning.policy import Rules, Tokens, decide, kept
 from proxy_pkg.planning.refer import refer
@@ -75,27 +76,27 @@ def settle(
     return refer(draft, terms, until_ns)
 
 
-def leave_alone(draft: Draft, memos: Memos, ways: Ways | None = None, reason: str = "busy") -> None:
+def leave_alone(draft: Draft, memos: Memos, tokens: Tokens, ways: Ways | None = None, reason: str = "busy") -> None:
     """Leave alone, at once and for good, what is pending and new to all workers: there is no time for it.
 
     What was sent shorter before stays pending.
     """
-    pending = []
+    pending, density = [], density_of(draft, tokens)
     for place in draft.pending[draft.settled :]:
         if not place.may_change:
-            _settle(place, _unchanged(place), draft)
+            _settle(place, _left(place, _why_unchanged(place), density), draft)
             continue
         mark = None if ways is None else Mark(place, draft.opening, ways)
         decided = memos.verdicts.peek(place.key)
         if mark is not None and mark.way == LEFT_ALONE:
-            decided = _left(place, reason)
+            decided = _left(place, reason, density)
         elif decided is not None:
             decided = _in_its_way(decided, mark)
         elif mark is not None and mark.first(LEFT_ALONE) == SHORTENED:
             pending.append(place)
             continue
         else:
-            decided = _left(place, reason)
+            decided = _left(place, reason, density)
             if mark is None:
                 draft.fresh[place.key] = decided
         _settle(place, decided, draft)
@@ -125,18 +126,18 @@ def compose(draft: Draft) -> Plan:
 
 def _decided(place: Place, draft: Draft, terms: Terms) -> Decided:
     if not place.may_change:
-        return _unchanged(place)
+        return _unchanged(place, terms.tokens)
     mark = None if terms.ways is None else Mark(place, draft.opening, terms.ways)
     known = draft.fresh.get(place.key) or terms.memos.verdicts.peek(place.key)
     if mark is not None and mark.way == LEFT_ALONE:
-        return _left(place, "deadline")
+        return _left(place, "deadline", density_of(draft, terms.tokens))
     if known is not None:
         return _in_its_way(known, mark)
     if (mark is None or mark.way is None) and monotonic_ns() > terms.deadline_ns:
         if mark is None:
-            draft.fresh[place.key] = _left(place, "deadline")
+            draft.fresh[place.key] = _left(place, "deadline", density_of(draft, terms.tokens))
         if mark is None or mark.first(LEFT_ALONE) == LEFT_ALONE:
-            return _left(place, "deadline")
+            return _left(place, "deadline", density_of(draft, terms.tokens))
     terms.watch.begin(mark.everywhere if mark else 0, has_form=mark is not None and mark.way == SHORTENED)
     try:
         verdict = decide(place.text.text, place.producer, terms.rules, terms.tokens)
@@ -154,17 +155,22 @@ def _in_its_way(decided: Decided, mark: Mark | None) -> Decided:
         return decided
     if verdict.reason == "compressor_failed":
         mark.first(LEFT_ALONE)  # it might not fail again, nor elsewhere
-        return Decided(decided.producer, Verdict(verdict.reason), None)
+        return decided
     if verdict.text is not None and mark.first(SHORTENED) == LEFT_ALONE:
-        return Decided(decided.producer, Verdict("deadline"), None)
+        before = verdict.tokens_before
+        return Decided(decided.producer, Verdict("deadline", tokens_before=before, tokens_after=before), None)
     return decided
 
 
-def _left(place: Place, reason: str) -> Decided:
-    return Decided(place.producer.digest, Verdict(reason), None)
+def _left(place: Place, reason: str, density: float) -> Decided:
+    tokens = round(len(place.text.text) * density)
+    return Decided(place.producer.digest, Verdict(reason, tokens_before=tokens, tokens_after=tokens), None)
 
 
-def _unchanged(place: Place) -> Decided:
+def _unchanged(place: Place, tokens: Tokens) -> Decided:
     """What holds for a text that never changes. No memo and no mark is asked or told of it."""
-    text = place.text.text
-    return Decided(place.producer.digest, kept("small" if len(text) < TEXT_CHARS_MIN else "too_many", text), None)
+    return Decided(place.producer.digest, kept(_why_unchanged(place), place.text.text, tokens), None)
+
+
+def _why_unchanged(place: Place) -> str:
+    return "small" if len(place.text.text) < TEXT_CHARS_MIN else "too_many"

@@ -44,6 +44,7 @@ _ROUGH_SAMPLES = ((3072, 15), (6144, 8))
 _FIRST_CHARS = _ROUGH_SAMPLES[0][0]
 _FINE_CHARS, _FINE_ERROR_PERCENT = 24_576, 2
 _CAREFUL_CHARS = 49_152
+_KEPT_CHARS = 1536
 
 
 _CHANGES_BYTES = frozenset((Kind.JSON, Kind.GO_TEST, Kind.MARKUP, Kind.TERMINAL))
@@ -80,17 +81,17 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
     Never raises: a compressor that fails leaves the text as it is.
     """
     if len(text) < TEXT_CHARS_MIN:
-        return kept("small", text)
+        return kept("small", text, tokens)
     if producer.for_program:
-        return kept(FOR_PROGRAM, text)
+        return kept(FOR_PROGRAM, text, tokens)
     if len(text) > rules.block_bytes_max:
-        return kept("too_large", text)
+        return kept("too_large", text, tokens)
     if not _is_unicode(text):
-        return kept("lone_surrogate", text)
+        return kept("lone_surrogate", text, tokens)
     if stays_exact(producer, rules.tools):
-        return kept(EXACT_TOOL, text)
+        return kept(EXACT_TOOL, text, tokens)
     if rules.tokens_min and tokens.gauge(text) < rules.tokens_min:
-        return kept(FEW_TOKENS, text)
+        return kept(FEW_TOKENS, text, tokens)
     kind = ""
     try:
         kind = detect(text, producer, rules.tools).kind
@@ -99,9 +100,9 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
             _reduced(text, kind, producer, rules, tokens) if rules.reduces else (run_chain(kind, text, grades), None)
         )
     except Exception:  # noqa: BLE001  # no fault of a compressor may reach the request
-        return kept("compressor_failed", text, kind)
+        return kept("compressor_failed", text, tokens, kind)
     if shorter is None:
-        return kept("nothing_to_gain", text, kind)
+        return kept("nothing_to_gain", text, tokens, kind)
     new_text, steps = shorter
     before, after = known or weighed(text, new_text, rules, tokens)
     if after * 100 > before * (100 - rules.margin_percent):
@@ -173,11 +174,10 @@ def _only_here(text: str, new_text: str) -> tuple[str, str]:
     return "\n".join((lines - new_lines).elements()), "\n".join((new_lines - lines).elements())
 
 
-def kept(reason: str, text: str, kind: str = "") -> Verdict:
-    """The verdict on a text that stays."""
-    # It is not worth counting exactly: four characters to a token.
-    tokens = len(text) // 4
-    return Verdict(reason, kind, tokens_before=tokens, tokens_after=tokens)
+def kept(reason: str, text: str, tokens: Tokens, kind: str = "") -> Verdict:
+    """The verdict on a text that stays: nothing hangs on its tokens, so a small sample will do."""
+    estimate = tokens.gauge(text, _KEPT_CHARS)
+    return Verdict(reason, kind, tokens_before=estimate, tokens_after=estimate)
 
 
 def _is_unicode(text: str) -> bool:

@@ -17,6 +17,7 @@ VERTEX_MESSAGES = replace(anthropic.MESSAGES, api=_VERTEX_ANTHROPIC)
 VERTEX_CHAT = replace(openai_chat.CHAT, api=_VERTEX_OPENAI)
 VERTEX_GENERATE = replace(gemini.GENERATE, api=VERTEX)
 VERTEX_OTHER = replace(gemini.OTHER, api=VERTEX)
+VERTEX_INTERACTIONS = replace(gemini.INTERACTIONS, api=VERTEX)
 
 # Whatever a model's own format is, the answer to an invocation comes in the same frames.
 _INVOKED = UsageMap(

@@ -76,3 +76,19 @@ ENDINGS = ((r'"finishReason"\s*:\s*"', r'"usageMetadata"\s*:\s*\{'),)
 GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION, usage=USAGE, endings=ENDINGS)
 
 OTHER = Protocol(name="gemini_other", api=API)
+
+INTERACTIONS = Protocol(
+    name="gemini_other",
+    api=API,
+    names_model=True,
+    usage=UsageMap(
+        key="usage",
+        input=(("total_input_tokens",), ("total_tool_use_tokens",)),
+        cache_read=(("total_cached_tokens",),),
+        output=(("total_output_tokens",), ("total_thought_tokens",)),
+        input_has_cached=True,
+        wrapped=True,  # by the event that ends a stream
+    ),
+    endings=((r'"interaction\.completed?"',), (r"\[DONE\]",)),
+)
+"""Interactions: what it holds is relayed unread, and what it costs is counted."""

@@ -94,6 +94,7 @@ ENDS: Final = (
     _end(r"embeddings", "embeddings", openai.COUNTED),
     _end(r"completions", "other", openai.COUNTED),
     _end(r"responses/compact", "responses_other", openai.COUNTED),
+    _end(r"interactions", "other", gemini.INTERACTIONS),
 )
 
 # Any method, everything below the path too: one API alone has it.
@@ -110,6 +111,8 @@ PASSTHROUGH: Final = (
     _row(rf"{_AZURE_MODELS}$", "other", openai.OTHER),
     _row(r"/(backend-api|wham|ps)/", "client", clouds.CHATGPT_OTHER),
     _row(r"/v1internal[:/]", "client", clouds.CODE_ASSIST_OTHER),
+    _row(r"/v1\w*/projects/[^/]+/locations/[^/]+/interactions$", "other", clouds.VERTEX_INTERACTIONS),
+    _row(r"/v1(beta|alpha)?\w*/interactions$", "other", gemini.INTERACTIONS),
     _row(r"/v1\w*/(projects/[^/]+/locations|publishers)/", "other", clouds.VERTEX_OTHER),
     _row(r"/v1\w+/projects/", "other", clouds.VERTEX_OTHER),
     _row(r"/(model|inference-profiles|foundation-models)(/|$)", "other", clouds.BEDROCK_OTHER),

@@ -47,8 +47,8 @@ MONEY_ROWS: Final[tuple[Metric, ...]] = (
         "counter",
         "requests",
         "Answers that told no usage: `untold` although complete, `cut` before it came, `unread` for a coding or length "
-        "that is not read.",
-        (_PROTOCOL, Label("reason", ("untold", "cut", "unread"), field="missing")),
+        "that is not read, `uncounted` on a path whose answers are not read.",
+        (_PROTOCOL, Label("reason", ("untold", "cut", "unread", "uncounted"), field="missing")),
         record="usage",
     ),
     Metric(

@@ -14,7 +14,7 @@ class UsageRecord(Struct):
     model: str = ""
     """As the request or the answer names it, if that is plain enough for a label."""
     missing: str = ""
-    """Why there is no usage: untold, cut, unread."""
+    """Why there is no usage: untold, cut, unread, uncounted."""
     unpriced: str = ""
     """The model, where no price is known for it."""
 

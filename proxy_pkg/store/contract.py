@@ -34,6 +34,8 @@ UNITS_MAX: Final = 2**52
 """The largest count or cost that is told apart from a larger one. Whole numbers are exact up to it in every engine."""
 PERIOD_PARTS: Final = 256
 """A rate is counted in so many parts of its period, which is how exact it is."""
+AGE_PARTS: Final = 2
+"""An age of what is given back may be wrong by so many parts: it is told by another clock, and after a wait."""
 
 Scope = Literal["fleet", "machine", "worker", "none"]
 """Who agreed on an answer: all machines, the workers of this one, this worker alone, or nobody."""
@@ -57,12 +59,16 @@ class Rate(Struct, frozen=True, tag=True):
     PERIOD_PARTS longer. So no stretch of `period_s` ever holds more than `limit`, and under steady pressure at
     least 99.6 % of it are granted. A `limit` of 0 counts and never refuses. `cost` is at least 0, with
     `force` it may be negative to give back, and what is above RATE_COST_MAX counts as that. One key has one period.
+
+    What is given back was taken `age_ms` ago, as nearly as AGE_PARTS parts: it is found there and nowhere else. So what
+    has passed out of the window gives nothing back, which others would have taken. Without an age the newest units go.
     """
 
     key: str
     cost: int
     limit: int
     period_s: int
+    age_ms: int = 0
 
 
 class Budget(Struct, frozen=True, tag=True):

@@ -1,10 +1,11 @@
 """Sliding windows in the shared file: how many units of a key were taken in each part of its period."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
 
-from proxy_pkg.store.contract import NEVER, PERIOD_PARTS, RATE_COST_MAX, Rate, Standing
+from proxy_pkg.store.contract import AGE_PARTS, NEVER, PERIOD_PARTS, RATE_COST_MAX, Rate, Standing
 from proxy_pkg.store.layout import PARTS, RATE_WORDS, RATES, RATES_AT
 from proxy_pkg.store.places import Places
 from proxy_pkg.store.region import Now, Region, hash_of
@@ -45,7 +46,7 @@ class Rates:
         return Window(at, key, part, words[at + 2] if words[at + 1] == part else self._advance(at, part))
 
     def add(self, claim: Rate, window: Window, now: Now) -> int:
-        """Count the cost as of now; a negative one takes back, from the newest part on. Returns what is used then."""
+        """Count the cost as of now; a negative one takes back, from the part of its age. Returns what is used then."""
         at, cost = window.at, min(claim.cost, RATE_COST_MAX)
         if at < 0:
             if cost <= 0:
@@ -58,7 +59,7 @@ class Rates:
             place = counts + window.part % PARTS
             self._halves[place] = min(self._halves[place] + cost, PART_UNITS_MAX)
         else:
-            self._take_back(counts, window.part, -cost)
+            cost = -self._take_back(counts, window.part, _parts_of(claim, window, now), -cost)
         used = max(0, window.used + cost)
         self._words[at + 2] = used
         return used
@@ -104,14 +105,26 @@ class Rates:
         self._words[at + 1] = part
         return used
 
-    def _take_back(self, counts: int, part: int, units: int) -> None:
-        for age in range(PARTS):
-            place = counts + (part - age) % PARTS
-            taken = min(units, self._halves[place])
-            self._halves[place] -= taken
-            units -= taken
-            if units == 0:
-                return
+    def _take_back(self, counts: int, newest: int, parts: Iterable[int], units: int) -> int:
+        """Take units out of these parts, as far as they are still in the window; how many there were."""
+        left = units
+        for part in parts:
+            if newest - PARTS < part <= newest:
+                place = counts + part % PARTS
+                taken = min(left, self._halves[place])
+                self._halves[place] -= taken
+                left -= taken
+                if left == 0:
+                    break
+        return units - left
 
     def _newest(self, at: int) -> int:
         return self._words[at + 1]
+
+
+def _parts_of(claim: Rate, window: Window, now: Now) -> Iterable[int]:
+    """Where what a claim gives back was counted, likeliest first."""
+    if claim.age_ms <= 0:
+        return range(window.part, window.part - PARTS, -1)
+    part = (now.boot_ns - claim.age_ms * 10**6) // (claim.period_s * _PART_NS)
+    return sorted(range(part - AGE_PARTS, part + AGE_PARTS + 1), key=lambda other: abs(other - part))

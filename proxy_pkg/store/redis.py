@@ -338,7 +338,7 @@ def _fields(claim: Claim, hold: str) -> list[str | bytes | int]:
             _bounded(claim.cost, RATE_COST_MAX),
             claim.limit,
             claim.period_s * 1_000_000 // PERIOD_PARTS,
-            "",
+            claim.age_ms,
             "",
         ]
     return ["budget", _bounded(claim.cost, UNITS_MAX), claim.limit, claim.ttl_s, _bounded(claim.least, UNITS_MAX), hold]

@@ -5,7 +5,7 @@ Time is the server's own (TIME), so that all machines agree. Integers are whole 
 
 from typing import Final
 
-from proxy_pkg.store.contract import PERIOD_PARTS, RING_NOTES_MAX, STAY_SECONDS_MAX
+from proxy_pkg.store.contract import AGE_PARTS, PERIOD_PARTS, RING_NOTES_MAX, STAY_SECONDS_MAX
 
 _CLOCK: Final = """
 local time = redis.call('TIME')
@@ -46,8 +46,8 @@ end
 """
 
 # ARGV: force, then for each claim: kind, cost, limit, span (microseconds of a part, or seconds to live), name (for a
-# budget, the least that is used), note (for a budget, "worker hold change": what this claim wants to reserve, and by
-# how much what its worker has reserved grows or shrinks).
+# rate, how many ms ago was taken what it gives back; for a budget, the least that is used), note (for a budget, "worker
+# hold change": what this claim wants to reserve, and by how much what its worker has reserved grows or shrinks).
 # KEYS: two for each claim; the second has the notes of a stay, and what workers have reserved of a budget: worker ->
 # units, and "t:" and worker -> until when that holds.
 # Answer: the number of the claim in the way or 0, then used, retry and reset in ms, and what is reserved, for each;
@@ -59,6 +59,7 @@ TAKE: Final = (
     + _HOLDS
     + f"""
 local PARTS = {PERIOD_PARTS + 1}
+local AGE_PARTS = {AGE_PARTS}
 """
     + """
 local force = ARGV[1] == '1'
@@ -116,14 +117,33 @@ local function look_stay(claim)
   claim.present = redis.call('ZSCORE', claim.key, claim.name)
 end
 
-local function give_back(claim, units)
-  for part = claim.part, claim.oldest, -1 do
-    local held = tonumber(redis.call('HGET', claim.key, part) or '0')
-    local taken = math.min(units, held)
-    if taken > 0 then redis.call('HINCRBY', claim.key, part, whole(-taken)) end
-    units = units - taken
-    if units == 0 then return end
+local function parts_of(claim)
+  local parts, age_us = {}, tonumber(claim.name) * 1000
+  if age_us <= 0 then
+    for part = claim.part, claim.oldest, -1 do parts[#parts + 1] = part end
+    return parts
   end
+  local at = math.floor((now_us - age_us) / claim.span)
+  parts[1] = at
+  for step = 1, AGE_PARTS do
+    parts[#parts + 1] = at - step
+    parts[#parts + 1] = at + step
+  end
+  return parts
+end
+
+local function give_back(claim, units)
+  local left = units
+  for _, part in ipairs(parts_of(claim)) do
+    if part <= claim.part and part >= claim.oldest then
+      local held = tonumber(redis.call('HGET', claim.key, part) or '0')
+      local taken = math.min(left, held)
+      if taken > 0 then redis.call('HINCRBY', claim.key, part, whole(-taken)) end
+      left = left - taken
+      if left == 0 then break end
+    end
+  end
+  return units - left
 end
 
 local function add_rate(claim)
@@ -131,7 +151,7 @@ local function add_rate(claim)
   if claim.cost > 0 then
     redis.call('HINCRBY', claim.key, claim.part, whole(claim.cost))
   elseif claim.cost < 0 then
-    give_back(claim, -claim.cost)
+    claim.cost = -give_back(claim, -claim.cost)
   end
   claim.used = math.max(0, claim.used + claim.cost)
   redis.call('HSET', claim.key, 'n', claim.part, 's', whole(claim.used), 't', claim.oldest)

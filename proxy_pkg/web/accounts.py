@@ -124,6 +124,11 @@ class Accounts:
         elif self._timer is None:
             self._timer = self._loop.call_later(_GATHER_SECONDS, self._settle_gathered)
 
+    def uncounted(self, matched: Match, method: str, status: int) -> None:
+        """Count a good answer that tells no usage which is read here, if that may have cost something."""
+        if _OK <= status < _OK + 100 and is_uncounted(matched, method):
+            self._counters.settled(UsageRecord(protocol=matched.protocol.name, missing="uncounted"))
+
     def _settle_gathered(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -297,9 +302,14 @@ def tells_usage(matched: Match, path: str, status: int) -> bool:
     return matched.route not in _COUNTING_ROUTES and not path.endswith(_COUNTING_PATH)
 
 
+def is_uncounted(matched: Match, method: str) -> bool:
+    """Whether a request may cost something of which its answer tells nothing that is read here."""
+    return matched.protocol.usage is None and method not in _FREE_METHODS and matched.route not in _FREE_ROUTES
+
+
 def check_countable(matched: Match, method: str) -> None:
-    """Refuse what may cost and whose answer tells nothing of it that is read here. Raises RefusedError (403)."""
-    if matched.protocol.usage is None and method not in _FREE_METHODS and matched.route not in _FREE_ROUTES:
+    """Refuse what is uncounted. Raises RefusedError (403)."""
+    if is_uncounted(matched, method):
         raise RefusedError(
             "what this request costs cannot be counted, and limits of tokens or money are on "
             "(HEADROOM_UNCOUNTED=refuse): use a path whose end says its format, as …/chat/completions does, or set "

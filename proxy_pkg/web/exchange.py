@@ -361,6 +361,7 @@ class Exchange:
     def account(self) -> None:
         """Account for what the answer cost, when nobody waits for anything any more."""
         if self._copy is None or not self._tells_usage:
+            self.services.accounts.uncounted(self.matched, self.scope["method"], self._status)
             self._end_trace(None)
             return
         record = self.record

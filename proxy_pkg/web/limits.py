@@ -32,6 +32,7 @@ _NAME_CHARS_MAX: Final = 128
 OWED_MAX: Final = 10_000
 """Keys with something to settle that wait for the store; what is owed under further ones is lost."""
 _CLOSE_SECONDS: Final = 1.0
+_OWED_PER_SECOND: Final = 4
 BYTES_PER_TOKEN: Final = 4
 """For the estimate that holds until the provider tells the tokens. It takes images for text, and so too many."""
 
@@ -49,6 +50,9 @@ class Granted(Struct):
     need: Need = NOTHING
     holds: list[Budget] = []
     """What is reserved for it, until it is settled."""
+    entered: float = 0.0
+    charged: float = 0.0
+    """When it was counted as a request, and charged for its tokens, by the clock of its limits."""
 
 
 class Limits:
@@ -65,7 +69,8 @@ class Limits:
         self._of_tokens = [rule for rule in rules if rule.kind == "tokens"]
         self._of_money = [rule for rule in rules if rule.kind == "budget"]
         self._of_requests = [rule for rule in rules if rule.kind == "requests"]
-        self._owed: dict[str, Rate | Budget] = {}
+        self._owed: dict[tuple[str, int], Rate | Budget] = {}
+        """By key, and for what is given back by the quarter of a second in which it was taken; else that is 0."""
         self._leaving: list[Stay] = []
         self._paying: asyncio.Task[None] | None = None
 
@@ -84,6 +89,7 @@ class Limits:
         until = self._clock() + PLACE_WAIT_SECONDS
         try:
             while True:
+                granted.entered = granted.charged = self._clock()
                 taken = await self._store.take(claims)
                 if taken.granted:
                     return granted
@@ -123,11 +129,12 @@ class Limits:
             return
         until = self._clock() + RESERVED_WAIT_SECONDS
         while True:
-            now = time.time()
+            now, charged = time.time(), self._clock()
             claims = [self._claim_for(rule, granted, need, now) for rule in rules]
             taken = await self._store.take(claims)
             if taken.granted:
-                granted.tokens = granted.tokens or _charged(claims)
+                if not granted.tokens:
+                    granted.tokens, granted.charged = _charged(claims), charged
                 granted.holds = [claim for claim in claims if isinstance(claim, Budget)]
                 return
             if not _is_reserved(taken.standings[taken.refused]) or self._clock() >= until:
@@ -151,7 +158,7 @@ class Limits:
     def _uncount(self, granted: Granted, now: float) -> None:
         """What is refused counts for nothing."""
         for rule in self._of_requests:
-            self._owe(rule.claim(granted.caller, -1, now))
+            self._owe(rule.claim(granted.caller, -1, now), granted.entered)
         self._pay()
 
     @staticmethod
@@ -180,7 +187,8 @@ class Limits:
         if tokens is not None:
             for rule in self._of_tokens:
                 claim = rule.claim(granted.caller, tokens, now)
-                self._owe(structs.replace(claim, cost=tokens - granted.tokens.get(claim.key, 0)))
+                cost = tokens - granted.tokens.get(claim.key, 0)
+                self._owe(structs.replace(claim, cost=cost), granted.charged if cost < 0 else 0.0)
                 granted.tokens[claim.key] = tokens
         if microdollars:
             for rule in self._of_money:
@@ -227,9 +235,11 @@ class Limits:
         costs = {"requests": 1, "tokens": tokens}
         return [rule.claim(caller, min(costs.get(rule.kind, 0), rule.limit), now, name) for rule in self._rules]
 
-    def _owe(self, claim: Rate | Budget | Stay) -> None:
+    def _owe(self, claim: Rate | Budget | Stay, taken_at: float = 0.0) -> None:
+        """Settle a claim in a moment; `taken_at` is when the units were taken that a rate is given back."""
         assert not isinstance(claim, Stay), "a stay is left, not owed"
-        before = self._owed.get(claim.key)
+        owed = claim.key, int(taken_at * _OWED_PER_SECOND)
+        before = self._owed.get(owed)
         frees = isinstance(claim, Budget) and claim.freed  # of which there are no more than requests on their way
         if before is None and len(self._owed) >= OWED_MAX and not frees:
             self._lost("settle", "full")
@@ -238,7 +248,7 @@ class Limits:
             claim = structs.replace(claim, cost=claim.cost + before.cost)
             if isinstance(claim, Budget) and isinstance(before, Budget):
                 claim = structs.replace(claim, freed=before.freed + claim.freed)
-        self._owed[claim.key] = claim
+        self._owed[owed] = claim
 
     def _pay(self) -> None:
         if (self._owed or self._leaving) and (self._paying is None or self._paying.done()):
@@ -249,9 +259,17 @@ class Limits:
             leaving, self._leaving = self._leaving, []
             if leaving:
                 await self._store.leave(leaving)
-            batch = [self._owed.pop(key) for key in list(islice(self._owed, CLAIMS_MAX))]
+            one_of_each = {owed[0]: owed for owed in islice(self._owed, CLAIMS_MAX)}  # a call has a key but once
+            batch = [self._aged(owed, self._owed.pop(owed)) for owed in one_of_each.values()]
             if batch:
                 await self._store.take(batch, force=True)
+
+    def _aged(self, owed: tuple[str, int], claim: Rate | Budget) -> Rate | Budget:
+        """What is owed, with its age as of now."""
+        if not owed[1] or isinstance(claim, Budget):
+            return claim
+        middle = (owed[1] + 0.5) / _OWED_PER_SECOND
+        return structs.replace(claim, age_ms=max(1, round((self._clock() - middle) * 1000)))
 
 
 def _estimate(body_bytes: int) -> int:

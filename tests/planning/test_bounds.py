@@ -14,6 +14,7 @@ from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.store.marks import Marks
+from proxy_pkg.tokens.count import load
 from tests.fakes.tokens import FourCharacters
 
 RULES = Rules(5, 1 << 20)
@@ -119,8 +120,26 @@ def test_texts_too_small_to_change_leave_no_decision_behind() -> None:
     assert marks.taken == {}
     assert CHAT.conversation is not None
     draft = draw(body(["tiny"] * 300), CHAT.conversation, Memos(1 << 20))
-    leave_alone(draft, Memos(1 << 20), marks)
+    leave_alone(draft, Memos(1 << 20), FourCharacters(), marks)
     assert (marks.taken, draft.pending) == ({}, [])
+
+
+@pytest.mark.parametrize("left_at_once", [True, False])
+def test_texts_that_there_is_no_time_for_are_estimated_all_the_same(left_at_once: bool) -> None:
+    """By one sample of all of them: a sample of each would take more time."""
+    assert CHAT.conversation is not None
+    texts = [
+        "".join(f"2026-01-{day:02} {hour}:14:0{hour % 9} worker-{hour} {hour * day * 7919 % 10007:x} done\n" * 5)
+        for day in range(1, 31)
+        for hour in range(1, 20)
+    ]
+    draft = draw(body(texts), CHAT.conversation, Memos(1 << 24))
+    if left_at_once:
+        leave_alone(draft, Memos(1 << 24), load(), Marks())
+    settle(draft, RULES, load(), Memos(1 << 24), 0, Marks())
+    plan = compose(draft)
+    assert {verdict.reason for verdict in plan.verdicts} == {"busy" if left_at_once else "deadline"}
+    assert plan.tokens_before == pytest.approx(sum(map(load().count, texts)), rel=0.05)
 
 
 def test_a_body_leaves_a_bounded_number_of_decisions_behind() -> None:

@@ -1,14 +1,18 @@
 """A text shrinks only where that pays, and nothing that goes wrong in deciding reaches the request."""
 
+from pathlib import Path
+
 import pytest
 
 from proxy_pkg.compressors.producers import tools
 from proxy_pkg.model import Producer
 from proxy_pkg.planning import policy
 from proxy_pkg.planning.policy import Rules, decide, weighed
+from proxy_pkg.tokens.count import load
 from tests.fakes.bodies import NUMBERED
 from tests.planning.characters import Characters
 
+CASES = Path(__file__).parents[1] / "cases" / "compressors"
 RULES = Rules(margin_percent=5, block_bytes_max=1 << 20)
 READ = Producer("Read")
 
@@ -117,3 +121,39 @@ def test_a_small_saving_in_a_long_text_is_told_by_the_lines_that_changed() -> No
 def test_a_large_saving_in_a_long_text_is_told_by_a_sample() -> None:
     shorter = "[" + LONG[: len(LONG) // 2]
     assert weighed(LONG, shorter, RULES, Misled()) == (len(LONG), len(shorter) * 9 // 10)
+
+
+def corpus(kind: str) -> list[str]:
+    """Texts of a kind as they come, and pieces of them that are too small to change."""
+    whole = [path.read_text() for path in sorted((CASES / kind).glob("*/in.*"))]
+    return whole + [text[start : start + 60 + start % 90] for text in whole for start in range(0, len(text), 700)]
+
+
+@pytest.mark.parametrize("kind", ["log", "json", "build", "ruled", "lint", "diff"])
+def test_a_text_left_alone_is_estimated_by_a_sample(kind: str) -> None:
+    """Four bytes to a token were off by a third for JSON and by a sixth for logs."""
+    tokens, texts = load(), corpus(kind)
+    exact = Rules(margin_percent=5, block_bytes_max=1 << 20, tools=tools("", "", "Read"))
+    verdicts = [decide(text, READ, exact, tokens) for text in texts]
+    assert {verdict.reason for verdict in verdicts} == {"small", policy.EXACT_TOOL}
+    assert all(verdict.tokens_after == verdict.tokens_before for verdict in verdicts)
+    counted = [tokens.count(text) for text in texts]
+    assert sum(verdict.tokens_before for verdict in verdicts) == pytest.approx(sum(counted), rel=0.05)
+    for verdict, count in zip(verdicts, counted, strict=True):
+        assert verdict.tokens_before == pytest.approx(count, rel=0.25, abs=2)
+
+
+def test_a_sample_is_all_that_is_counted_of_a_text_that_is_too_large() -> None:
+    class Counted(Characters):
+        chars = 0
+
+        def count(self, text: str) -> int:
+            self.chars += len(text)
+            return len(text)
+
+        def gauge(self, text: str, sample_chars: int = 6144) -> int:
+            return self.count(text[:sample_chars])
+
+    tokens = Counted()
+    assert decide("line of a log\n" * 200_000, READ, RULES, tokens).reason == "too_large"
+    assert 0 < tokens.chars <= 2000

@@ -24,11 +24,17 @@ ROW = "input = 1.0\ncache_read = 0.1\ncache_write = 1.25\noutput = 5.0\n"
         ("anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
         ("publishers/anthropic/models/claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
         ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5"),
-        ("claude-opus-4-8", "claude-opus-4-5"),
+        ("claude-opus-4-8", "claude-opus-4-6"),
         ("claude-fable-5-20260609", "claude-fable-5"),
         ("openai/gpt-5.4-2026-03-05", "gpt-5.4"),
         ("openai/gpt-5-mini", "gpt-5-mini-2025-08-07"),
         ("models/gemini-2.5-flash", "gemini-2.5-flash-preview-09-2025"),
+        ("z-ai/glm-5.3", "GLM-5.2"),
+        ("zai-org/GLM-4.6", "glm-4.7"),
+        ("MiniMax-M2.5", "minimax/minimax-m2.1"),
+        ("qwen/qwen3.8-max-0902", "qwen3.8-max"),
+        ("moonshotai/kimi-k3", "kimi-k3"),
+        ("deepseek-flash", "deepseek/deepseek-v4-flash"),
     ],
 )
 def test_one_model_under_its_many_names(name: str, like: str) -> None:
@@ -57,6 +63,30 @@ def test_reading_the_cache_is_cheaper_than_not_and_writing_never() -> None:
             assert long.output >= price.output, pattern
 
 
+@pytest.mark.parametrize(
+    ("name", "output_tokens_max"),
+    [
+        ("claude-opus-5-5", 128_000),
+        ("claude-opus-4-5", 64_000),
+        ("gpt-6.1-sol", 128_000),
+        ("gpt-5-pro", 272_000),
+        ("gpt-4o", 16_384),
+        ("gemini-3.8-flash", 65_536),
+        ("deepseek-v4-pro", 393_216),
+        ("qwen3.7-plus", 327_680),
+        ("glm-5.3", 131_072),
+        ("kimi-k3", 1_048_576),
+        ("grok-4.7", 500_000),
+        ("MiniMax-M2.7", 204_800),
+    ],
+)
+def test_the_longest_answers_of_the_main_models_are_known(name: str, output_tokens_max: int) -> None:
+    """A budget reserves no more for one answer, and no less than a request states of it."""
+    price = load().of(name)
+    assert price is not None
+    assert price.output_tokens_max == output_tokens_max
+
+
 def test_the_whole_of_a_long_request_costs_more() -> None:
     price = load().of("gemini-2.5-pro")
     assert price is not None
@@ -65,7 +95,19 @@ def test_the_whole_of_a_long_request_costs_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["claude-opus-4-9", "claude-opus-6", "claude-sonnet-6-1", "gpt-5.7", "gpt-7", "gemini-5-pro", "o5"]
+    "name",
+    [
+        "claude-opus-4-9",
+        "claude-opus-6",
+        "claude-sonnet-6-1",
+        "gpt-5.7",
+        "gpt-7",
+        "gemini-5-pro",
+        "o5",
+        "glm-5.4",
+        "glm-6",
+        "qwen4-max",
+    ],
 )
 def test_a_model_that_is_yet_to_come_has_no_price_rather_than_that_of_another(name: str) -> None:
     assert load().of(name) is None

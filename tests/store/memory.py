@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import structs
 
 from proxy_pkg.store.contract import (
+    AGE_PARTS,
     NEVER,
     PERIOD_PARTS,
     RING_NOTES_MAX,
@@ -106,10 +107,14 @@ class Memory:
         elif claim.cost > 0:
             self._rates[claim.key].append([now, claim.cost])
         else:
-            self._give_back(self._rates[claim.key], -claim.cost)
+            self._give_back(claim, now)
         return self._used(claim, now)
 
-    def _give_back(self, log: list[list[float]], units: float) -> None:
+    def _give_back(self, claim: Rate, now: float) -> None:
+        log, units = self._rates[claim.key], float(-claim.cost)
+        if claim.age_ms:
+            off = AGE_PARTS * claim.period_s / PERIOD_PARTS
+            log = [entry for entry in log if abs(now - claim.age_ms / 1000 - entry[0]) <= off]
         for entry in reversed(log):
             taken = min(units, entry[1])
             entry[1] -= taken

@@ -118,6 +118,30 @@ async def test_force_takes_beyond_a_limit_and_gives_back(store: Store) -> None:
     assert await granted(store, Rate("a", 1, 5, 60), Budget("b", 1, 5, 60))
 
 
+async def test_what_is_given_back_late_is_not_taken_from_others(store: Store) -> None:
+    """An answer that outlasts the window gives back nothing, since its units are free already."""
+    began = time.monotonic()
+    await store.take([Rate("a", 5, 0, 2)])
+    await asyncio.sleep(2.1)
+    await store.take([Rate("a", 4, 0, 2)])
+    age_ms = round((time.monotonic() - began) * 1000)
+    back = await store.take([Rate("a", -5, 0, 2, age_ms)], force=True)
+    assert back.standings[0].used == 4
+
+
+async def test_what_is_given_back_was_taken_when_it_was(store: Store) -> None:
+    """The rest is free when it would be without the units that were given back, which were older."""
+    await store.take([Rate("a", 5, 0, 60)])
+    began = time.monotonic()
+    await asyncio.sleep(1.5)
+    await store.take([Rate("a", 4, 0, 60), Rate("control", 4, 0, 60)])
+    age_ms = round((time.monotonic() - began) * 1000)
+    await store.take([Rate("a", -5, 0, 60, age_ms)], force=True)
+    asked = await store.take([Rate("a", 6, 9, 60), Rate("control", 6, 9, 60)])
+    assert [standing.used for standing in asked.standings] == [4, 4]
+    assert asked.standings[0].retry_after_ms == asked.standings[1].retry_after_ms
+
+
 async def test_what_is_used_never_falls_below_zero(store: Store) -> None:
     await store.take([Rate("a", 2, 0, 60), Budget("b", 2, 0, 60)], force=True)
     await store.take([Rate("a", -9, 0, 60), Budget("b", -9, 0, 60)], force=True)

@@ -139,3 +139,27 @@ def test_a_body_that_is_not_read_is_held_to_limits_of_requests(limited: Start, u
     running = limited(HEADROOM_RPM="2")
     statuses = [ask(running.port, "POST", UNREAD[0], TYPE, b"{}").status for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
+
+
+@pytest.mark.parametrize("path", ["/v1beta/interactions", "/v1/interactions", "/u/n/gw/v1beta/interactions"])
+def test_an_interaction_is_counted(path: str, counting: Server, upstream: Upstream) -> None:
+    usage = {"total_input_tokens": 10, "total_output_tokens": 1000}
+    upstream.answer = lambda _: reply(json.dumps({"model": "gemini-2.5-pro", "usage": usage}).encode(), headers=JSON)
+    before = stats(counting)["usage"]["tokens"].get("output", 0)
+    key = (b"x-goog-api-key", b"k")
+    answer = ask(counting.port, "POST", path, (*TYPE, key), b'{"model":"gemini-2.5-pro","input":"x"}')
+    assert answer.status == 200
+    eventually(lambda: stats(counting)["usage"]["tokens"].get("output", 0) == before + 1000)
+
+
+def test_answers_that_are_not_read_are_counted_as_missing_usage(limited: Start, upstream: Upstream) -> None:
+    """Those that may have cost something: good answers on other paths than those of lists, files and the like."""
+    running = limited()
+    upstream.answer = lambda request: reply(b"{}", status=404 if b"no" in request.body else 200, headers=JSON)
+    for path in (*UNREAD, "/v1/images/generations", "/v1/audio/speech"):
+        assert ask(running.port, "POST", path, TYPE, b"{}").status == 200
+        assert ask(running.port, "POST", path, TYPE, b'"no"').status == 404
+        assert ask(running.port, "GET", path).status == 200
+    assert ask(running.port, "POST", "/v1/files", TYPE, b"{}").status == 200
+    missing = {"openai_other": {"uncounted": len(UNREAD) + 2}}
+    eventually(lambda: stats(running)["usage"]["missing"] == missing)

@@ -98,6 +98,51 @@ async def test_all_callers_share_the_total(limited: Limited) -> None:
     assert "all callers" in str(await refused(limits, "key:c"))
 
 
+async def test_an_answer_that_outlasts_the_window_gives_nothing_back_that_others_took(
+    store: Memory, clock: Clock
+) -> None:
+    limits = Limits(rules_set(load({"HEADROOM_TPM": "1000"}).settings), store, unexpected, clock)
+    late = await granted(limits, name="late", tokens=900)
+    clock.now += 61
+    await granted(limits, name="other", tokens=800)
+    limits.settled(late, 100)
+    await paid()
+    await refused(limits, tokens=300)
+    assert (await granted(limits, name="third", tokens=200)).tokens
+
+
+async def test_two_answers_give_back_what_each_took_when_it_took_it(store: Memory, clock: Clock) -> None:
+    limits = Limits(rules_set(load({"HEADROOM_TPM": "1000"}).settings), store, unexpected, clock)
+    first = await granted(limits, name="first", tokens=300)
+    clock.now += 30
+    second = await granted(limits, name="second", tokens=600)
+    for answer in (first, second):
+        limits.settled(answer, 200)
+    await paid()
+    await paid()
+    looked = await store.take([Rate("tokens:key:a", 0, 1000, 60)], force=True)
+    assert looked.standings[0].used == 400
+    clock.now += 31
+    looked = await store.take([Rate("tokens:key:a", 0, 1000, 60)], force=True)
+    assert looked.standings[0].used == 200
+
+
+async def test_a_refused_request_is_given_back_where_it_was_counted(store: Memory, clock: Clock) -> None:
+    """Its body may have taken long to come."""
+    settings = load({"HEADROOM_RPM": "5", "HEADROOM_TPM": "100"}).settings
+    limits = Limits(rules_set(settings), store, unexpected, clock)
+    await granted(limits, name="first", tokens=90)
+    slow = await limits.enter("key:a", "slow")
+    clock.now += 40
+    limits.settled(await limits.enter("key:a", "third"), None)
+    with pytest.raises(LimitedError):
+        await limits.charge(slow, Need(50))
+    await paid()
+    clock.now += 21
+    looked = await store.take([Rate("requests:key:a", 0, 5, 60)], force=True)
+    assert looked.standings[0].used == 1
+
+
 async def test_stats_show_how_full_the_limits_for_all_callers_are(limited: Limited) -> None:
     limits = limited(HEADROOM_RPM=9, HEADROOM_TOTAL_RPM=5, HEADROOM_TOTAL_CONCURRENCY=4, HEADROOM_BUDGET_DAY_USD=2)
     for name in ("one", "two"):

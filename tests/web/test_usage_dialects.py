@@ -270,3 +270,30 @@ def test_cohere_tells_it_at_the_end_of_a_stream_too() -> None:
         found = told(cohere.CHAT, text)
         assert found is not None
         assert (found.input_total, found.output) == (20, 7)
+
+
+INTERACTION = {
+    "id": "i",
+    "model": "gemini-3.8-flash",
+    "outputs": [{"type": "function_call", "arguments": FAKE}],
+    "usage": {
+        "total_input_tokens": 100,
+        "total_cached_tokens": 40,
+        "total_tool_use_tokens": 6,
+        "total_output_tokens": 20,
+        "total_thought_tokens": 5,
+        "total_tokens": 131,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        json.dumps(INTERACTION).encode(),
+        events({"event_type": "content.delta"}, {"event_type": "interaction.complete", "interaction": INTERACTION})
+        + b"data: [DONE]\n\n",
+    ],
+)
+def test_an_interaction_tells_its_usage(data: bytes) -> None:
+    assert told(gemini.INTERACTIONS, data) == Usage(input=66, cache_read=40, output=25)

@@ -122,9 +122,7 @@ def results(*literals: bytes) -> bytes:
     calls = b",".join(
         b'{"type":"tool_use","id":"t%d","name":"Bash","input":{"command":"./run"}}' % n for n in range(len(literals))
     )
-    return (
-        b'{"messages":[{"role":"assistant","content":[' + calls + b']},{"role":"user","content":[' + blocks + b"]}]}"
-    )
+    return b'{"messages":[{"role":"assistant","content":[' + calls + b']},{"role":"user","content":[' + blocks + b"]}]}"
 
 
 def test_a_text_with_a_lone_surrogate_stays_while_its_neighbours_shrink(

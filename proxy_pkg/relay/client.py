@@ -30,6 +30,7 @@ _HEADERS_MAX = 512
 _NEWS = select.POLLIN | select.POLLRDHUP  # an unused connection has nothing to say but that it ends
 _AGE_SPREAD = 5  # connections end at four to five fifths of their greatest age
 _NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
+_INTERIM = frozenset(range(100, 200)) - {101}
 
 
 STRAIGHT = Proxies()
@@ -103,8 +104,19 @@ class PooledConnection(ResponseHandler):
             return
         self._head += data
         super().data_received(data)
-        if self._buffer:
+        if not self._buffer:
+            return
+        if self._is_interim():
+            # aiohttp takes it for an answer, and with its end the limit of the wait for one would be over.
+            self._head = b""
+            self._reschedule_timeout()
+        else:
             self._head = None
+
+    def _is_interim(self) -> bool:
+        """Whether the newest head that came is a 1xx: the answer itself is still to come."""
+        code: int = self._buffer[-1][0][0].code
+        return code in _INTERIM
 
     def is_connected(self) -> bool:
         if self.transport is None or self.transport.is_closing() or monotonic() > self._ends_at:
@@ -146,6 +158,9 @@ class PooledConnection(ResponseHandler):
             return False
         super().set_response_params(**self._parameters)
         super().data_received(head + end)
+        while self._buffer and self._is_interim() and b"\r\n\r\n" in rest:
+            head, end, rest = rest.partition(b"\r\n\r\n")
+            super().data_received(head + end)
         if self._buffer:
             super().data_received(rest)
         return True

@@ -17,7 +17,15 @@ from msgspec import Struct
 _FIRST_TRY_SECONDS: Final = 1.0
 """Then the next server is asked, and at the end of the list the first one again, with twice the time."""
 _TRIES: Final = 4
+_SLOW_AFTER_SECONDS: Final = 0.5
+_SLOW_SECONDS_MAX: Final = 20.0
+"""With each try c-ares forgets the one before, so that a server which takes four seconds for every answer would never
+be heard within a limit of five. A question that waits for its one answer is asked beside the others then.
+"""
 _SOON_SECONDS: Final = 0.2
+
+_LOCAL: Final = frozenset(("localhost.",))
+"""With its dot c-ares takes it for a name like others, and asks somebody else where this machine is (RFC 6761)."""
 
 Fault = Literal["unknown", "unanswered", "refused", "busy"]
 
@@ -46,31 +54,34 @@ class LookupFailedError(OSError):
 
 
 class Question:
-    """One lookup on its way. Must live in the running loop, and be closed."""
+    """One lookup on its way: `answer` has its result or LookupFailedError. Must live in the running loop, and be
+    closed.
+    """
 
-    def __init__(self, host: str, servers: Sequence[str]) -> None:
+    def __init__(self, host: str, servers: Sequence[str], try_seconds: float, tries: int) -> None:
         self._host = host
         self._loop = asyncio.get_running_loop()
-        self._answer: asyncio.Future[Found] = self._loop.create_future()
+        self.answer: asyncio.Future[Found] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._open: dict[int, tuple[bool, bool]] = {}
         self._channel = pycares.Channel(
-            sock_state_cb=self._watch, timeout=_FIRST_TRY_SECONDS, tries=_TRIES, servers=list(servers) or None
+            sock_state_cb=self._watch, timeout=try_seconds, tries=tries, servers=list(servers) or None
         )
 
-    async def answer(self) -> Found:
-        """Raises LookupFailedError."""
+    def begin(self) -> None:
+        """Ask. Raises LookupFailedError."""
         try:
             self._channel.getaddrinfo(self._host, None, type=socket.SOCK_STREAM, callback=self._told)
         except (UnicodeError, ValueError) as error:
             raise LookupFailedError(self._host, "unknown", "it is no host name") from error
         self._tick()
-        return await self._answer
 
     def close(self) -> None:
         """Ask no longer. May be repeated."""
         if self._timer is not None:
             self._timer.cancel()
+        if not self.answer.cancel() and not self.answer.cancelled():
+            self.answer.exception()  # has been seen, as far as asyncio is concerned
         # In this thread: what is left open is ended by a thread of pycares, which may not touch the loop.
         self._channel.cancel()
         for socket_number in list(self._open):
@@ -78,15 +89,15 @@ class Question:
         self._channel.close()
 
     def _told(self, result: Any, error: int | None) -> None:
-        if self._answer.done():
+        if self.answer.done():
             return
         if error is None:
             found = _found(result)
             if found.addresses:
-                self._answer.set_result(found)
+                self.answer.set_result(found)
                 return
             error = pycares.errno.ARES_ENODATA
-        self._answer.set_exception(_failed(self._host, error))
+        self.answer.set_exception(_failed(self._host, error))
 
     def _watch(self, socket_number: int, reads: bool, writes: bool) -> None:
         """c-ares says which of its sockets it waits for, and how."""
@@ -104,7 +115,7 @@ class Question:
 
     def _tick(self) -> None:
         """Let c-ares see what has taken too long."""
-        if self._answer.done():
+        if self.answer.done():
             return
         self._channel.process_fd(pycares.ARES_SOCKET_BAD, pycares.ARES_SOCKET_BAD)
         self._timer = self._loop.call_later(_SOON_SECONDS, self._tick)
@@ -115,14 +126,42 @@ async def ask(host: str, servers: Sequence[str] = ()) -> Found:
 
     Raises LookupFailedError. Has no time limit: the caller cancels it.
     """
+    if host.lower() in _LOCAL:
+        host = "localhost"
+    questions: list[Question] = []
     try:
-        question = Question(host, servers)
+        questions.append(_begun(host, servers, _FIRST_TRY_SECONDS, _TRIES))
+        await asyncio.wait((questions[0].answer,), timeout=_SLOW_AFTER_SECONDS)
+        if not questions[0].answer.done():
+            questions.append(_begun(host, servers, _SLOW_SECONDS_MAX, 1))
+        return await _first([question.answer for question in questions])
+    finally:
+        for question in questions:
+            question.close()
+
+
+async def _first(answers: "Sequence[asyncio.Future[Found]]") -> Found:
+    """The first answer, addresses before failures. Silence is one only when all are silent."""
+    waiting = set(answers)
+    while True:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for answer in sorted(done, key=lambda each: each.exception() is not None):
+            failure = answer.exception()
+            if not (waiting and isinstance(failure, LookupFailedError) and failure.fault == "unanswered"):
+                return answer.result()
+
+
+def _begun(host: str, servers: Sequence[str], try_seconds: float, tries: int) -> Question:
+    try:
+        question = Question(host, servers, try_seconds, tries)
     except (pycares.AresError, RuntimeError) as error:
         raise LookupFailedError(host, "unanswered", f"no lookup can begin: {error}") from error
     try:
-        return await question.answer()
-    finally:
+        question.begin()
+    except LookupFailedError:
         question.close()
+        raise
+    return question
 
 
 def _found(result: Any) -> Found:

@@ -19,7 +19,13 @@ from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
 from proxy_pkg.web.ended import shown_path
 from proxy_pkg.wire.scan import text_at
 
-_climbs = re.compile(r"(?:^|[/\\])[ \t]*\.\.[ \t]*(?:[;/\\\x00?#]|$)").search
+# Readers of URLs drop controls and blanks; some decode UTF-8 that is longer than it need be, or take wide forms for the
+# plain characters.
+_DOT: Final = r"(?:\.|\xc0\xae|\xe0\x80\xae|\xef\xbc\x8e)"
+_SLASH: Final = r"[/\\]|\xc0\xaf|\xe0\x80\xaf|\xc1\x9c|\xef\xbc\x8f"
+_GAP: Final = r"[\x00-\x20]*"
+_climbs = re.compile(rf"(?:^|{_SLASH}){_GAP}{_DOT}{_GAP}{_DOT}{_GAP}(?:{_SLASH}|[;\x00?#]|$)").search
+_DECODINGS_MAX: Final = 8
 _INLINE_BYTES = 256 << 10  # finding the model in a longer body would hold the loop for a millisecond or more
 _AZURE_PREFIX: Final = "/openai"
 _AZURE_HOST: Final = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)")
@@ -122,11 +128,11 @@ class Places:
 
         A segment `..` could lead out of what the settings name, an upstream below a path above all. One may read
         a path less strictly than we do, so a segment is what stands between slashes or backslashes, up to a semicolon,
-        and is decoded twice. An upstream that decodes more often has to guard itself.
+        and is decoded as often as it can be.
         """
-        path: str = scope["path"]
-        if (".." in path or "%" in path) and (_climbs(path) or _climbs(unquote(path))):
-            raise RefusedError(f"the path {shown_path(path)} climbs with a segment `..`", "path_climbs", 400)
+        raw = scope["raw_path"]
+        if (b".." in raw or b"%" in raw or not raw.isascii()) and _leads_up(raw.decode("latin-1")):
+            raise RefusedError(f"the path {shown_path(scope['path'])} climbs with a segment `..`", "path_climbs", 400)
         if matched is None:
             raise self.nowhere(scope)
         return matched
@@ -165,6 +171,18 @@ class Places:
     def _fitting(self, matched: Match, model: str) -> str:
         rows = self._by_model[matched.protocol.api.name]
         return next((url for fits, url in rows if model and fits(model)), "")
+
+
+def _leads_up(path: str) -> bool:
+    """Whether a path has a segment `..`, however often it is encoded. Each character stands for one byte."""
+    for _ in range(_DECODINGS_MAX):
+        if _climbs(path):
+            return True
+        decoded = unquote(path, "latin-1")
+        if decoded == path:
+            return False
+        path = decoded
+    return True
 
 
 def _one_slash(path: str) -> str:

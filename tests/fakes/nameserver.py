@@ -15,6 +15,7 @@ class NameServer:
     """Answers by UDP. `records` are addresses by name, and may change while it runs; all other names do not exist.
 
     silent  names that get no answer, with every name below them
+    slow    names that get each answer only after so many seconds
     broken  names that get SERVFAIL
     asked   how often each name was asked for an IPv4 address
     """
@@ -22,6 +23,7 @@ class NameServer:
     def __init__(self, records: dict[str, list[str]]) -> None:
         self.records = records
         self.silent: set[str] = set()
+        self.slow: dict[str, float] = {}
         self.broken: set[str] = set()
         self.ttl_seconds = 60
         self.asked: Counter[str] = Counter()
@@ -35,15 +37,23 @@ class NameServer:
             question, peer = self.socket.recvfrom(4096)
             if not question:
                 return
-            answer = self._answer(question)
-            if answer:
+            name, answer = self._answer(question)
+            if answer and name in self.slow:
+                late = threading.Timer(self.slow[name], self._send_late, (answer, peer))
+                late.daemon = True
+                late.start()
+            elif answer:
                 self.socket.sendto(answer, peer)
+
+    def _send_late(self, answer: bytes, peer: object) -> None:
+        with contextlib.suppress(OSError):  # closed by now
+            self.socket.sendto(answer, peer)  # type: ignore[arg-type]  # as it came from the socket
 
     def end(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as goodbye:
             goodbye.sendto(b"", ("127.0.0.1", self.port))
 
-    def _answer(self, question: bytes) -> bytes:
+    def _answer(self, question: bytes) -> tuple[str, bytes]:
         labels, at = [], 12
         while length := question[at]:
             labels.append(question[at + 1 : at + 1 + length].decode())
@@ -53,7 +63,7 @@ class NameServer:
         if kind == _A:
             self.asked[name] += 1
         if any(name == each or name.endswith("." + each) for each in self.silent):
-            return b""
+            return name, b""
         family = socket.AF_INET6 if kind == _AAAA else socket.AF_INET
         known = [each for each in self.records.get(name, ()) if (":" in each) == (kind == _AAAA)]
         code = _SERVFAIL if name in self.broken else 0 if name in self.records else _NXDOMAIN
@@ -62,7 +72,7 @@ class NameServer:
             for packed in (socket.inet_pton(family, each) for each in known if kind in (_A, _AAAA) and not code)
         )
         head = question[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(known) if rows else 0, 0, 0)
-        return head + question[12 : at + 5] + rows
+        return name, head + question[12 : at + 5] + rows
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from msgspec import structs
 from multidict import CIMultiDict
 
 from proxy_pkg.errors import UpstreamConnectError, UpstreamTimeoutError
+from proxy_pkg.relay import dns, system_names
 from proxy_pkg.relay import names as names_module
-from proxy_pkg.relay import system_names
 from proxy_pkg.relay.client import PoolLimits, open_session
 from proxy_pkg.relay.dns import Found, LookupFailedError, ask
 from proxy_pkg.relay.names import FAILURE_SECONDS, Names, open_names
@@ -191,6 +191,35 @@ async def test_the_second_name_server_is_asked_where_the_first_is_not_there(serv
     with contextlib.closing(silent.socket):
         found = await ask("here.test", [silent.place, server.place])
     assert found.addresses == ("127.0.0.1",)
+
+
+async def test_a_name_server_that_is_slow_each_time_is_heard(
+    server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slower than every try waits for: an answer that comes after its try is an answer all the same."""
+    server.records["slow.test"] = ["127.0.0.1"]
+    server.slow["slow.test"] = 2.5
+    monkeypatch.setattr(dns, "_FIRST_TRY_SECONDS", 0.2)
+    monkeypatch.setattr(dns, "_SLOW_AFTER_SECONDS", 0.1)
+    async with asyncio.timeout(20):
+        assert (await ask("slow.test", [server.place])).addresses == ("127.0.0.1",)
+
+
+async def test_silence_beside_a_late_refusal_is_no_answer(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.slow["gone.test"] = 2.5
+    monkeypatch.setattr(dns, "_FIRST_TRY_SECONDS", 0.2)
+    monkeypatch.setattr(dns, "_TRIES", 1)
+    monkeypatch.setattr(dns, "_SLOW_AFTER_SECONDS", 0.1)
+    with pytest.raises(LookupFailedError) as failed:
+        async with asyncio.timeout(20):
+            await ask("gone.test", [server.place])
+    assert failed.value.fault == "unknown"
+
+
+async def test_this_machine_is_known_with_a_dot_behind_its_name_too(server: NameServer) -> None:
+    for name in ("localhost", "localhost.", "LOCALHOST.", "a.localhost"):
+        assert set((await ask(name, [server.place])).addresses) <= {"127.0.0.1", "::1"}
+    assert not server.asked
 
 
 async def test_a_lookup_that_is_given_up_leaves_nothing_behind(server: NameServer) -> None:

@@ -109,6 +109,39 @@ async def test_silence_is_a_timeout(session: Session, upstream: Upstream) -> Non
     assert caught.value.phase == "head"
 
 
+EARLY = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [EARLY, EARLY * 3, EARLY + b"HTTP/1.1 200 O", b"HTTP/1.1 199 No\r\ncontent-length: 2\r\n\r\n{}"],
+    ids=["one", "several", "half an answer behind it", "one with a body"],
+)
+async def test_silence_after_an_interim_answer_is_a_timeout_too(
+    interim: bytes, session: Session, upstream: Upstream
+) -> None:
+    upstream.play(Script((("send", interim), ("stall",))))
+    with pytest.raises(UpstreamTimeoutError) as caught:
+        async with asyncio.timeout(10):
+            await sent(session, upstream)
+    assert caught.value.phase == "head"
+
+
+async def test_interim_answers_are_passed_over(session: Session, upstream: Upstream) -> None:
+    upstream.play(Script((("send", EARLY * 2000), ("send", EARLY[:9]), ("send", EARLY[9:]), *reply(b"{}").steps)))
+    assert await sent(session, upstream) == b"{}"
+
+
+async def test_a_head_behind_an_interim_answer_counts_though_its_body_is_broken(
+    session: Session, upstream: Upstream
+) -> None:
+    broken = b"HTTP/1.1 529 Busy\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n"
+    upstream.play(Script((("send", EARLY * 2 + broken), ("stall",))))
+    answer = await send(session[0], "POST", upstream.url + "/v1/x", CIMultiDict(), b"{}", 5)
+    assert answer.status == 529
+    answer.close()
+
+
 async def test_an_upstream_that_does_not_read_is_a_timeout(session: Session, upstream: Upstream) -> None:
     upstream.play(Script((("deaf",), ("stall",)), when="head"))
     with pytest.raises(UpstreamTimeoutError) as caught:

@@ -121,6 +121,22 @@ async def test_heads_one_after_the_other_have_each_their_own_time() -> None:
         assert not wire.closed
 
 
+async def test_a_body_below_its_least_rate_ages_and_one_above_it_does_not() -> None:
+    async with scene() as it:
+        connection, _ = it.connect()
+        connection.data_received(REQUEST.replace(b"10000", b"1000000"))
+        await asyncio.sleep(0)
+        it.look(1)
+        began = connection.wait.since
+        for _ in range(5):
+            connection.data_received(b"x" * 100)
+            it.look(1)
+        assert connection.wait.since == began, "500 bytes in five seconds are fewer than 1000 a second"
+        connection.data_received(b"x" * 5000)
+        it.look(1)
+        assert connection.wait.since > began
+
+
 async def test_the_first_head_of_a_connection_that_was_handed_over_has_its_whole_time() -> None:
     async with scene() as it:
         connection, wire = it.connect(HandedOverConnection)

@@ -93,6 +93,15 @@ def test_the_marks_of_one_conversation_have_room() -> None:
     assert sum(shared.get(key) == 1 for key in keys) >= 0.998 * len(keys)
 
 
+def test_marks_of_no_conversation_are_spread_over_the_whole_table() -> None:
+    """Far more than the sets of one conversation hold; in those alone they would push each other out."""
+    marks = Marks()
+    keys = [marks.key(b"", b"%d" % number) for number in range(5000)]
+    for key in keys:
+        marks.first(key, 1)
+    assert sum(marks.get(key) == 1 for key in keys) > 4990
+
+
 def test_where_the_file_cannot_be_had_the_worker_keeps_its_own(tmp_path: Path) -> None:
     alone = Marks(str(tmp_path / "missing"))
     assert "this worker alone" in alone.problem

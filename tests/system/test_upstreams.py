@@ -435,6 +435,13 @@ CLIMBS = (
     "/v1\\..\\admin",
     "/v1%5c..%5cadmin",
     "/%252e%252e/admin",
+    "/%25252e%25252e/admin",
+    "/%2525252525252525252525252e/admin",
+    "/.%09./admin",
+    "/..%0d%0a/admin",
+    "/v1/..%c0%afadmin",
+    "/%c0%ae%c0%ae/admin",
+    "/%ef%bc%8e%ef%bc%8e/admin",
     "/..%252fadmin",
     "//../admin",
     "/./../admin",
@@ -446,6 +453,9 @@ STAYS = (
     "/v1/files/...",
     "/v1/files/./x",
     "/v1/files/a%2Fb",
+    "/v1/files/100%25",
+    "/v1/files/%2541",
+    "/v1/files/%c3%a4%ef%bc%8e",
 )
 
 

@@ -2,10 +2,8 @@
 vocabulary.
 """
 
-import errno
 import os
 import resource
-import socket
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -19,6 +17,7 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError, VocabularyError
 from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.trust import trusting
+from proxy_pkg.server.listening import refusal
 from proxy_pkg.stats.layout import DISK_FAULTS
 from proxy_pkg.store.address import parse
 from proxy_pkg.tokens.vocabulary import verify
@@ -68,17 +67,8 @@ def port_free(settings: Settings) -> Findings:
     """Binds as gunicorn does, without listening. A socket from the service manager makes that unnecessary."""
     if socket_passed():
         return Findings()
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = BIND_HINTS.get(error.errno or 0, "HEADROOM_HOST must be a name or an address of this machine")
-        return Findings((f"cannot listen on {host} port {port}: {reason}; {hint.format(port=port)}",))
-    return Findings()
+    sentence = refusal(settings, settings.host, settings.port)
+    return Findings((sentence,) if sentence else ())
 
 
 def state_dir_usable(settings: Settings) -> Findings:
@@ -212,11 +202,6 @@ def _not_writable(directory: Path) -> str:
         return f"{directory} cannot be written: {error.strerror}"
     return ""
 
-
-BIND_HINTS: Final = {
-    errno.EADDRINUSE: "`ss -ltnp 'sport = :{port}'` shows who listens there",
-    errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; take a higher HEADROOM_PORT",
-}
 
 CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     state_dir_usable: ("state_dir", "port"),

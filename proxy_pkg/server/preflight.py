@@ -4,6 +4,7 @@ vocabulary.
 
 import os
 import resource
+import ssl
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -54,6 +55,13 @@ def inspect(settings: Settings, uncertain: Collection[str] = (), *, running: boo
         tuple(problem for findings in found for problem in findings.problems),
         tuple(warning for findings in found for warning in findings.warnings),
     )
+
+
+def what_is_named(settings: Settings) -> tuple[str, ...]:
+    """What is wrong with the files, the Redis and the extras that settings name: problems wherever they are looked at,
+    in check-config, at a start and at a reload.
+    """
+    return tuple(problem for check in NAMED for problem in check(settings).problems)
 
 
 def descriptors_needed(settings: Settings) -> int:
@@ -130,7 +138,13 @@ def ca_bundle_readable(settings: Settings) -> Findings:
         if settings.ca_bundle:
             trusting(settings.ca_bundle)
     except OSError as error:
-        return Findings((f"HEADROOM_CA_BUNDLE {settings.ca_bundle}: no certificates can be read from it: {error}",))
+        reason = "it has none" if isinstance(error, ssl.SSLError) else error.strerror or error
+        return Findings(
+            (
+                f"HEADROOM_CA_BUNDLE {settings.ca_bundle} (SSL_CERT_FILE and REQUESTS_CA_BUNDLE set it too): no "
+                f"certificates can be read from it: {reason}; name a PEM file that this user can read",
+            )
+        )
     return Findings()
 
 
@@ -139,10 +153,25 @@ def redis_usable(settings: Settings) -> Findings:
     if not settings.redis_url:
         return Findings()
     try:
-        parse(settings.redis_url)
+        _try_papers(parse(settings.redis_url).options)
     except (ValueError, OSError) as error:
-        return Findings((f"HEADROOM_REDIS_URL: {error}",))
+        return Findings((f"HEADROOM_REDIS_URL: {getattr(error, 'strerror', None) or error}",))
     return Findings()
+
+
+def _try_papers(options: dict[str, str]) -> None:
+    """Read the certificates and the key that the URL of Redis names, as each connection would. Raises ValueError."""
+    context = ssl.create_default_context()
+    for name in ("ssl_ca_certs", "ssl_certfile"):
+        path = options.get(name, "")
+        try:
+            if path and name == "ssl_ca_certs":
+                context.load_verify_locations(cafile=path)
+            elif path:
+                context.load_cert_chain(path, options.get("ssl_keyfile"), "")
+        except OSError as error:
+            reason = "no certificate, or no key for it" if isinstance(error, ssl.SSLError) else error.strerror or error
+            raise ValueError(f"{name} {path}: {reason}") from None
 
 
 def extras_there(settings: Settings) -> Findings:
@@ -213,3 +242,6 @@ CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     prices_readable: ("prices",),
 }
 """Check -> the settings it reads."""
+
+NAMED: Final = (ca_bundle_readable, redis_usable, extras_there, prices_readable)
+"""Those that every start and reload makes."""

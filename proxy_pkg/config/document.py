@@ -13,7 +13,11 @@ TARGET: Final = Path("docs/settings.md")
 
 
 def _usual() -> str:
-    pairs = (f"`{variable}` for `{name}`" for variable, name in USUAL_VARIABLES.items() if variable.isupper())
+    pairs = (
+        f"`{variable}` for " + " and ".join(f"`{name}`" for name in names)
+        for variable, names in USUAL_VARIABLES.items()
+        if variable.isupper()
+    )
     return ", ".join(pairs)
 
 
@@ -163,4 +167,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    (Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET).write_text(render(), "utf-8")
+    (Path(sys.argv[-1]) if len(sys.argv) > 1 and not sys.argv[-1].startswith("-") else TARGET).write_text(
+        render(), "utf-8"
+    )

@@ -32,7 +32,7 @@ def create_app_from_env() -> Starlette:
     """
     loaded = load_for_asgi()
     settings = loaded.settings
-    if problems := what_is_named(settings):
+    if problems := what_is_named(settings).problems:
         raise SettingsError(problems)
     prepare(settings.state_dir)
     if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):

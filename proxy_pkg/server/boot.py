@@ -2,6 +2,8 @@
 
 import sys
 
+from msgspec import structs
+
 from proxy_pkg.config import origins
 from proxy_pkg.config.blob import Configuration
 from proxy_pkg.config.load import Loaded, load
@@ -62,9 +64,10 @@ def put_back(configuration: tuple[Configuration, ...]) -> None:
 def _loaded() -> Loaded:
     """What check-config would take too."""
     loaded = load()
-    if problems := what_is_named(loaded.settings):
-        raise SettingsError(problems)
-    return loaded
+    found = what_is_named(loaded.settings)
+    if found.problems:
+        raise SettingsError(found.problems)
+    return structs.replace(loaded, warnings=(*loaded.warnings, *found.warnings))
 
 
 def _tell(kind: str, sentences: tuple[str, ...]) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from yarl import URL
 
 from proxy_pkg.config import extras
 from proxy_pkg.config.load import socket_passed
-from proxy_pkg.config.settings import Settings
+from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.errors import SettingsError, VocabularyError
 from proxy_pkg.prices.table import load as load_prices
+from proxy_pkg.relay.proxies import SOCKS_ADVICE, Proxies
 from proxy_pkg.relay.trust import trusting
 from proxy_pkg.server.listening import refusal
 from proxy_pkg.stats.layout import DISK_FAULTS
@@ -51,17 +53,14 @@ def inspect(settings: Settings, uncertain: Collection[str] = (), *, running: boo
     found = [check(settings) for check, reads in checks.items() if not set(reads) & set(uncertain)]
     if not running and not {"host", "port"} & set(uncertain):
         found.append(port_free(settings))
-    return Findings(
-        tuple(problem for findings in found for problem in findings.problems),
-        tuple(warning for findings in found for warning in findings.warnings),
-    )
+    return _together(found)
 
 
-def what_is_named(settings: Settings) -> tuple[str, ...]:
-    """What is wrong with the files, the Redis and the extras that settings name: problems wherever they are looked at,
-    in check-config, at a start and at a reload.
+def what_is_named(settings: Settings) -> Findings:
+    """What is wrong with the files, the proxies, the Redis and the extras that settings name: the same wherever they
+    are looked at, in check-config, at a start and at a reload.
     """
-    return tuple(problem for check in NAMED for problem in check(settings).problems)
+    return _together([check(settings) for check in NAMED])
 
 
 def descriptors_needed(settings: Settings) -> int:
@@ -174,9 +173,36 @@ def _try_papers(options: dict[str, str]) -> None:
             raise ValueError(f"{name} {path}: {reason}") from None
 
 
+def proxies_usable(settings: Settings) -> Findings:
+    """Which targets would be reached through a SOCKS proxy, which nothing here speaks.
+
+    Desktops name one for all programs. That is a problem only where nothing can be reached; where something can, the
+    others are a warning, and a request to one of them is told what to do.
+    """
+    proxies = Proxies(
+        settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
+    )
+    targets = {row.environment: str(getattr(settings, name)) for name, row in ROWS.items() if row.kind == "url"}
+    targets |= {f"upstream {each.name}": each.url for each in settings.upstreams}
+    urls = {name: URL(url) for name, url in targets.items() if url}
+    cut_off = [f"{name} ({url.host})" for name, url in urls.items() if proxies.needs_socks(url)]
+    if not cut_off:
+        return Findings()
+    usable = {name for name, url in urls.items() if not proxies.needs_socks(url)}
+    text = f"the proxy that {', '.join(cut_off)} would be reached through speaks SOCKS. {SOCKS_ADVICE}"
+    return Findings(warnings=(f"{text}. Requests to them fail with 502",)) if usable else Findings((text,))
+
+
 def extras_there(settings: Settings) -> Findings:
     """Whether the extras are there that are asked for. Nothing is asked over the network."""
     return Findings(tuple(extras.problems(settings)))
+
+
+def _together(found: list[Findings]) -> Findings:
+    return Findings(
+        tuple(problem for findings in found for problem in findings.problems),
+        tuple(warning for findings in found for warning in findings.warnings),
+    )
 
 
 def _root_asks_about(directory: str) -> bool:
@@ -236,6 +262,7 @@ CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     state_dir_usable: ("state_dir", "port"),
     descriptors_enough: ("limit_concurrency", "max_connections"),
     vocabulary_readable: (),
+    proxies_usable: ("upstream_https_proxy_url", "upstream_http_proxy_url", "upstream_proxy_exceptions", "upstreams"),
     ca_bundle_readable: ("ca_bundle",),
     redis_usable: ("redis_url",),
     extras_there: ("redis_url", "otel"),
@@ -243,5 +270,5 @@ CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
 }
 """Check -> the settings it reads."""
 
-NAMED: Final = (ca_bundle_readable, redis_usable, extras_there, prices_readable)
+NAMED: Final = (proxies_usable, ca_bundle_readable, redis_usable, extras_there, prices_readable)
 """Those that every start and reload makes."""

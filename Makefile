@@ -53,7 +53,7 @@ check-image: dev ## Build the container image without an engine, and run it (as 
 
 lock: dev ## Resolve the dependencies again, with hashes
 	$(PIP) install 'uv>=0.13,<0.14'
-	sh requirements/lock.sh $(BIN)/uv
+	sh requirements/lock.sh $(CURDIR)/$(BIN)/uv
 
 include bench/targets.mk
 

@@ -6,7 +6,7 @@ Settings are loaded once, here, and travel to every worker as one blob; a HUP ru
 from typing import Any
 
 from proxy_pkg.config.blob import pack
-from proxy_pkg.server import hooks, limits
+from proxy_pkg.server import hooks, limits, listening
 from proxy_pkg.server.arbiter import adopt
 from proxy_pkg.server.boot import load_settings, origins_in_force
 from proxy_pkg.server.logs import LOGGERS
@@ -38,6 +38,7 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     adopt(server)
+    listening.make_sure(server, settings)
     hooks.on_starting(server, settings)
 
 

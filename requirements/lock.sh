@@ -2,6 +2,10 @@
 # Writes the lock files from pyproject.toml: for every platform and Python from 3.11, with hashes.
 set -eu
 uv=$1
+case $uv in
+    /*) ;;
+    */*) uv=$PWD/$uv ;; # we leave the directory that it is relative to
+esac
 cd "$(dirname "$0")"
 # Extras stay in the names: an older pip takes the newest version for `name[extra]` where the file holds `name` alone.
 compile() { "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-strip-extras "$@"; }

@@ -1,15 +1,18 @@
 """`proxyctl compress FILE`: what would be sent for a request body or a tool's output, decision by decision."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from proxy_pkg.cli.binary import binary_sign
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json
 from proxy_pkg.compressors.producers import tools
 from proxy_pkg.config.load import examine
+from proxy_pkg.config.values import size_text
 from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Level, Producer
 from proxy_pkg.planning.explain import (
@@ -70,7 +73,7 @@ def compress(
         ),
         tokens_min=settings.compression_tokens_min,
     )
-    explanation = _explain(_read(file, raw), _producer(tool, command), raw, protocol, rules)
+    explanation = _explain(_read(file, raw, settings.body_bytes_max), _producer(tool, command), raw, protocol, rules)
     if output is not None:
         _write(output, explanation.sent)
     if as_json:
@@ -79,14 +82,17 @@ def compress(
     _print(explanation, told=output is not None)
 
 
-def _read(file: str, raw: bool) -> bytes:
+def _read(file: str, raw: bool, bytes_max: int) -> bytes:
+    name = "standard input" if file == "-" else file
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
+            data = opened.read(bytes_max + 1)
     except (OSError, ValueError) as error:
         fail((f"{file} cannot be read: {getattr(error, 'strerror', None) or error}",))
-    if b"\0" in data and not raw:
-        name = "standard input" if file == "-" else file
-        fail((f"{name} is a binary file (it has a zero byte): give the text of a tool's output, or a request body",))
+    if len(data) > bytes_max:
+        fail((f"{name} is longer than {size_text(bytes_max)} (HEADROOM_BODY_BYTES_MAX)",))
+    if not raw and (why := binary_sign(data)):
+        fail((f"{name} is a binary file ({why}): give the text of a tool's output, or a request body; --raw takes it",))
     return data
 
 

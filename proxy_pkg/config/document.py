@@ -13,7 +13,11 @@ TARGET: Final = Path("docs/settings.md")
 
 
 def _usual() -> str:
-    pairs = (f"`{variable}` for `{name}`" for variable, name in USUAL_VARIABLES.items() if variable.isupper())
+    pairs = (
+        f"`{variable}` for " + " and ".join(f"`{name}`" for name in names)
+        for variable, names in USUAL_VARIABLES.items()
+        if variable.isupper()
+    )
     return ", ".join(pairs)
 
 
@@ -103,6 +107,8 @@ models = ["qwen*", "llama-?-*"]
 - The usual variables count as the weakest layer, just above the defaults: {_usual()}. The spelling in small
   letters wins over the one in capitals. An upstream on this machine (localhost, 127.0.0.0/8, ::1) is never
   reached through a proxy.
+- SOCKS is not spoken. A `socks5://` there stops only what would need it: a warning names those upstreams at the start,
+  and a request to one gets 502 with what to do; where no upstream can be reached, the server does not start.
 - `upstream_proxy_exceptions` takes host names, domains with everything below them, addresses, networks such as
   `10.0.0.0/8`, each but a network with a `:port` behind it if only that port is meant, and `*` for all.
 - The certificates in `ca_bundle` are trusted besides those of the system, never instead of them.
@@ -163,4 +169,6 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    (Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET).write_text(render(), "utf-8")
+    (Path(sys.argv[-1]) if len(sys.argv) > 1 and not sys.argv[-1].startswith("-") else TARGET).write_text(
+        render(), "utf-8"
+    )

@@ -123,4 +123,6 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    (Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET).write_text(render(), "utf-8")
+    (Path(sys.argv[-1]) if len(sys.argv) > 1 and not sys.argv[-1].startswith("-") else TARGET).write_text(
+        render(), "utf-8"
+    )

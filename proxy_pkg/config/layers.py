@@ -64,8 +64,9 @@ def from_usual(names: Mapping[str, str]) -> Layer:
     return Layer(
         {
             setting: Given(names[variable], variable, f"environment {variable}")
-            for variable, setting in USUAL_VARIABLES.items()
+            for variable, settings in USUAL_VARIABLES.items()
             if names.get(variable, "").strip()
+            for setting in settings
         }
     )
 

@@ -309,17 +309,19 @@ ENVIRONMENT_FILE: Final = "HEADROOM_ENV_FILE"
 CONFIG_JSON: Final = "HEADROOM_PROXY_CONFIG_JSON"
 SERVE_OPTIONS: Final = "HEADROOM_SERVE_OPTIONS"
 
-USUAL_VARIABLES: Final[dict[str, str]] = {
-    "HTTP_PROXY": "upstream_http_proxy_url",
-    "http_proxy": "upstream_http_proxy_url",
-    "HTTPS_PROXY": "upstream_https_proxy_url",
-    "https_proxy": "upstream_https_proxy_url",
-    "NO_PROXY": "upstream_proxy_exceptions",
-    "no_proxy": "upstream_proxy_exceptions",
-    "SSL_CERT_FILE": "ca_bundle",
-    "REQUESTS_CA_BUNDLE": "ca_bundle",
+USUAL_VARIABLES: Final[dict[str, tuple[str, ...]]] = {
+    "ALL_PROXY": ("upstream_http_proxy_url", "upstream_https_proxy_url"),
+    "all_proxy": ("upstream_http_proxy_url", "upstream_https_proxy_url"),
+    "HTTP_PROXY": ("upstream_http_proxy_url",),
+    "http_proxy": ("upstream_http_proxy_url",),
+    "HTTPS_PROXY": ("upstream_https_proxy_url",),
+    "https_proxy": ("upstream_https_proxy_url",),
+    "NO_PROXY": ("upstream_proxy_exceptions",),
+    "no_proxy": ("upstream_proxy_exceptions",),
+    "SSL_CERT_FILE": ("ca_bundle",),
+    "REQUESTS_CA_BUNDLE": ("ca_bundle",),
 }
-"""Variables that most programs read -> the setting; of two for one setting the later counts."""
+"""Variables that most programs read -> the settings; of two for one setting the later counts."""
 
 SOURCES: Final[dict[str, str]] = {
     CONFIG_FILE: "A TOML file with settings: `name = value`, and a table for each named upstream.",

@@ -8,10 +8,7 @@ from typing import Final
 
 HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?", re.IGNORECASE)
 NUMERIC_HOST: Final = re.compile(r"[0-9.]+|0x[0-9a-f]+", re.IGNORECASE)
-SOCKS: Final = (
-    "a SOCKS proxy, which is not supported: name an HTTP proxy, or put one before it (privoxy, for one, with "
-    "`forward-socks5t / HOST:PORT .`)"
-)
+SOCKS: Final = re.compile(r"socks[45]?[ah]?", re.IGNORECASE)
 PORT_MAX: Final = 65535
 URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)(.*)", re.IGNORECASE)
 REDIS_URL: Final = re.compile(r"(?:redis|valkey)s?(?:\+sentinel|\+cluster)?://([^/?#]+)(?:[/?][^#]*)?", re.IGNORECASE)
@@ -60,9 +57,14 @@ def origin(text: str) -> str:
 
 
 def proxy(text: str) -> str:
-    """scheme://[user[:password]@]host[:port]. Without a scheme it is http, as most programs have it."""
-    if text.lower().startswith("socks"):
-        raise ValueError(SOCKS)
+    """scheme://[user[:password]@]host[:port]. Without a scheme it is http, as most programs have it.
+
+    That of a SOCKS proxy is taken, since desktops set it for all programs: nothing goes through it, and who needs it is
+    told (`relay/proxies.py`).
+    """
+    socks, colon, place = text.partition("://")
+    if is_socks := bool(colon and SOCKS.fullmatch(socks)):
+        text = f"http://{place}"  # which has the same parts
     scheme, authority, path, rest = _parts(text if "://" in text else f"http://{text}")
     if rest or path.strip("/"):
         raise ValueError("carries a path, and the address of a proxy has none")
@@ -70,7 +72,7 @@ def proxy(text: str) -> str:
     if not USER_INFO.fullmatch(user):
         raise ValueError("has a character in its user name or password that must be written as %XX")
     _authority(place)
-    return f"{scheme}://{user}{at}{place}"
+    return f"{socks.lower() if is_socks else scheme}://{user}{at}{place}"
 
 
 def redis(text: str) -> str:

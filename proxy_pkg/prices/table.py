@@ -1,6 +1,8 @@
 """What a model's tokens cost: the shipped table, and a file of the operator's own that goes before it."""
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -149,8 +151,8 @@ def load(own_path: str = "") -> Prices:
 
 def _read(path: str) -> PriceFile:
     try:
-        data = Path(path).read_bytes()[: FILE_BYTES_MAX + 1]
-        text = data.decode()
+        data = _bytes(path)
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise SettingsError((f"prices {path}: cannot be read: {error.strerror or error}",)) from error
     except UnicodeDecodeError as error:
@@ -160,14 +162,25 @@ def _read(path: str) -> PriceFile:
     return _decode(text, path)
 
 
+def _bytes(path: str) -> bytes:
+    """The beginning of a regular file: nothing is waited for, as in a pipe, or read without end, as from a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(None, "not a regular file")
+        return file.read(FILE_BYTES_MAX + 1)
+
+
 def _decode(text: str, path: str) -> PriceFile:
     try:
         raw: Mapping[str, Any] = tomllib.loads(text)
         file = msgspec.convert(raw, PriceFile)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError((f"prices {path}: is no TOML: {error}",)) from error
+    except RecursionError as error:
+        raise SettingsError((f"prices {path}: its values are nested too deeply",)) from error
     except msgspec.ValidationError as error:
         raise SettingsError((f"prices {path}: {error}",)) from error
+    except ValueError as error:  # TOMLDecodeError is one, and so is what a number of 5,000 digits raises
+        raise SettingsError((f"prices {path}: is no TOML: {error}",)) from error
     return file
 
 

@@ -2,13 +2,22 @@
 
 import ipaddress
 from collections.abc import Callable
+from typing import Final
 
 from yarl import URL
+
+from proxy_pkg.errors import UpstreamConnectError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _KNOWN_MAX = 256
+SOCKS_ADVICE: Final = (
+    "SOCKS is not supported: set HTTPS_PROXY and HTTP_PROXY to an HTTP proxy, or put one before it (privoxy, for one, "
+    "with `forward-socks5t / HOST:PORT .`), name the host in NO_PROXY, or go straight with "
+    "HEADROOM_UPSTREAM_HTTPS_PROXY_URL= and HEADROOM_UPSTREAM_HTTP_PROXY_URL= (empty)"
+)
+"""What to do about a SOCKS proxy."""
 
 
 class Proxies:
@@ -26,7 +35,23 @@ class Proxies:
         self._known: dict[tuple[str, str, int | None], URL | None] = {}
 
     def proxy_for(self, url: URL) -> URL | None:
-        """The proxy for an upstream's address, None to go straight."""
+        """The proxy for an upstream's address, None to go straight. Raises UpstreamConnectError for one of SOCKS."""
+        proxy = self.named_for(url)
+        if proxy is not None and proxy.scheme.startswith("socks"):
+            raise UpstreamConnectError(
+                f"the upstream {url.host}:{url.port} was not asked: its proxy {proxy.host}:{proxy.port} speaks SOCKS. "
+                f"{SOCKS_ADVICE}",
+                "connect",
+            )
+        return proxy
+
+    def needs_socks(self, url: URL) -> bool:
+        """Whether an upstream can be reached through a SOCKS proxy only, and so not at all."""
+        proxy = self.named_for(url)
+        return proxy is not None and proxy.scheme.startswith("socks")
+
+    def named_for(self, url: URL) -> URL | None:
+        """The proxy that the settings name for an upstream's address, of whatever kind."""
         if not self._any:
             return None
         key = (url.scheme, url.raw_host or "", url.port)

@@ -58,7 +58,7 @@ async def send(
     if not FINAL_MIN <= response.status <= FINAL_MAX:
         response.close()
         raise UpstreamBrokenError(
-            f"the upstream answered with status {response.status:03}, which means nothing", "head"
+            f"the upstream {place_of(target)} answered with status {response.status:03}, which means nothing", "head"
         )
     # The wait for the first byte is over; from here on the gap between two reads counts.
     if response.connection is not None and response.connection.protocol is not None:

@@ -167,7 +167,8 @@ async def _answered(_: Any, __: Any, ended: Any) -> None:
     if not FINAL_MIN <= response.status <= FINAL_MAX:
         response.close()
         raise UpstreamBrokenError(
-            f"the upstream answered with status {response.status:03}, which means nothing", "head"
+            f"the upstream {place_of(response.url)} answered with status {response.status:03}, which means nothing",
+            "head",
         )
     body = bytearray()
     try:

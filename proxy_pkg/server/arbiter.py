@@ -16,6 +16,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 
 from proxy_pkg.config.load import take_notify_socket
+from proxy_pkg.server.boot import in_force, put_back
 from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, told
 from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.notify import ServiceManager
@@ -85,12 +86,14 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         Where the file cannot be run, or names a class that is not there, everything stays as it is.
         """
         self.manager.reloading()
+        settings = in_force()
         try:
             self.app.reload()
             _ = self.app.cfg.worker_class, self.app.cfg.logger_class  # loaded as they are read, and again in `setup`
         except (SystemExit, RuntimeError) as error:
             reason = "it cannot be run" if isinstance(error, SystemExit) else str(error).partition(":")[0]
             self.log.error("the reload is refused, for gunicorn's configuration file has a fault: %s", reason)
+            put_back(settings)
             self.manager.ready()
             return
         self.setup(self.app)

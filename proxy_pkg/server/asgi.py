@@ -7,6 +7,8 @@ from starlette.applications import Starlette
 from proxy_pkg.config.load import load_for_asgi
 from proxy_pkg.config.origins import Origins, at_start
 from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import SettingsError
+from proxy_pkg.server.preflight import what_is_named
 from proxy_pkg.stats.counters import Counters, open_counters, private_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.slots import SlotError
@@ -30,6 +32,8 @@ def create_app_from_env() -> Starlette:
     """
     loaded = load_for_asgi()
     settings = loaded.settings
+    if problems := what_is_named(settings).problems:
+        raise SettingsError(problems)
     prepare(settings.state_dir)
     if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
         logger.warning("%s", said)

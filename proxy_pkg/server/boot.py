@@ -2,12 +2,15 @@
 
 import sys
 
-from proxy_pkg.config import extras, origins
+from msgspec import structs
+
+from proxy_pkg.config import origins
 from proxy_pkg.config.blob import Configuration
 from proxy_pkg.config.load import Loaded, load
 from proxy_pkg.config.reload import applied
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
+from proxy_pkg.server.preflight import what_is_named
 from proxy_pkg.web.escapes import on_one_line
 from proxy_pkg.web.outlet import STANDARD_ERROR
 
@@ -46,12 +49,25 @@ def origins_in_force() -> origins.Origins:
     return _last_good[0].origins
 
 
+def in_force() -> tuple[Configuration, ...]:
+    """What the last call of `load_settings` gave, for `put_back`."""
+    return tuple(_last_good)
+
+
+def put_back(configuration: tuple[Configuration, ...]) -> None:
+    """Have what `in_force` gave in force again: settings that were read well are of no use where gunicorn refuses the
+    reload for another reason, and the next reload is compared with what runs.
+    """
+    _last_good[:] = configuration
+
+
 def _loaded() -> Loaded:
     """What check-config would take too."""
     loaded = load()
-    if missing := extras.problems(loaded.settings):
-        raise SettingsError(tuple(missing))
-    return loaded
+    found = what_is_named(loaded.settings)
+    if found.problems:
+        raise SettingsError(found.problems)
+    return structs.replace(loaded, warnings=(*loaded.warnings, *found.warnings))
 
 
 def _tell(kind: str, sentences: tuple[str, ...]) -> None:

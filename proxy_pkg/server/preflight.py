@@ -2,23 +2,25 @@
 vocabulary.
 """
 
-import errno
 import os
 import resource
-import socket
+import ssl
 import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from yarl import URL
 
 from proxy_pkg.config import extras
 from proxy_pkg.config.load import socket_passed
-from proxy_pkg.config.settings import Settings
+from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.errors import SettingsError, VocabularyError
 from proxy_pkg.prices.table import load as load_prices
+from proxy_pkg.relay.proxies import SOCKS_ADVICE, Proxies
 from proxy_pkg.relay.trust import trusting
+from proxy_pkg.server.listening import refusal
 from proxy_pkg.stats.layout import DISK_FAULTS
 from proxy_pkg.store.address import parse
 from proxy_pkg.tokens.vocabulary import verify
@@ -51,10 +53,14 @@ def inspect(settings: Settings, uncertain: Collection[str] = (), *, running: boo
     found = [check(settings) for check, reads in checks.items() if not set(reads) & set(uncertain)]
     if not running and not {"host", "port"} & set(uncertain):
         found.append(port_free(settings))
-    return Findings(
-        tuple(problem for findings in found for problem in findings.problems),
-        tuple(warning for findings in found for warning in findings.warnings),
-    )
+    return _together(found)
+
+
+def what_is_named(settings: Settings) -> Findings:
+    """What is wrong with the files, the proxies, the Redis and the extras that settings name: the same wherever they
+    are looked at, in check-config, at a start and at a reload.
+    """
+    return _together([check(settings) for check in NAMED])
 
 
 def descriptors_needed(settings: Settings) -> int:
@@ -68,17 +74,8 @@ def port_free(settings: Settings) -> Findings:
     """Binds as gunicorn does, without listening. A socket from the service manager makes that unnecessary."""
     if socket_passed():
         return Findings()
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = BIND_HINTS.get(error.errno or 0, "HEADROOM_HOST must be a name or an address of this machine")
-        return Findings((f"cannot listen on {host} port {port}: {reason}; {hint.format(port=port)}",))
-    return Findings()
+    sentence = refusal(settings, settings.host, settings.port)
+    return Findings((sentence,) if sentence else ())
 
 
 def state_dir_usable(settings: Settings) -> Findings:
@@ -140,7 +137,13 @@ def ca_bundle_readable(settings: Settings) -> Findings:
         if settings.ca_bundle:
             trusting(settings.ca_bundle)
     except OSError as error:
-        return Findings((f"HEADROOM_CA_BUNDLE {settings.ca_bundle}: no certificates can be read from it: {error}",))
+        reason = "it has none" if isinstance(error, ssl.SSLError) else error.strerror or error
+        return Findings(
+            (
+                f"HEADROOM_CA_BUNDLE {settings.ca_bundle} (SSL_CERT_FILE and REQUESTS_CA_BUNDLE set it too): no "
+                f"certificates can be read from it: {reason}; name a PEM file that this user can read",
+            )
+        )
     return Findings()
 
 
@@ -149,15 +152,57 @@ def redis_usable(settings: Settings) -> Findings:
     if not settings.redis_url:
         return Findings()
     try:
-        parse(settings.redis_url)
+        _try_papers(parse(settings.redis_url).options)
     except (ValueError, OSError) as error:
-        return Findings((f"HEADROOM_REDIS_URL: {error}",))
+        return Findings((f"HEADROOM_REDIS_URL: {getattr(error, 'strerror', None) or error}",))
     return Findings()
+
+
+def _try_papers(options: dict[str, str]) -> None:
+    """Read the certificates and the key that the URL of Redis names, as each connection would. Raises ValueError."""
+    context = ssl.create_default_context()
+    for name in ("ssl_ca_certs", "ssl_certfile"):
+        path = options.get(name, "")
+        try:
+            if path and name == "ssl_ca_certs":
+                context.load_verify_locations(cafile=path)
+            elif path:
+                context.load_cert_chain(path, options.get("ssl_keyfile"), "")
+        except OSError as error:
+            reason = "no certificate, or no key for it" if isinstance(error, ssl.SSLError) else error.strerror or error
+            raise ValueError(f"{name} {path}: {reason}") from None
+
+
+def proxies_usable(settings: Settings) -> Findings:
+    """Which targets would be reached through a SOCKS proxy, which nothing here speaks.
+
+    Desktops name one for all programs. That is a problem only where nothing can be reached; where something can, the
+    others are a warning, and a request to one of them is told what to do.
+    """
+    proxies = Proxies(
+        settings.upstream_https_proxy_url, settings.upstream_http_proxy_url, settings.upstream_proxy_exceptions
+    )
+    targets = {row.environment: str(getattr(settings, name)) for name, row in ROWS.items() if row.kind == "url"}
+    targets |= {f"upstream {each.name}": each.url for each in settings.upstreams}
+    urls = {name: URL(url) for name, url in targets.items() if url}
+    cut_off = [f"{name} ({url.host})" for name, url in urls.items() if proxies.needs_socks(url)]
+    if not cut_off:
+        return Findings()
+    usable = {name for name, url in urls.items() if not proxies.needs_socks(url)}
+    text = f"the proxy that {', '.join(cut_off)} would be reached through speaks SOCKS. {SOCKS_ADVICE}"
+    return Findings(warnings=(f"{text}. Requests to them fail with 502",)) if usable else Findings((text,))
 
 
 def extras_there(settings: Settings) -> Findings:
     """Whether the extras are there that are asked for. Nothing is asked over the network."""
     return Findings(tuple(extras.problems(settings)))
+
+
+def _together(found: list[Findings]) -> Findings:
+    return Findings(
+        tuple(problem for findings in found for problem in findings.problems),
+        tuple(warning for findings in found for warning in findings.warnings),
+    )
 
 
 def _root_asks_about(directory: str) -> bool:
@@ -213,18 +258,17 @@ def _not_writable(directory: Path) -> str:
     return ""
 
 
-BIND_HINTS: Final = {
-    errno.EADDRINUSE: "`ss -ltnp 'sport = :{port}'` shows who listens there",
-    errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE; take a higher HEADROOM_PORT",
-}
-
 CHECKS: Final[dict[Callable[[Settings], Findings], tuple[str, ...]]] = {
     state_dir_usable: ("state_dir", "port"),
     descriptors_enough: ("limit_concurrency", "max_connections"),
     vocabulary_readable: (),
+    proxies_usable: ("upstream_https_proxy_url", "upstream_http_proxy_url", "upstream_proxy_exceptions", "upstreams"),
     ca_bundle_readable: ("ca_bundle",),
     redis_usable: ("redis_url",),
     extras_there: ("redis_url", "otel"),
     prices_readable: ("prices",),
 }
 """Check -> the settings it reads."""
+
+NAMED: Final = (proxies_usable, ca_bundle_readable, redis_usable, extras_there, prices_readable)
+"""Those that every start and reload makes."""

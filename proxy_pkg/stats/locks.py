@@ -61,14 +61,19 @@ def process_holders(fd: int) -> list[int]:
     """The processes that hold bytes of a file so, as the kernel knows them here; 0 for one that is not to be seen
     from here, as in another container. Takes nothing.
     """
-    found: list[int] = []
+    return [pid for _, pid in process_holders_at(fd)]
+
+
+def process_holders_at(fd: int) -> list[tuple[int, int]]:
+    """The same, each with the first byte that it holds."""
+    found: list[tuple[int, int]] = []
     at = 0
     while True:
         answer = fcntl.fcntl(fd, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, at, 0, 0))
         kind, _, start, length, pid = _FLOCK.unpack(answer)
         if kind == fcntl.F_UNLCK:
             return found
-        found.append(max(0, pid))
+        found.append((start, max(0, pid)))
         if length == 0:
             return found
         at = start + length

@@ -97,6 +97,8 @@ def _leave(exchange: Exchange) -> None:
 async def _fail(exchange: Exchange, error: RefusedError | RelayError) -> None:
     """Answer with the error, or if an answer has begun, end it so that nobody takes it for complete."""
     record = exchange.record
+    if isinstance(error, RelayError):
+        error = exchange.services.places.named(error, exchange.origin, exchange.matched)
     exchange.problem = str(error)
     if isinstance(error, RelayError):
         record.outcome, record.failure_phase = "failed", error.phase

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.errors import RefusedError
+from proxy_pkg.errors import RefusedError, RelayError
 from proxy_pkg.protocols.addresses import joined, path_of, tidy
 from proxy_pkg.protocols.senders import PROVIDERS, keys_in, owner_of
 from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
@@ -30,6 +30,8 @@ _INLINE_BYTES = 256 << 10  # finding the model in a longer body would hold the l
 _AZURE_PREFIX: Final = "/openai"
 _AZURE_HOST: Final = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)")
 _HOW_TO_NAME: Final = "a table [upstreams.NAME] in the settings names one, see docs/settings.md"
+_UPSTREAM: Final = "the upstream "
+"""What comes before an upstream's host and port in an error."""
 _OPENAI_LIKE: Final = frozenset(("openai", "deepseek"))
 """Providers whose keys may begin with no more than `sk-`."""
 _HEADERS_COUNT: Final = frozenset(("anthropic", "openai", "google"))
@@ -57,6 +59,7 @@ class Places:
                 row = (re.compile(translate(pattern)).match, upstream.url)
                 self._by_model.setdefault(upstream.api, []).append(row)
 
+        self._names = {upstream.url: NAMED_PREFIX + upstream.name for upstream in reversed(settings.upstreams)}
         self._bare = {url for url in self._origins.values() if not path_of(url)}
         self._azure = {url for url in self._origins.values() if _AZURE_HOST.fullmatch(urlsplit(url).hostname or "")}
         self._owners = {url: owner for url in self._origins.values() if (owner := owner_of(url))}
@@ -136,6 +139,15 @@ class Places:
         if matched is None:
             raise self.nowhere(scope)
         return matched
+
+    def named(self, error: RelayError, origin: str, matched: Match) -> RelayError:
+        """The same error, with the name that the settings give its upstream beside host and port."""
+        name = matched.prefix if matched.prefix in self._named else self._names.get(origin)
+        if not name:
+            return error
+        text = str(error)
+        shown = text.replace(_UPSTREAM, f"{_UPSTREAM}{name} ", 1) if _UPSTREAM in text else f"{text} (upstream {name})"
+        return type(error)(shown, error.phase)
 
     def origin(self, matched: Match) -> str:
         """The address for a path. Raises RefusedError (404) where the settings name none."""

@@ -19,6 +19,8 @@ GATHERED_MAX: Final = 64
 """A worker notes no more between two calls: the newest. That others are left out is counted, once for a call."""
 HELD_SECONDS: Final = 1.0
 _RING: Final = "recent"
+_PROBLEM_CHARACTERS: Final = 240
+"""Of what an upstream did: its place and its fault, and nothing of the request. A note has little room."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,14 +52,20 @@ class Recent:
         if self._is_overfull:
             self._lost("recent", "queue_full")
             self._is_overfull = False
-        notes = [_encode(_note(ended)) for ended in gathered if all(ended is not each for each in held)]
+        notes = [_encoded(ended) for ended in gathered if all(ended is not each for each in held)]
         if notes:
             await self._store.append(_RING, [note for note in notes if len(note) <= NOTE_BYTES_MAX])
 
     async def newest(self, count: int = RING_NOTES_MAX) -> list[msgspec.Raw]:
         """The last requests of all workers, newest first, each a JSON object; at the front those that wait here."""
-        held = [_encode(_note(ended)) for ended in reversed(self._gathered)]
+        held = [_encoded(ended) for ended in reversed(self._gathered)]
         return [msgspec.Raw(note) for note in (*held, *await self._store.recent(_RING, count))][:count]
+
+
+def _encoded(ended: Ended) -> bytes:
+    """The note; what happened goes before the sentence that says why."""
+    note = _encode(_note(ended))
+    return note if len(note) <= NOTE_BYTES_MAX else _encode(_note(ended) | {"problem": ""})
 
 
 def _note(ended: Ended) -> dict[str, Any]:
@@ -73,6 +81,7 @@ def _note(ended: Ended) -> dict[str, Any]:
         "outcome": record.outcome,
         "refusal": record.refusal,
         "failure_phase": record.failure_phase,
+        "problem": ended.problem[:_PROBLEM_CHARACTERS] if record.outcome == "failed" else "",
         "answer_error": record.answer_error,
         "decision": record.decision,
         "reason": record.decision_reason,

@@ -322,6 +322,8 @@ class SocketExchange:
             self.finish(error.status)
             await self._relay_refusal(error)
             return
+        if isinstance(error, RelayError):
+            error = self.services.places.named(error, self.origin, self.matched)
         self.problem = str(error)
         if isinstance(error, RelayError):
             record.outcome, record.failure_phase = "failed", error.phase

@@ -1,8 +1,12 @@
 """`proxyctl compress`: the decisions of the server, told offline."""
 
+import gzip
 import json
+import random
+import zlib
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from proxy_pkg.cli.compress import app
@@ -36,6 +40,50 @@ def test_a_binary_file_and_a_wrong_path_are_told_in_one_line(proxyctl, tmp_path:
     ):
         result = proxyctl("compress", *arguments)
         assert (result.exit_code, said in result.stderr, result.stderr.count("\n")) == (1, True, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(b"x" * 5000),
+        zlib.compress(bytes(range(256)) * 40).replace(b"\0", b"\x01"),
+        b"%PDF-1.7\n1 obj",
+        random.Random(7).randbytes(4000).replace(b"\0", b"\x01"),
+        b"\xff\xd8\xff\xe0\x10JFIF",
+    ],
+)
+@pytest.mark.parametrize("by_name", [True, False])
+def test_binary_input_is_refused_by_more_than_a_zero_byte(data: bytes, by_name: bool, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    code, out, err = run(str(path) if by_name else "-", text=data)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"problem: {path if by_name else 'standard input'} is a binary file (")
+    assert run("-", "--raw", text=data)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        "Grüße, naïve café ".encode("latin-1") * 50,
+        "日本語のテキスト\n".encode("shift_jis") * 50,
+        b"\x1b[31mred\x1b[0m\r\n\x07\x08ok\n" * 40,
+        "half a character: ü".encode()[:-1],
+        b"form\x0cfeed and one stray \x01 byte in a long line of text, as logs have them\n" * 5,
+        b"GIF87 is a format\n",
+        b"PK is a bank\n",
+    ],
+)
+def test_odd_text_is_no_binary_file(text: bytes) -> None:
+    code, _, err = run("-", "--tool", "Bash", text=text)
+    assert (code, err) == (0, "")
+
+
+def test_a_pipe_without_end_is_not_read_without_end(proxyctl) -> None:
+    result = proxyctl("compress", "/dev/zero", "--body-bytes-max", "1MiB")
+    assert result.exit_code == 1
+    assert "is longer than 1MiB (HEADROOM_BODY_BYTES_MAX)" in result.stderr
 
 
 def test_a_tool_output_is_followed_by_what_would_be_sent() -> None:

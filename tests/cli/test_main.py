@@ -2,8 +2,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import proxy_pkg
 from proxy_pkg.cli.main import COMMANDS
+from proxy_pkg.config.settings import ROWS
 
 
 def test_help_lists_every_command(proxyctl) -> None:
@@ -46,3 +49,23 @@ def test_check_config_loads_nothing_heavy() -> None:
     assert (
         not {"aiohttp", "asyncio", "gunicorn", "uvicorn", "starlette", "tiktoken", "rich", "prometheus_client"} & loaded
     )
+
+
+@pytest.mark.parametrize(
+    "command", [["config", "show"] if name == "config" else [name] for name in COMMANDS], ids=" ".join
+)
+def test_help_shows_what_is_the_commands_own_and_settings_on_request(command: list[str], proxyctl) -> None:
+    shown = proxyctl(*command, "--help").output
+    assert "--limit-concurrency" not in shown
+    assert "--help-settings lists them" in shown
+    assert len(shown.splitlines()) < 40
+    on_request = proxyctl(*command, "--help-settings")
+    assert on_request.exit_code == 0
+    assert "--limit-concurrency N" in on_request.output
+    assert not [row for row in ROWS.values() if row.secret and "--" + row.name.replace("_", "-") in on_request.output]
+
+
+def test_a_setting_that_help_leaves_out_is_an_option_all_the_same(proxyctl) -> None:
+    done = proxyctl("config", "show", "--limit-concurrency", "77")
+    assert "77" in done.output
+    assert "command line" in done.output

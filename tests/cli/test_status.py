@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from typer.testing import Result
 
+from proxy_pkg.cli import finding_server
 from proxy_pkg.stats.counters import open_counters
 from proxy_pkg.stats.directory import prepare
 
@@ -28,6 +29,22 @@ def test_a_port_that_somebody_elses_server_has_is_told(proxyctl: Callable[..., R
 
 def test_a_free_port_is_told_in_one_line(proxyctl: Callable[..., Result]) -> None:
     assert proxyctl("status").stdout == "No server runs with this configuration.\n"
+
+
+@pytest.mark.parametrize("command", ["status", "reload", "drain"])
+def test_a_state_directory_that_is_read_only_is_named_with_what_to_do(
+    command: str, proxyctl: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is there and answers, and its directory could not be made: no command can find its master."""
+    given = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*given[:8], given.f_flag | os.ST_RDONLY, given.f_namemax))
+    monkeypatch.setattr(finding_server.os, "statvfs", lambda place: read_only)
+    monkeypatch.setattr(finding_server, "listens", lambda settings: True)
+    monkeypatch.setattr(finding_server, "is_ours", lambda settings: True)
+    found = proxyctl(command, "--state-dir", str(tmp_path / "none"))
+    assert found.exit_code == 3
+    assert f"{tmp_path} is on a file system that is read-only" in found.stdout
+    assert "systemctl stop" in found.stdout
 
 
 @pytest.mark.skipif(

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as options
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -34,6 +35,7 @@ SETTINGS = st.fixed_dictionaries(
 ).map(lambda values: Settings(**values))
 
 
+@options(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the values
 @given(SETTINGS)
 def test_every_field_survives(settings: Settings) -> None:
     assert unpack(pack(settings)).settings == settings

@@ -107,9 +107,14 @@ def test_an_empty_value_counts_as_not_set_in_every_layer(tmp_path: Path) -> None
 
 def test_an_empty_variable_of_ours_takes_back_what_all_programs_have() -> None:
     names = {"HTTPS_PROXY": "socks5://127.0.0.1:1080", "HTTP_PROXY": "http://squid:1"}
-    assert "a SOCKS proxy, which is not supported: name an HTTP proxy" in problems_of(names)[0]
+    assert load(names).settings.upstream_https_proxy_url == "socks5://127.0.0.1:1080"
     settings = load(names | {"HEADROOM_UPSTREAM_HTTPS_PROXY_URL": ""}).settings
     assert (settings.upstream_https_proxy_url, settings.upstream_http_proxy_url) == ("", "http://squid:1")
+
+
+def test_all_proxy_stands_for_both_where_nothing_narrower_is_said() -> None:
+    settings = load({"ALL_PROXY": "http://all:1", "HTTP_PROXY": "http://squid:1"}).settings
+    assert (settings.upstream_https_proxy_url, settings.upstream_http_proxy_url) == ("http://all:1", "http://squid:1")
 
 
 def test_an_empty_name_in_the_environment_file_takes_back_the_inherited_value(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 import pytest
 from yarl import URL
 
+from proxy_pkg.config.load import load
+from proxy_pkg.errors import UpstreamConnectError
 from proxy_pkg.relay.failures import place_of, translated
 from proxy_pkg.relay.proxies import Proxies
+from proxy_pkg.server.preflight import Findings, proxies_usable
 
 HTTPS, HTTP = "http://secure.proxy:3128", "http://user:p%40ss@plain.proxy:8080"
 
@@ -69,3 +72,25 @@ def test_a_failure_names_the_upstream_and_no_secret() -> None:
     told = str(translated(ConnectionResetError(), "head", place_of(url)))
     assert told.startswith("the upstream api.test:443:")
     assert "canary" not in told
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4a", "SOCKS"])
+def test_a_socks_proxy_is_refused_to_what_needs_it_alone(scheme: str) -> None:
+    settings = load({"HTTPS_PROXY": f"{scheme}://me:secret@10.0.0.1:1080", "NO_PROXY": "near.test"}).settings
+    proxies = Proxies(settings.upstream_https_proxy_url, "", settings.upstream_proxy_exceptions)
+    for url in ("http://far.test", "https://near.test", "https://127.0.0.1", "https://[::1]"):
+        assert proxies.proxy_for(URL(url)) is None
+    with pytest.raises(UpstreamConnectError, match="SOCKS") as raised:
+        proxies.proxy_for(URL("https://far.test"))
+    assert "secret" not in str(raised.value)
+
+
+def test_a_socks_proxy_is_a_problem_only_where_nothing_can_be_reached() -> None:
+    names = {"HTTPS_PROXY": "socks5://10.0.0.1:1080"}
+    (problem,) = proxies_usable(load(names).settings).problems
+    assert "api.anthropic.com" in problem
+    assert "HEADROOM_UPSTREAM_HTTPS_PROXY_URL=" in problem
+    some = proxies_usable(load(names | {"NO_PROXY": "anthropic.com"}).settings)
+    assert not some.problems
+    assert "api.anthropic.com" not in some.warnings[0]
+    assert proxies_usable(load(names | {"NO_PROXY": "*"}).settings) == Findings()

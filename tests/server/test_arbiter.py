@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.errors import HaltServer
 
-from proxy_pkg.server import condition
+from proxy_pkg.server import boot, condition
 from proxy_pkg.server.arbiter import BOOT_RETRY_SECONDS, ProxyArbiter
 from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.notify import ServiceManager
@@ -252,6 +253,26 @@ def test_a_file_that_cannot_be_run_changes_nothing(master: Master, application: 
     master.reload()
     assert (master.WORKERS, master.generation) == (before, 0)
     assert master.manager.heard == ["reloading", "ready"]
+
+
+def test_settings_of_a_reload_that_gunicorn_refuses_are_not_in_force(
+    master: Master, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class ReadsAndNamesNobody(Elsewhere):
+        def reload(self) -> None:
+            boot.load_settings()
+            super().reload()
+
+    file = tmp_path / "settings.toml"
+    monkeypatch.setattr(boot, "_last_good", [])
+    monkeypatch.setenv("HEADROOM_CONFIG", str(file))
+    file.write_text("gap_timeout_seconds = 7")
+    boot.load_settings()
+    held = boot.in_force()
+    file.write_text("gap_timeout_seconds = 8")
+    master.app = ReadsAndNamesNobody()
+    master.reload()
+    assert boot.in_force() == held
 
 
 def test_seats_are_taken_anew(master: Master) -> None:

@@ -1,5 +1,6 @@
 """The first settings must be right; later ones that are wrong change nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,55 @@ def test_a_missing_extra_is_the_same_problem_as_check_config_tells(
     assert problem.startswith(f"{variable} is set, but the extra '{extra}' that it needs is not installed: ")
     assert "make extras" in problem
     assert f".whl[{extra}]" in problem
+
+
+DEEP = b"a = " + b"[" * 5000
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x89PNG\x00\xff", b"no sense", DEEP], ids=str)
+@pytest.mark.parametrize(
+    ("row", "variable"),
+    [
+        ("prices = '{path}'", "HEADROOM_PRICES"),
+        ("ca_bundle = '{path}'", "HEADROOM_CA_BUNDLE"),
+        ("redis_url = 'rediss://cache?ssl_ca_certs={path}'", "HEADROOM_REDIS_URL"),
+        ("redis_url = 'rediss://cache?ssl_certfile={path}'", "HEADROOM_REDIS_URL"),
+        ("redis_url = 'redis://cache?colour=red'", "HEADROOM_REDIS_URL"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_the_same_problem_at_check_start_and_reload(
+    content: bytes | None, row: str, variable: str, file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A server that went on would trust, count or share less than its operator believes."""
+    path = tmp_path / "named"
+    if content is not None:
+        path.write_bytes(content)
+    file.write_text("gap_timeout_seconds = 7\n")
+    kept = boot.load_settings()
+    capfd.readouterr()
+    file.write_text(row.format(path=path))
+    assert boot.load_settings() is kept
+    said = capfd.readouterr().err.splitlines()
+    boot.put_back(())
+    with pytest.raises(SystemExit):
+        boot.load_settings()
+    at_start = capfd.readouterr().err.splitlines()
+    (problem,) = inspect(load().settings, running=True).problems
+    assert at_start == [f"proxy_pkg: problem: {problem}"]
+    assert said[0] == at_start[0]
+    assert "the reload is refused" in said[1]
+    assert problem.startswith(variable)
+
+
+def test_neither_a_pipe_nor_an_empty_directory_is_waited_for_or_taken(
+    file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("folder", "pipe"):
+        for setting in ("prices", "ca_bundle"):
+            file.write_text(f"{setting} = '{tmp_path / name}'")
+            with pytest.raises(SystemExit):
+                boot.load_settings()
+            (said,) = capfd.readouterr().err.splitlines()
+            assert str(tmp_path / name) in said

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy_pkg.server.running import find
+from proxy_pkg.stats import mastership
 from proxy_pkg.stats.counters import open_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.mastership import NoMasterError, claim, masters, signal_master
@@ -46,6 +47,22 @@ def test_the_holder_of_the_lock_is_the_master(state: str, holder: "subprocess.Po
     assert holder.stdout.readline() == "heard\n"
     holder.wait(10)
     assert masters(state) == []
+
+
+def test_a_holder_that_began_at_another_time_is_never_signalled(
+    state: str, holder: "subprocess.Popen[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a file system gives the number that the master has in another container, and it is another's here."""
+    began = mastership.started_ticks(holder.pid)
+    assert began > 0
+    monkeypatch.setattr(mastership, "started_ticks", lambda pid: began + 1)
+    with pytest.raises(NoMasterError, match="is not the master"):
+        signal_master(state, holder.pid, signal.SIGHUP)
+    assert holder.poll() is None
+    monkeypatch.setattr(mastership, "started_ticks", lambda pid: began)
+    signal_master(state, holder.pid, signal.SIGHUP)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "heard\n"
 
 
 def test_two_masters_are_both_seen(state: str, holder: "subprocess.Popen[str]") -> None:

@@ -1,6 +1,8 @@
 """Upstreams behind a proxy or with a private authority's certificate, by the variables that people have set."""
 
 import base64
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.fakes.tunnel import Proxy, private_ca, proxying, tls_before
 from tests.fakes.upstream import Upstream
 from tests.fakes.websocket import Sockets, echo
 from tests.system.conftest import Start, starting
+from tests.system.patience import eventually
 
 BODY = b'{"model": "m", "messages": []}'
 HOST = "api.internal.test"
@@ -144,9 +147,37 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_and_nothing_is_sent(
     assert not upstream.requests
 
 
-def test_a_bundle_that_cannot_be_read_stops_nothing_but_trust(
-    server: Start, upstream: Upstream, tmp_path: Path
+def test_a_bundle_that_is_lost_stops_no_server_that_runs(
+    papers: tuple[Path, Path], server: Start, upstream: Upstream, tmp_path: Path
 ) -> None:
-    place = server(HEADROOM_WORKERS="1", HEADROOM_CA_BUNDLE=str(tmp_path / "absent.pem"))
+    """At the start it is a problem; later a worker that begins goes on without it, and says so."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(papers[0].read_bytes())
+    place = server(HEADROOM_WORKERS="1", HEADROOM_CA_BUNDLE=str(bundle))
+    bundle.unlink()
+    (worker,) = place.worker_pids
+    os.kill(worker, signal.SIGTERM)
+    eventually(lambda: place.worker_pids not in ([], [worker]) and str(bundle) in place.log.read_text())
     assert ask(place.port, "POST", "/v1/messages", (), BODY).status == 200
-    assert "absent.pem" in place.log.read_text()
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_socks_proxy_stops_only_what_needs_it_and_says_what_to_do(
+    variable: str, server: Start, upstream: Upstream
+) -> None:
+    place = server(
+        HEADROOM_WORKERS="1",
+        OPENAI_TARGET_API_URL="https://api.test",
+        **{variable: "socks5h://user:secret@127.0.0.1:1080"},
+    )
+    assert ask(place.port, "POST", "/v1/messages", (), BODY).status == 200
+    answer = ask(place.port, "GET", "/v1/models/x")
+    assert (answer.status, answer.header("x-headroom-error")) == (502, "upstream_failed")
+    text = answer.body.decode()
+    assert "the upstream api.test:443 was not asked: its proxy 127.0.0.1:1080 speaks SOCKS" in text
+    assert "NO_PROXY" in text
+    log = place.log.read_text()
+    (warned,) = [line for line in log.splitlines() if "warning" in line and "SOCKS" in line]
+    assert "OPENAI_TARGET_API_URL (api.test)" in warned
+    assert "ANTHROPIC_TARGET_API_URL" not in warned
+    assert "secret" not in log + text

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,11 +63,54 @@ def test_a_faulty_file_is_named(text: str, tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
-def test_a_busy_port_is_told_of_and_its_holder_serves_on(shared_server: Server, tmp_path: Path) -> None:
-    said = refused_start(tmp_path, HEADROOM_PORT=str(shared_server.port))
-    assert str(shared_server.port) in said
-    assert "in use" in said.lower()
+def lines_of_refusal(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "Starting gunicorn" not in line]
+
+
+@pytest.mark.parametrize("by_option", [False, True])
+def test_a_busy_port_is_one_line_with_the_setting_and_our_own_server(
+    by_option: bool, shared_server: Server, tmp_path: Path
+) -> None:
+    bind = ["--bind", f"127.0.0.1:{shared_server.port}"] if by_option else []
+    names = {} if by_option else {"HEADROOM_PORT": str(shared_server.port)}
+    (line,) = lines_of_refusal(refused_start(tmp_path, ARGUMENTS + bind, **names))
+    assert f"port {shared_server.port}" in line
+    assert "Address already in use" in line
+    assert ("(--bind)" if by_option else "(HEADROOM_HOST and HEADROOM_PORT)") in line
+    assert f"a server of this kind has it already, process {shared_server.master_pid}" in line
+    assert "proxyctl drain" in line
     assert ask(shared_server.port, "GET", "/readyz").status == 200
+
+
+def test_a_port_that_another_program_has_names_that_program(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused_start(tmp_path, HEADROOM_PORT=str(port))
+    (line,) = lines_of_refusal(said)
+    assert f"process {os.getpid()} (" in line
+    assert "of this kind" not in line
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("192.0.2.1:{port}", "an address of this machine"),
+        ("unix:{folder}/none/socket", "is no directory"),
+        ("unix:{folder}/file", "something that is no socket"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_one_line(address: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = address.format(port=free_port(), folder=tmp_path)
+    names = {"HEADROOM_ALLOW_UNAUTHENTICATED_BIND": "true"}
+    said = [
+        line
+        for line in lines_of_refusal(refused_start(tmp_path, [*ARGUMENTS, "--bind", place], **names))
+        if "warning" not in line
+    ]
+    assert len(said) == 1
+    assert reason in said[0]
+    assert "--bind" in said[0]
 
 
 def test_a_state_directory_that_cannot_be_used_is_told_of(tmp_path: Path) -> None:

@@ -171,6 +171,20 @@ def test_errors_have_the_shape_of_the_upstreams_api(target: str, key: str, place
     assert key in answer.json()["error"]
 
 
+def test_a_failure_names_the_upstream_as_the_settings_do(place: Server, second: Upstream) -> None:
+    """In the answer, in the log and in the list of the last requests; chosen by its path, or by a model alone."""
+    body = b'{"model": "gemma-3", "messages": []}'
+    for target, name in (("/u/azure/v1/x", "azure"), ("/v1beta/models/gemma-3:generateContent", "gem")):
+        second.play(CLOSE_AFTER_BODY)
+        answer = ask(place.port, "POST", target, TYPE, body)
+        assert answer.status == 502
+        expected = f"the upstream /u/{name} 127.0.0.1:{second.port} closed the connection"
+        assert expected in answer.body.decode()
+        assert expected in place.log.read_text()
+        listed = ask(place.port, "GET", "/stats/recent").json()["recent"]
+        assert any(note["problem"].startswith(expected) for note in listed)
+
+
 BY_MODEL = [
     ("qwen3-coder", True),
     ("qwen", True),

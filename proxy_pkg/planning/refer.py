@@ -9,6 +9,7 @@ from proxy_pkg.compressors.table import run_chain
 from proxy_pkg.model import DIGEST_BYTES, Grade, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Place
 from proxy_pkg.planning.policy import NEVER_CHANGED, Rules, Tokens, weighed
+from proxy_pkg.planning.quoting import quotable
 from proxy_pkg.planning.references import (
     Form,
     Lines,
@@ -71,7 +72,7 @@ def _take_in(draft: Draft, number: int, seen: Seen, names: Names, terms: Terms) 
     lines = _shown_lines(place, decided)
     may_change = number >= draft.known and place.may_change and decided.verdict.reason not in NEVER_CHANGED
     if lines is not None and may_change and may_refer(place.text.text):
-        runs = seen.find(lines)
+        runs = quotable(place.text.text, lines, seen.find(lines), seen)
         if runs:
             decided = place.decided = _in_its_way(draft, number, lines, runs, seen, names, terms)
     seen.add(lines if lines is not None and _is_citable(place, lines) else None, decided.runs)

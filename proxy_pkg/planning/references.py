@@ -201,6 +201,13 @@ class Seen:
                 named = run.source
         return runs
 
+    def shown_around(self, source: int, line: int) -> tuple[int, int]:
+        """The lines around `line` of a text that are sent in a row: where they begin, and where they end."""
+        hidden = self._hidden[source]
+        after = bisect_right(hidden, line, key=_end)
+        first = _end(hidden[after - 1]) if after else 0
+        return first, hidden[after].start if after < len(hidden) else len(self.lines(source).bodies)
+
     def _longest(self, lines: Lines, at: int, named: int) -> Run | None:
         """The run from line `at`: in the result `named` last, or where its window stands first, if that is longer."""
         window = lines.windows[at]

@@ -7,13 +7,15 @@ Numbers before lines do not count, and neither do the escapes of a JSON string.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from bench.compression_decode import INVERSES
 from bench.compression_price import MEMO_BYTES, NO_DEADLINE_NS, Recorded
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors import numbered
+from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.planning.draft import Memos, draw
 from proxy_pkg.planning.plan import settle
 from proxy_pkg.planning.policy import Rules
@@ -128,19 +130,17 @@ def shown(sent: str, compressor: str) -> str:
     thinned = compressor.removeprefix("reference+")
     if thinned not in ("numbered", "search"):
         return sent
-    whole = unwrap(sent)
+    whole = unwrap_all(sent)
     try:
-        return f"{whole.head}{INVERSES[thinned](whole.body)}{whole.tail}"
+        return whole.around(INVERSES[thinned](whole.body))
     except (ValueError, AssertionError):
         return sent
 
 
 def views(text: str) -> str:
     """A text as it is, without numbers before its lines, and as the string in JSON that it is, one after another."""
-    seen = [text, _NUMBER.sub("", text)]
+    seen = [text, _NUMBER.sub("", text), "\n".join(numbered.split(text.split("\n"))[1])]
     if text.startswith("{"):
-        try:
+        with suppress(msgspec.DecodeError):
             seen += [views(value) for value in msgspec.json.decode(text).values() if isinstance(value, str)]
-        except msgspec.DecodeError:
-            pass
     return "\f".join(seen)

@@ -8,16 +8,30 @@ reference could have stood for are sent with the change, as far as a window reac
 
 from collections.abc import Iterator, Sequence
 
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors.detect import Kind
+from proxy_pkg.compressors.producers import Tools, prints_no_file
+from proxy_pkg.compressors.wrapping import unwrap_all
+from proxy_pkg.model import Producer
 from proxy_pkg.planning.references import Lines, Run, Seen
 
-WINDOW_LINES = 80
+WINDOW_LINES = 120
 """Old texts of edits are hardly ever longer."""
 RUN_LINES_MIN = 10
 """Shorter references bring next to nothing, and each has to be followed."""
 
+_JOINED_LINES_MAX = 1000
+_NEVER_EDITED = frozenset(
+    (Kind.BUILD, Kind.GO_TEST, Kind.LINT, Kind.LISTING, Kind.LOG, Kind.PATHS, Kind.RULED, Kind.TERMINAL, Kind.TREE)
+)
+"""What a command tells of its run, or of many files: no edit quotes it."""
+
 Span = tuple[int, int]
 """Where lines begin, and where they end."""
+
+
+def is_quoted(kind: str, producer: Producer, tools: Tools) -> bool:
+    """Whether an edit could quote a result of `producer`: all but what is known to be no file's text."""
+    return kind not in _NEVER_EDITED and not prints_no_file(producer, tools)
 
 
 def quotable(text: str, lines: Lines, runs: Sequence[Run], seen: Seen) -> list[Run]:
@@ -47,7 +61,7 @@ def _joined(lines: Lines, runs: Sequence[Run], seen: Seen) -> list[Run]:
     for run in runs:
         while joined and _goes_on(lines, joined[-1], run, seen):
             last = joined.pop()
-            run = Run(last.start, last.length + run.length, run.source, run.line - last.length)  # noqa: PLW2901
+            run = Run(last.start, last.length + run.length, run.source, run.line - last.length)
         joined.append(run)
     return joined
 
@@ -57,7 +71,7 @@ def _goes_on(lines: Lines, last: Run, run: Run, seen: Seen) -> bool:
     return (
         _end(last) == run.start
         and line >= seen.shown_around(run.source, run.line)[0]
-        and last.length <= WINDOW_LINES
+        and last.length <= _JOINED_LINES_MAX
         and lines.labels[run.start] - lines.labels[last.start] == last.length
         and there.labels[run.line] - there.labels[line] == last.length
         and lines.bodies[last.start : run.start] == there.bodies[line : run.line]
@@ -85,7 +99,7 @@ def _pieces(text: str, lines: Lines) -> Iterator[Span]:
     """
     labels = lines.labels
     if isinstance(labels, range):
-        whole = unwrap(text)
+        whole = unwrap_all(text)
         yield whole.head.count("\n"), len(labels) - whole.tail.count("\n")
         return
     first = 0
@@ -118,6 +132,6 @@ def _cut(runs: Sequence[Run], whole: Iterator[Span]) -> Iterator[Run]:
     spans = list(whole)
     for run in runs:
         for start, stop in spans:
-            start, stop = max(start, run.start), min(stop, _end(run))  # noqa: PLW2901
+            start, stop = max(start, run.start), min(stop, _end(run))
             if stop - start >= RUN_LINES_MIN:
                 yield Run(start, stop - start, run.source, run.line + start - run.start)

@@ -139,8 +139,41 @@ def shown(sent: str, compressor: str) -> str:
 
 def views(text: str) -> str:
     """A text as it is, without numbers before its lines, and as the string in JSON that it is, one after another."""
-    seen = [text, _NUMBER.sub("", text), "\n".join(numbered.split(text.split("\n"))[1])]
+    seen = [text, _NUMBER.sub("", text), "\n".join(_unnumbered(text.split("\n")))]
     if text.startswith("{"):
         with suppress(msgspec.DecodeError):
             seen += [views(value) for value in msgspec.json.decode(text).values() if isinstance(value, str)]
     return "\f".join(seen)
+
+
+def _unnumbered(lines: list[str]) -> list[str]:
+    style = numbered.find_style(lines)
+    return lines if style is None else [line.text for line in numbered.parse(lines, style)]
+
+
+_AS_WAS = re.compile(r"^ *([0-9]{1,9})→", re.MULTILINE)
+
+
+def as_today(each: Recorded) -> Recorded:
+    """A conversation with its file reads as today's client prints them: `12<TAB>text`, no blanks before the number."""
+    return msgspec.structs.replace(each, name=f"{each.name}, today's form", messages=_today(each.messages))
+
+
+def _today(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_today(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") == "tool_result":
+        return value | {"content": _renumbered(value.get("content"))}
+    return value | {"content": _today(value["content"])} if "content" in value else value
+
+
+def _renumbered(content: Any) -> Any:
+    if isinstance(content, str):
+        return _AS_WAS.sub(r"\1\t", content)
+    if isinstance(content, list):
+        return [_renumbered(one) for one in content]
+    return (
+        content | {"text": _renumbered(content["text"])} if isinstance(content, dict) and "text" in content else content
+    )

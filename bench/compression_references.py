@@ -18,19 +18,20 @@ _NAME = r"(\u2026)?([\w.:|-]+)(?:#([0-9]+))?(?: \(.*\))?"
 _REFERENCE = re.compile(
     rf"\[lines ([0-9]+)-([0-9]+): as (?:lines ([0-9]+)-([0-9]+) )?(?:there|(?:of|in) result {_NAME})\]"
 )
-_NUMBERED = re.compile(r" *L?([0-9]+)(?:[→\t]| ?\| ?|: )")
+_NUMBERED = re.compile(r" *L?([0-9]+)(?:[→\t]| ?(?=\|)|(?=: ))")
 _HIT = re.compile(r"([0-9]+)[:-]")
 _PREFIXES: tuple[Callable[[int], str], ...] = (
     lambda number: f"{number:6d}→",
     lambda number: f"{number:6d}\t",
     lambda number: f"{number}-",
     lambda number: f"{number}\t",
-    lambda number: f"{number:05d}| ",
-    lambda number: f"{number}: ",
-    lambda number: f"{number:6d}|",
-    lambda number: f"{number} | ",
     lambda number: f"{number}→",
-    lambda number: f"L{number}: ",
+    # A blank behind these marks may belong to the text, so the mark counts as part of it.
+    lambda number: f"{number}",
+    lambda number: f"{number:05d}",
+    lambda number: f"{number:6d}",
+    lambda number: f"{number} ",
+    lambda number: f"L{number}",
     lambda number: "",
 )
 

@@ -137,12 +137,20 @@ def parse(lines: list[str], style: Style) -> list[Line]:
 
 
 def split(lines: list[str]) -> tuple[list[int], list[str]]:
-    """Return the numbers that stand before `lines`, 0 where none stands, and the lines without them."""
+    """Return the numbers that stand before `lines`, 0 where none stands, and the lines without them.
+
+    Where a blank behind the mark may belong to either, as behind `|`, the mark stays, behind a NUL: such lines are
+    equal to none but those of the same form.
+    """
     style = find_style(lines)
     if style is None:
         return [0] * len(lines), lines
     parsed = parse(lines, style)
-    return [line.number or 0 for line in parsed], [line.text for line in parsed]
+    numbers = [line.number or 0 for line in parsed]
+    if style.mark in ("→", "\t"):
+        return numbers, [line.text for line in parsed]
+    mark = "\0" + style.mark.lstrip()
+    return numbers, [line.text if line.number is None else mark + line.text for line in parsed]
 
 
 def compress(text: str) -> str | None:

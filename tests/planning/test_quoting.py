@@ -1,5 +1,6 @@
 """What an agent can quote: every few lines of a result stand in one piece in one result that was sent."""
 
+import json
 import random
 from collections.abc import Callable
 
@@ -143,3 +144,20 @@ def test_quoting_is_the_same_for_a_known_conversation() -> None:
     for length in range(1, len(results) + 1):
         data = body(results[:length])
         assert plan(data, memos) == plan(data, Memos(1 << 22))
+
+
+def test_a_blank_that_may_belong_to_the_mark_is_not_lost() -> None:
+    """All lines of the first read are indented, so that its mark could be `| `; the second has a blank less."""
+    deep = [f"    {line}" for line in source(8, 60)]
+    less = [line[1:] for line in deep[:30]] + ["end"]
+    texts = [printed(deep, 1, FORMS["Cursor"]), printed(["top", *less], 1, FORMS["Cursor"])]
+    made = plan(body([("a.py", text) for text in texts]), Memos(1 << 20))
+    assert "reference" not in made.verdicts[1].compressor
+
+
+def test_an_output_in_a_json_object_is_pointed_at_inside() -> None:
+    text = json.dumps({"output": "\n".join(source(9, 60)), "metadata": {"exit_code": 0}})
+    made = plan(body([("a.py", text)] * 2), Memos(1 << 20))
+    sent = '{"output": "[lines 1-60: as in result toolu_0 (Read a.py)]", "metadata": {"exit_code": 0}}'
+    assert [verdict.text for verdict in made.verdicts] == [None, sent]
+    assert unreadable([text] * 2, made) == []

@@ -26,11 +26,13 @@ from bench.compression_laws import (
     sample,
 )
 from bench.compression_price import recorded, replayed
+from bench.compression_quotes import Quotable, as_today, quotable
 from bench.compression_recall import NATURAL, OURS, SHARES, Found, recall
 from bench.facts_planted import CLASSES
 from bench.figures import Figure, keep, table
 from bench.replay import Saving
 from proxy_pkg.model import Level
+from proxy_pkg.protocols.anthropic import MESSAGES
 
 OTHER_HASH_SEED = 7
 SPEED_BAR_MB_S = 8.0
@@ -46,6 +48,9 @@ NATURAL_BALANCED_BARS = {"JSON": None, "CSV": None, "HTML": 0.95}
 records that go whole.
 """
 SHOWN_MAX = 12
+TODAY_BAR_PERCENT = 14.0
+"""Of the price of conversations whose reads are in the form that clients print today."""
+QUOTABLE_BAR_PERCENT = 99.5
 
 
 def say(line: str) -> None:
@@ -178,6 +183,44 @@ def prices(corpus: Path, level: Level) -> list[Figure]:
     return figures
 
 
+def quotables(corpus: Path, level: Level) -> list[Figure]:
+    """Old texts of edits that still stand in one result, and the price saved with reads in today's form."""
+    rules = LEVELS[level]()
+    was = recorded(corpus)
+    today = [as_today(each) for each in was if each.protocol is MESSAGES]
+    figures = _quotable([quotable(each, rules) for each in was], ALL)
+    figures += _quotable([quotable(each, rules) for each in today], "today's form")
+    replays = [replayed(each, rules) for each in today]
+    if replays:
+        total = _total([each.saving for each in replays])
+        broken = sum(len(each.broken) for each in replays)
+        figures.append(Figure("laws broken", "today's form", broken, "", at_most=0))
+        figures.append(
+            Figure("price saved", "today's form", total.price_saved_percent, "%", at_least=TODAY_BAR_PERCENT)
+        )
+    return figures
+
+
+def _quotable(found: Sequence[Quotable], form: str) -> list[Figure]:
+    """By client, then by kind of edit, then all."""
+    for each in found:
+        for quote in each.lost[:3]:
+            say(f"not quotable: {each.name}: {quote.text[:60]!r}")
+    figures = [
+        Figure(f"quotable, {sum(each.received.values())} edits", each.name, each.percent(), "%")
+        for each in found
+        if each.received
+    ]
+    total = Quotable(form)
+    for each in found:
+        total.lost = [*total.lost, *each.lost]
+        total.received = Counter(total.received) + Counter(each.received)
+    for kind, count in total.received.items():
+        figures.append(Figure(f"quotable, {count} edits by {kind}", form, total.percent(kind), "%"))
+    count = sum(total.received.values())
+    return [*figures, Figure(f"quotable, {count} edits", form, total.percent(), "%", at_least=QUOTABLE_BAR_PERCENT)]
+
+
 def _total(savings: Sequence[Saving]) -> Saving:
     return Saving(
         ALL,
@@ -199,6 +242,7 @@ def run(corpus: Path, level: Level, seeds: int, arguments: list[str]) -> bool:
         "laws": lambda: laws(measured, decide, arguments),
         "recall": lambda: recalls(measured, decide, level, seeds),
         "price": lambda: prices(corpus, level),
+        "quotes": lambda: quotables(corpus, level),
     }
     say(f"{len(found)} outputs from {corpus.name}, level {level}; Headroom's figures: {HEADROOM_SOURCE}")
     figures = []

@@ -13,8 +13,9 @@ from msgspec import Struct
 from bench.processes import ROOT
 from proxy_pkg.compressors import asked, gaps
 from proxy_pkg.compressors.contract import Compressor, Reducer
+from proxy_pkg.compressors.detect import Kind
 from proxy_pkg.compressors.table import COMPRESSORS, REDUCERS
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors.wrapping import unwrap, unwrap_all
 from proxy_pkg.model import Grade, Producer, Verdict
 from tests.compressors import inverses
 from tests.compressors.inverse_diffs import lost_context_only
@@ -44,7 +45,8 @@ def decode(before: str, verdict: Verdict, producer: Producer = _UNKNOWN) -> Deco
     """What a reader of `verdict.text`, sent in place of `before`, a result of `producer`, can know of it."""
     if verdict.text is None:
         return Decoded(before)
-    whole, value, after_reducer = unwrap(before), None, False
+    whole = unwrap(before) if verdict.kind == Kind.JSON else unwrap_all(before)
+    value, after_reducer = None, False
     text = whole.body
     wanted = asked.terms(producer.arguments, producer.question)
     for name in verdict.compressor.split("+"):
@@ -59,9 +61,9 @@ def decode(before: str, verdict: Verdict, producer: Producer = _UNKNOWN) -> Deco
             value = undone
         after_reducer = isinstance(step, Reducer)
         text = shorter
-    if whole.head + text + whole.tail != verdict.text:
+    if whole.around(text) != verdict.text:
         return Decoded(verdict.text, f"{verdict.compressor} does not give again what was sent")
-    return Decoded(whole.head + value + whole.tail if isinstance(value, str) else value)
+    return Decoded(whole.around(value) if isinstance(value, str) else value)
 
 
 def _undo(step: Compressor | Reducer, before: str, after: str) -> tuple[str, Any]:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.compression_decode import INVERSES, decode
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors.json_wrapper import inside
+from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Verdict
 
 REFERENCES = "reference"
@@ -17,12 +18,20 @@ _NAME = r"(\u2026)?([\w.:|-]+)(?:#([0-9]+))?(?: \(.*\))?"
 _REFERENCE = re.compile(
     rf"\[lines ([0-9]+)-([0-9]+): as (?:lines ([0-9]+)-([0-9]+) )?(?:there|(?:of|in) result {_NAME})\]"
 )
-_NUMBERED = re.compile(r" *([0-9]+)[→\t]")
+_NUMBERED = re.compile(r" *L?([0-9]+)(?:[→\t]| ?(?=\|)|(?=: ))")
 _HIT = re.compile(r"([0-9]+)[:-]")
 _PREFIXES: tuple[Callable[[int], str], ...] = (
     lambda number: f"{number:6d}→",
     lambda number: f"{number:6d}\t",
     lambda number: f"{number}-",
+    lambda number: f"{number}\t",
+    lambda number: f"{number}→",
+    # A blank behind these marks may belong to the text, so the mark counts as part of it.
+    lambda number: f"{number}",
+    lambda number: f"{number:05d}",
+    lambda number: f"{number:6d}",
+    lambda number: f"{number} ",
+    lambda number: f"L{number}",
     lambda number: "",
 )
 
@@ -47,7 +56,7 @@ class Reader:
         problem = ""
         if not verdict.compressor.startswith(REFERENCES):
             if verdict.text is None or verdict.compressor in ("numbered", "search"):
-                shown = dict(_labelled(text.split("\n")))
+                shown = dict(_labelled(_lines(text)))
             problem = decode(text, verdict).problem
         else:
             problem, shown = self._referring(text, verdict)
@@ -59,15 +68,15 @@ class Reader:
         """As `read`, and the lines that are sent themselves by their numbers."""
         assert verdict.text is not None, "a reference is a change"
         _, _, thinned = verdict.compressor.partition("+")
-        lines = _unthinned(verdict.text, thinned).split("\n")
+        lines = _lines(_unthinned(verdict.text, thinned))
         for prefix in _PREFIXES:
             try:
                 whole = list(self._whole(lines, prefix))
             except UnknownLineError as error:
                 return str(error), {}
-            if "\n".join(line for line, _ in whole) == text:
+            if [line for line, _ in whole] == _lines(text):
                 sent = [is_sent for _, is_sent in whole]
-                return "", dict(_labelled(text.split("\n"), sent))
+                return "", dict(_labelled(_lines(text), sent))
         return "its references do not give back the text", {}
 
     def _whole(self, lines: list[str], prefix: Callable[[int], str]) -> Iterator[tuple[str, bool]]:
@@ -98,8 +107,14 @@ class Reader:
 def _unthinned(sent: str, thinned: str) -> str:
     if not thinned:
         return sent
-    whole = unwrap(sent)
-    return f"{whole.head}{INVERSES[thinned](whole.body)}{whole.tail}"
+    whole = unwrap_all(sent)
+    return whole.around(INVERSES[thinned](whole.body))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text, or of the output that it holds as a string in a JSON object."""
+    held = inside(text)
+    return (text if held is None else held.output).split("\n")
 
 
 def _labelled(lines: list[str], sent: Sequence[bool] = ()) -> Iterator[tuple[int, str]]:

@@ -30,8 +30,8 @@ from proxy_pkg.compressors import (
     tree,
 )
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style, parse
-from proxy_pkg.compressors.producers import NO_MORE, Tools, numbers_lines, prints_file, shell_command
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors.producers import NO_MORE, Tools, numbers_lines, prints_file, prints_no_file, shell_command
+from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Producer
 
 SAMPLE_CHARS_MAX = 32_768
@@ -97,7 +97,15 @@ def detect(text: str, producer: Producer, tools: Tools = NO_MORE) -> Detection:
 
     `tools` are further tools that print files or run shells.
     """
-    text = unwrap(text).body
+    whole = unwrap_all(text)
+    if whole.inside is None:
+        return _detect(whole.body, producer, tools)
+    # Where the bytes need not come back, the text without the escapes of JSON is shorter.
+    found = None if prints_no_file(producer, tools) else _detect(whole.body, producer, tools)
+    return _detect(text, producer, tools) if found is None or found.kind == Kind.JSON else found
+
+
+def _detect(text: str, producer: Producer, tools: Tools) -> Detection:
     sample = text[:SAMPLE_CHARS_MAX]
     is_file = prints_file(producer, tools)
     numbered = _numbered(sample, producer, tools, is_file)

@@ -77,9 +77,20 @@ def find_style(lines: list[str]) -> Style | None:
         if len(run) == RUN_LINES_MIN:
             style = _common_style(run)
             if style:
-                return style
+                return _unfilled(style, int(run[0][3]), lines)
             del run[0]
     return None
+
+
+def _unfilled(style: Style, number: int, lines: list[str]) -> Style:
+    """Return the style without a width where the first number with more digits shows that it has none: `1 | `."""
+    digits = len(str(number))
+    if style.fill != "-" or style.width <= digits:
+        return style
+    plain = Style(style.lead, " ", 0, " " * (style.width - digits) + style.mark)
+    longer = 10**digits
+    is_plain = any(line.startswith(plain.prefix(longer)) for line in lines)
+    return plain if is_plain and not any(line.startswith(style.prefix(longer)) for line in lines) else style
 
 
 def _common_style(run: list[re.Match[str]]) -> Style | None:
@@ -123,6 +134,23 @@ def parse(lines: list[str], style: Style) -> list[Line]:
         parsed.append(Line(last, line[len(expected) :]))
         expected = style.prefix(last + 1) if last < NUMBER_MAX else ""
     return parsed
+
+
+def split(lines: list[str]) -> tuple[list[int], list[str]]:
+    """Return the numbers that stand before `lines`, 0 where none stands, and the lines without them.
+
+    Where a blank behind the mark may belong to either, as behind `|`, the mark stays, behind a NUL: such lines are
+    equal to none but those of the same form.
+    """
+    style = find_style(lines)
+    if style is None:
+        return [0] * len(lines), lines
+    parsed = parse(lines, style)
+    numbers = [line.number or 0 for line in parsed]
+    if style.mark in ("→", "\t"):
+        return numbers, [line.text for line in parsed]
+    mark = "\0" + style.mark.lstrip()
+    return numbers, [line.text if line.number is None else mark + line.text for line in parsed]
 
 
 def compress(text: str) -> str | None:

@@ -39,7 +39,7 @@ from proxy_pkg.compressors.search import SEARCH
 from proxy_pkg.compressors.terminal import TERMINAL
 from proxy_pkg.compressors.terminal_lines import TERMINAL_LINES
 from proxy_pkg.compressors.tree import TREE
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors.wrapping import unwrap, unwrap_all
 from proxy_pkg.model import Grade
 
 
@@ -51,22 +51,22 @@ def run_chain(
     Each step takes what the one before it left, and may find nothing to do. A kind without a row has an empty
     chain. What a tool put around its output stays as it is. Only steps of these `grades` are taken.
     """
-    whole = unwrap(text)
+    whole = unwrap(text) if kind == Kind.JSON else unwrap_all(text)
     result, taken = _chained(kind, whole.body, grades)
-    return (whole.head + result + whole.tail, taken) if taken else None
+    return (whole.around(result), taken) if taken else None
 
 
 def reduce_and_run_chain(
     kind: str, text: str, wanted: Sequence[str]
 ) -> tuple[str, tuple[Compressor | Reducer, ...]] | None:
     """As `run_chain`, but on what the reducer for `kind` leaves of the output; None if it leaves everything."""
-    whole = unwrap(text)
+    whole = unwrap(text) if kind == Kind.JSON else unwrap_all(text)
     reducer = REDUCERS.get(kind)
     reduced = reducer.reduce(whole.body, wanted) if reducer is not None else None
     if reducer is None or reduced is None:
         return None
     result, taken = _chained(kind, reduced)
-    return whole.head + result + whole.tail, (reducer, *taken)
+    return whole.around(result), (reducer, *taken)
 
 
 def _chained(kind: str, text: str, grades: frozenset[Grade] = frozenset(Grade)) -> tuple[str, tuple[Compressor, ...]]:

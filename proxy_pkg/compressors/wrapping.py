@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from proxy_pkg.compressors.json_wrapper import Inside, inside
+
 HEAD_CHARS_MAX = 4_096
 TAIL_CHARS_MAX = 4_096
 """What stands around an output is looked for in no more than so much of the text's start and end."""
@@ -34,6 +36,22 @@ class Wrapped(Struct, frozen=True):
     head: str
     body: str
     tail: str
+    inside: Inside | None = None
+    """The JSON object that holds all three, if one does."""
+
+    def around(self, body: str) -> str:
+        """Return the text with another output in it."""
+        whole = self.head + body + self.tail
+        return whole if self.inside is None else self.inside.around(whole)
+
+
+def unwrap_all(text: str) -> Wrapped:
+    """Take apart `text`, and the output of a tool that sends it in a JSON object likewise."""
+    found = inside(text)
+    if found is None:
+        return unwrap(text)
+    whole = unwrap(found.output)
+    return Wrapped(whole.head, whole.body, whole.tail, found)
 
 
 def unwrap(text: str) -> Wrapped:

@@ -8,6 +8,7 @@ from weakref import ref
 
 from msgspec import Struct
 
+from proxy_pkg.compressors.json_wrapper import line_breaks
 from proxy_pkg.model import DIGEST_BYTES, Producer, Verdict
 from proxy_pkg.planning.callers import NO_CALLS, Callers, Calls, call_bytes
 from proxy_pkg.planning.find import ITEM_BYTES_MAX, Outline, Text, is_worth_reading, outline, question_in
@@ -191,7 +192,7 @@ class Draft(Struct):
     def unindexed_lines(self) -> int:
         """How many lines these have."""
         known = self.known if self.seen is not None else 0
-        return sum(place.text.text.count("\n") for place in self.places[known:])
+        return sum(line_breaks(place.text.text) for place in self.places[known:])
 
 
 class Memos:

@@ -5,10 +5,12 @@ from hashlib import blake2b
 from time import monotonic_ns
 
 from proxy_pkg.compressors.hits import shows_one_file
+from proxy_pkg.compressors.json_wrapper import inside, line_breaks
 from proxy_pkg.compressors.table import run_chain
 from proxy_pkg.model import DIGEST_BYTES, Grade, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Place
 from proxy_pkg.planning.policy import NEVER_CHANGED, Rules, Tokens, weighed
+from proxy_pkg.planning.quoting import is_quoted, quotable
 from proxy_pkg.planning.references import (
     Form,
     Lines,
@@ -48,7 +50,7 @@ def refer(draft: Draft, terms: Terms, until_ns: int) -> bool:
     chars, lines = _extent(draft.places[: len(seen)])
     for number in range(len(seen), len(draft.places)):
         text = draft.places[number].text
-        chars, lines = chars + len(text.text), lines + text.text.count("\n")
+        chars, lines = chars + len(text.text), lines + line_breaks(text.text)
         if chars > _TEXTS_CHARS_MAX or lines > _TEXTS_LINES_MAX or draft.abandoned:
             break  # on every later turn at the same place
         if number >= draft.known and _is_late(draft, number, terms):
@@ -60,7 +62,7 @@ def refer(draft: Draft, terms: Terms, until_ns: int) -> bool:
 
 
 def _extent(places: Sequence[Place]) -> tuple[int, int]:
-    return sum(len(place.text.text) for place in places), sum(place.text.text.count("\n") for place in places)
+    return sum(len(place.text.text) for place in places), sum(line_breaks(place.text.text) for place in places)
 
 
 def _take_in(draft: Draft, number: int, seen: Seen, names: Names, terms: Terms) -> None:
@@ -71,7 +73,9 @@ def _take_in(draft: Draft, number: int, seen: Seen, names: Names, terms: Terms) 
     lines = _shown_lines(place, decided)
     may_change = number >= draft.known and place.may_change and decided.verdict.reason not in NEVER_CHANGED
     if lines is not None and may_change and may_refer(place.text.text):
-        runs = seen.find(lines)
+        runs: Sequence[Run] = seen.find(lines)
+        if runs and is_quoted(decided.verdict.kind, place.producer, terms.rules.tools):
+            runs = quotable(place.text.text, lines, runs, seen)
         if runs:
             decided = place.decided = _in_its_way(draft, number, lines, runs, seen, names, terms)
     seen.add(lines if lines is not None and _is_citable(place, lines) else None, decided.runs)
@@ -122,7 +126,7 @@ def _shown_lines(place: Place, decided: Decided) -> Lines | None:
     if not may_have_runs(text) or verdict.reason in _NOT_SHOWN:
         return None
     form = Form.NUMBERED if verdict.kind == NUMBERED else Form.COUNTED
-    if form is Form.COUNTED and shows_one_file(text):
+    if form is Form.COUNTED and shows_one_file(text if (held := inside(text)) is None else held.output):
         form = Form.HITS
     if verdict.text is not None and not decided.runs and verdict.compressor != _THINS.get(form):
         return None

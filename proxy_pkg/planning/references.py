@@ -29,6 +29,8 @@ from sys import getsizeof
 
 from msgspec import Struct
 
+from proxy_pkg.compressors import numbered
+from proxy_pkg.compressors.json_wrapper import inside, line_breaks
 from proxy_pkg.model import Producer
 
 WINDOW_LINES = 3
@@ -46,7 +48,7 @@ _PATHS = ("file_path", "filePath", "path", "absolute_path", "notebook_path")
 _SUBJECTS = ("command", "cmd", "pattern", "url")
 
 MARK = "[lines "
-_NUMBERED = re.compile(r"( *)(\d{1,9})([→\t])")
+_NUMBERED = re.compile(r" *L?[0-9]{1,9} *[→\t:|│]|[1-9][0-9]{0,8}-")
 _HIT = re.compile(r"([1-9]\d{0,8})([:-])")
 _NAMEABLE = re.compile(r"[\w.:|-]{1,200}\Z", re.ASCII)
 
@@ -57,7 +59,7 @@ class Form(StrEnum):
     COUNTED = ""
     """They carry no numbers."""
     NUMBERED = "numbered"
-    """A file read: a number, and an arrow or a tab."""
+    """A file read: a number before each line, in one of the ways that tools write it."""
     HITS = "hits"
     """Lines of one file as grep -n shows them: a number, and `:` for a hit or `-` for context."""
 
@@ -82,19 +84,29 @@ class Lines:
     reference can stand for, since it could not say all that stands before them.
     """
 
-    __slots__ = ("__weakref__", "bodies", "first", "fixed", "has_clear_labels", "labels", "raw", "size", "windows")
+    __slots__ = (
+        "__weakref__",
+        "bodies",
+        "first",
+        "fixed",
+        "has_clear_labels",
+        "inside",
+        "labels",
+        "raw",
+        "size",
+        "windows",
+    )
 
     def __init__(self, text: str, form: Form = Form.COUNTED) -> None:
-        self.raw = text.split("\n")
+        self.inside = inside(text)
+        self.raw = (text if self.inside is None else self.inside.output).split("\n")
         self.fixed: Collection[int] = ()
         if form is Form.COUNTED:
             self.bodies = self.raw
             self.labels: Sequence[int] = range(1, len(self.raw) + 1)
             self.has_clear_labels = sum(map(_looks_numbered, self.raw)) <= _NUMBERED_SHARE_MAX * len(self.raw)
         else:
-            split = list(map(_SPLITS[form], self.raw))
-            self.bodies = [body for _, body in split]
-            self.labels = [label for label, _ in split]
+            self.labels, self.bodies = _SPLITS[form](self.raw)
             numbers = filter(None, self.labels)
             self.has_clear_labels = all(one < other for one, other in pairwise(numbers))
             if form is Form.HITS:
@@ -108,21 +120,14 @@ class Lines:
         self.first = dict(zip(reversed(self.windows), range(last - 1, -1, -1), strict=True)) if last > 0 else {}
 
 
-def _split_number(line: str) -> tuple[int, str]:
-    """The number and the text of a line in one of the two usual forms; 0 and the whole line in any other."""
-    found = _NUMBERED.match(line)
-    if found is None or found[1] + found[2] != f"{int(found[2]):6}":
-        return 0, line
-    return int(found[2]), line[found.end() :]
-
-
 def _looks_numbered(line: str) -> bool:
-    return _HIT.match(line) is not None or _split_number(line)[0] != 0
+    return _NUMBERED.match(line) is not None
 
 
-def _split_hit(line: str) -> tuple[int, str]:
-    found = _HIT.match(line)
-    return (0, line) if found is None else (int(found[1]), line[found.end() :])
+def _split_hits(lines: list[str]) -> tuple[list[int], list[str]]:
+    found = list(map(_HIT.match, lines))
+    labels = [int(hit[1]) if hit else 0 for hit in found]
+    return labels, [line[hit.end() :] if hit else line for line, hit in zip(lines, found, strict=True)]
 
 
 def _is_hit(line: str) -> bool:
@@ -201,6 +206,13 @@ class Seen:
                 named = run.source
         return runs
 
+    def shown_around(self, source: int, line: int) -> tuple[int, int]:
+        """The lines around `line` of a text that are sent in a row: where they begin, and where they end."""
+        hidden = self._hidden[source]
+        after = bisect_right(hidden, line, key=_end)
+        first = _end(hidden[after - 1]) if after else 0
+        return first, hidden[after].start if after < len(hidden) else len(self.lines(source).bodies)
+
     def _longest(self, lines: Lines, at: int, named: int) -> Run | None:
         """The run from line `at`: in the result `named` last, or where its window stands first, if that is longer."""
         window = lines.windows[at]
@@ -256,7 +268,7 @@ def _touched(lines: Lines, hidden: Sequence[Run]) -> set[int]:
 
 def may_have_runs(text: str) -> bool:
     """Whether a text has lines enough to be pointed at, or to point at others, and not more than are looked through."""
-    return WINDOW_LINES <= text.count("\n") <= _TEXT_LINES_MAX
+    return WINDOW_LINES <= line_breaks(text) <= _TEXT_LINES_MAX
 
 
 def may_refer(text: str) -> bool:
@@ -279,7 +291,8 @@ def with_references(lines: Lines, runs: Sequence[Run], seen: Seen, names: Mappin
         parts.append(f"{MARK}{here}-{here + run.length - 1}: as {where}]")
         at, named = run.start + run.length, run.source
     parts += lines.raw[at:]
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    return text if lines.inside is None else lines.inside.around(text)
 
 
 def may_be_named(call: str) -> bool:
@@ -339,4 +352,7 @@ def _end_of_path(path: str) -> str:
     return "…" + (end[end.index("/") :] if "/" in end else end)
 
 
-_SPLITS: Mapping[Form, Callable[[str], tuple[int, str]]] = {Form.NUMBERED: _split_number, Form.HITS: _split_hit}
+_SPLITS: Mapping[Form, Callable[[list[str]], tuple[list[int], list[str]]]] = {
+    Form.NUMBERED: numbered.split,
+    Form.HITS: _split_hits,
+}

@@ -22,7 +22,10 @@ from tests.compressors.screen import seen
 CASES = Path(__file__).parent.parent / "cases" / "compressors"
 FOLDERS = {str(path.relative_to(CASES)): path for path in sorted(CASES.glob("*/*")) if path.is_dir()}
 
-PRODUCERS = {Kind.OUTPUT.value: Producer("Bash", {"command": "make report"})}
+PRODUCERS = {
+    Kind.OUTPUT.value: Producer("Bash", {"command": "make report"}),
+    Kind.JSON.value: Producer("Bash", {"command": "curl -s https://api.example.test/items"}),
+}
 """Who printed the texts of a kind that is told by that."""
 
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,3 +110,15 @@ def test_no_more_than_the_ends_of_a_text_is_looked_at(piece: str, more: str) -> 
     found = unwrap((piece + more) * 20_000 + "x" + (more + piece) * 20_000)
     assert len(found.head) <= HEAD_CHARS_MAX
     assert len(found.tail) <= TAIL_CHARS_MAX
+
+
+def test_an_output_in_a_json_object_is_treated_as_by_itself() -> None:
+    read = "\n".join(f"{n:6}\tvalue_{n} = {n}" for n in range(1, 60))
+    text = json.dumps({"output": read, "metadata": {"exit_code": 0}})
+    producer = Producer("shell", {"command": ["bash", "-lc", "cat -n a.py"]})
+    assert detect(text, producer).kind == Kind.NUMBERED
+    alone, within = run_chain(Kind.NUMBERED, read), run_chain(Kind.NUMBERED, text)
+    assert alone is not None
+    assert within is not None
+    assert within[0] == json.dumps({"output": alone[0], "metadata": {"exit_code": 0}})
+    assert run_chain(Kind.NUMBERED, text.replace("value", "\\u0076alue")) is None

@@ -4,7 +4,7 @@ import asyncio
 import select
 import ssl
 from asyncio.transports import BaseTransport
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
 from math import inf
@@ -80,6 +80,8 @@ class PooledConnection(ResponseHandler):
     _ends_at: float = inf
     _head: bytes | None = None
     """What came while the head of an answer is waited for; None once it is there."""
+    on_bytes: Callable[[int], None] | None = None
+    """Is told of bytes as they come, once the connection is a WebSocket's."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds_max: float = 0.0) -> None:
         super().__init__(loop)
@@ -99,6 +101,8 @@ class PooledConnection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         if self._head is None:
+            if self.on_bytes is not None:
+                self.on_bytes(len(data))
             super().data_received(data)
             return
         self._head += data

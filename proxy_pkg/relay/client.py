@@ -82,6 +82,8 @@ class PooledConnection(ResponseHandler):
     """What came while the head of an answer is waited for; None once it is there."""
     on_bytes: Callable[[int], None] | None = None
     """Is told of bytes as they come, once the connection is a WebSocket's."""
+    early_bytes = 0
+    """Those that came before anybody else wanted to be told: a single turn of the loop may read megabytes."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds_max: float = 0.0) -> None:
         super().__init__(loop)
@@ -109,6 +111,11 @@ class PooledConnection(ResponseHandler):
         super().data_received(data)
         if self._buffer:
             self._head = None
+            if self.upgraded:
+                self.on_bytes = self._come_early
+
+    def _come_early(self, more_bytes: int) -> None:
+        self.early_bytes += more_bytes
 
     def is_connected(self) -> bool:
         if self.transport is None or self.transport.is_closing() or monotonic() > self._ends_at:

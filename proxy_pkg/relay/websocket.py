@@ -76,6 +76,7 @@ class UpstreamSocket:
         `receive` then raises.
         """
         self._hold, self._protocol.on_bytes = hold, self._come
+        self._come(self._protocol.early_bytes)
 
     def _come(self, more_bytes: int) -> None:
         if self._refusal is not None:

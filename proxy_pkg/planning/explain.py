@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from proxy_pkg.compressors.detect import detect
@@ -11,6 +12,7 @@ from proxy_pkg.model import Producer, Verdict
 from proxy_pkg.planning.draft import Draft, Memos, draw
 from proxy_pkg.planning.plan import compose, settle
 from proxy_pkg.planning.policy import Rules, Tokens, decide
+from proxy_pkg.planning.watch import NO_WATCH, Watch
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Protocol
@@ -67,16 +69,24 @@ class Explanation(Struct, frozen=True):
         }
 
 
-def explain_text(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Explanation:
+def explain_text(text: str, producer: Producer, rules: Rules, tokens: Tokens, watch: Watch = NO_WATCH) -> Explanation:
     """Explain a tool's output as the result of `producer`; of a shell command if that has no name."""
     producer = producer if producer.name else _SOME_COMMAND
-    span = _explained(0, len(text), text, producer, rules, decide(text, producer, rules, tokens))
+    watch.begin(0, has_form=False)
+    verdict = decide(text, producer, rules, tokens)
+    watch.end()
+    span = _explained(0, len(text), text, producer, rules, verdict)
     sent = text if span.verdict.text is None else span.verdict.text
     return Explanation("", (span,), (), sent.encode("utf-8", "surrogateescape"))
 
 
 def explain_body(
-    body: bytes, protocol: Protocol, rules: Rules, tokens: Tokens, deadline_ns: int = NO_DEADLINE_NS
+    body: bytes,
+    protocol: Protocol,
+    rules: Rules,
+    tokens: Tokens,
+    deadline_ns: int = NO_DEADLINE_NS,
+    watch: Watch = NO_WATCH,
 ) -> Explanation:
     """Explain a request body; what is not decided at `deadline_ns` (monotonic) is left alone. Raises ScanError where
     it cannot be cut.
@@ -84,15 +94,21 @@ def explain_body(
     assert protocol.conversation is not None
     memos = Memos(_MEMO_BYTES)
     draft = draw(body, protocol.conversation, memos, asking=rules.reduces)
-    settle(draft, rules, tokens, memos, deadline_ns)
+    settle(draft, rules, tokens, memos, deadline_ns, watch=watch)
     plan = compose(draft)
     return Explanation(protocol.name, tuple(_spans(draft, rules)), plan.doubts, splice(body, plan.replacements))
 
 
 def protocol_of(body: bytes) -> Protocol | None:
-    """The request format of a body that came without its path: the one that finds most in it, else None."""
+    """The request format of a body that came without its path: the one that finds most in it, else None.
+
+    Only formats whose items the body has are looked for in it: each look reads all of it.
+    """
+    candidates = _candidates(body)
+    if len(candidates) == 1:
+        return candidates[0]
     best, most = None, -1
-    for protocol in PROTOCOLS.values():
+    for protocol in candidates:
         assert protocol.conversation is not None
         try:
             found = draw(body, protocol.conversation, Memos(0)).places
@@ -101,6 +117,15 @@ def protocol_of(body: bytes) -> Protocol | None:
         if len(found) > most:
             best, most = protocol, len(found)
     return best
+
+
+def _candidates(body: bytes) -> list[Protocol]:
+    try:
+        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return list(PROTOCOLS.values())
+    formats = [each for each in PROTOCOLS.values() if each.conversation and each.conversation.path[0] in members]
+    return formats or list(PROTOCOLS.values())
 
 
 def _span_as_dict(span: Explained) -> dict[str, Any]:

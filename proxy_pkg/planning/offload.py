@@ -193,9 +193,9 @@ class Planner:
         return result  # type: ignore[no-any-return]
 
     @property
-    def is_spent(self) -> bool:
-        """Whether so many threads never came back that this process should be replaced."""
-        return self._reading.stuck + self._deciding.stuck + self._forming.stuck > STUCK_MAX
+    def stuck(self) -> int:
+        """Threads that never came back."""
+        return self._reading.stuck + self._deciding.stuck + self._forming.stuck
 
     def close(self) -> None:
         """Let the threads end after what they are doing; nothing waits for them."""

@@ -4,7 +4,7 @@ import asyncio
 import select
 import ssl
 from asyncio.transports import BaseTransport
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
 from math import inf
@@ -81,6 +81,10 @@ class PooledConnection(ResponseHandler):
     _ends_at: float = inf
     _head: bytes | None = None
     """What came while the head of an answer is waited for; None once it is there."""
+    on_bytes: Callable[[int], None] | None = None
+    """Is told of bytes as they come, once the connection is a WebSocket's."""
+    early_bytes = 0
+    """Those that came before anybody else wanted to be told: a single turn of the loop may read megabytes."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds_max: float = 0.0) -> None:
         super().__init__(loop)
@@ -100,6 +104,8 @@ class PooledConnection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         if self._head is None:
+            if self.on_bytes is not None:
+                self.on_bytes(len(data))
             super().data_received(data)
             return
         self._head += data
@@ -112,6 +118,11 @@ class PooledConnection(ResponseHandler):
             self._reschedule_timeout()
         else:
             self._head = None
+            if self.upgraded:
+                self.on_bytes = self._come_early
+
+    def _come_early(self, more_bytes: int) -> None:
+        self.early_bytes += more_bytes
 
     def _is_interim(self) -> bool:
         """Whether the newest head that came is a 1xx: the answer itself is still to come."""

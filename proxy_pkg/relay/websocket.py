@@ -14,7 +14,7 @@ from msgspec import Struct
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy_pkg.errors import RelayError, UpstreamBrokenError
+from proxy_pkg.errors import RefusedError, RelayError, UpstreamBrokenError
 from proxy_pkg.relay.client import send_once, session_options
 from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
 from proxy_pkg.relay.keepalive import keep_alive
@@ -65,7 +65,35 @@ class UpstreamSocket:
         self.subprotocol = response.headers.get("Sec-WebSocket-Protocol")
         assert response.connection is not None, "a socket without a connection"
         self._transport: Any = response.connection.transport
+        self._protocol: Any = response.connection.protocol
         keep_alive(self._transport)
+        self._hold: Callable[[int], None] = _nobody
+        self._coming_bytes = 0
+        self._refusal: RefusedError | None = None
+
+    def watch(self, hold: Callable[[int], None]) -> None:
+        """From now on `hold` is told of bytes of messages as they come and are taken. It may raise RefusedError, which
+        `receive` then raises.
+        """
+        self._hold, self._protocol.on_bytes = hold, self._come
+        self._come(self._protocol.early_bytes)
+
+    def _come(self, more_bytes: int) -> None:
+        if self._refusal is not None:
+            return
+        try:
+            self._hold(more_bytes)
+            self._coming_bytes += more_bytes
+        except RefusedError as error:
+            self._refusal = error
+            self._socket._reader.set_exception(error)
+            self._transport.abort()
+
+    def let_go(self) -> None:
+        """What came is in messages that were taken, or it is the beginning of the next one, in the last bytes read."""
+        if not self._socket._reader._buffer:
+            self._hold(-self._coming_bytes)
+            self._coming_bytes = 0
 
     async def send(self, message: str | bytes) -> None:
         """Raises RelayError if the socket is broken or closing.
@@ -81,8 +109,10 @@ class UpstreamSocket:
             raise translated(error, "send", self._place) from error
 
     async def receive(self) -> str | bytes | Ending:
-        """The next message, or how the socket ended. Answers pings on its way."""
+        """The next message, or how the socket ended. Answers pings on its way. Raises what `watch` was given raises."""
         message = await self._socket.receive()
+        if self._refusal is not None:
+            raise self._refusal
         if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
             data: str | bytes = message.data
             return data
@@ -96,11 +126,18 @@ class UpstreamSocket:
 
     async def close(self, code: int, reason: str = "") -> None:
         """Say goodbye, wait a moment for the answer, and be gone in any case. May be repeated."""
+        self._protocol.on_bytes = None
+        self._hold(-self._coming_bytes)
+        self._coming_bytes = 0
         with suppress(*FOREIGN_ERRORS):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._socket.close(code=_WORDS.get(code, code), message=reason.encode())
         if self._transport.get_write_buffer_size():
             self._transport.abort()  # else a peer that reads nothing would keep it for ever
+
+
+def _nobody(_: int) -> None:
+    """Where nobody counts."""
 
 
 def _look_at(sending: "asyncio.Task[None]") -> None:
@@ -188,6 +225,7 @@ class Pump(Struct):
     observe    is shown each message of the upstream; never raises
     hold       is told the bytes of a client's message as it is taken, and as a negative number when it is sent;
                may raise RefusedError
+    hold_back  the same for the upstream's messages, as they come
     """
 
     receive: Receive
@@ -196,6 +234,7 @@ class Pump(Struct):
     transform: Callable[[str | bytes], Awaitable[str | bytes | None]]
     observe: Callable[[str | bytes], None]
     hold: Callable[[int], None]
+    hold_back: Callable[[int], None] = _nobody
 
     async def run(self, leave: Awaitable[Ending]) -> Ending:
         """Relay until one side ends, or `leave` gives an ending of ours. Closes neither side.
@@ -251,13 +290,17 @@ class Pump(Struct):
             self.hold(-len(data))
 
     async def _return_messages(self) -> Ending:
+        self.upstream.watch(self.hold_back)
         while True:
             message = await self.upstream.receive()
             if isinstance(message, Ending):
                 return message
+            self.hold_back(len(message))
+            self.upstream.let_go()
             self.observe(message)
             key = "text" if isinstance(message, str) else "bytes"
             try:
                 await self.send({"type": "websocket.send", key: message})
             except OSError:  # what servers raise once the client is gone
                 return Ending("client", CUT)
+            self.hold_back(-len(message))

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from proxy_pkg.web.coding import Coder
+
 FRAGMENT_BYTES: Final = 64
 """What a fragment takes besides its bytes: a message may come in fragments of one byte."""
 
@@ -17,10 +19,15 @@ class Unread:
         self._waiting: deque[int] = deque()
         self._waiting_bytes = 0
         self.fragments_bytes = 0
+        self.inflated_bytes = 0
+        """Of the message that is being inflated."""
+        self.coder: Coder | None = None
 
-    def attach(self, hold: Callable[[int], None] | None) -> None:
-        """From now on `hold` is told of bytes that come and go, and may raise RefusedError; None ends it."""
-        self._hold, self._charged = hold, 0
+    def attach(self, hold: Callable[[int], None] | None, coder: Coder | None = None) -> None:
+        """From now on `hold` is told of bytes that come and go, and may raise RefusedError; None ends it. `coder` does
+        what takes long.
+        """
+        self._hold, self._charged, self.coder = hold, 0, coder
 
     def add_fragment(self, size_bytes: int) -> None:
         self.fragments_bytes += size_bytes + FRAGMENT_BYTES
@@ -37,7 +44,7 @@ class Unread:
 
     def charge(self, buffered_bytes: int) -> None:
         """Say what is held now, with so many bytes of a frame that is not whole. Raises what `hold` raises."""
-        now = buffered_bytes + self.fragments_bytes + self._waiting_bytes
+        now = buffered_bytes + self.fragments_bytes + self._waiting_bytes + self.inflated_bytes
         if self._hold is not None and now != self._charged:
             self._hold(now - self._charged)
             self._charged = now

@@ -1,25 +1,31 @@
-"""A client's WebSocket: uvicorn's own on the `websockets` library, with four changes.
+"""A client's WebSocket: uvicorn's own on the `websockets` library, with six changes.
 
 It says nothing in the log, where uvicorn writes paths with their query, and keys travel there. A socket that ends
-without a close frame has the code for that, 1006. A worker that stops lets the app end its sockets. And bytes of a
+without a close frame has the code for that, 1006. A worker that stops lets the app end its sockets. Bytes of a
 message count for the worker's limit as they come: uvicorn keeps an unfinished message for as long as it likes to be.
+Coded ones are inflated when they are taken (inflating.py). And what is sent is gone when `send` returns, but for the
+little that a transport may keep.
 """
 
 import asyncio
 import logging
 from asyncio.transports import BaseTransport
-from typing import Any
+from typing import Any, Literal
 
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets import http11
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
 from websockets.http11 import Request
 
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.relay.keepalive import keep_alive
+from proxy_pkg.server.inflating import INLINE_BYTES, CodedFrame, InflatingError, Later
 from proxy_pkg.server.unread import Unread
 from proxy_pkg.web.websocket import DRAIN, UNREAD
+from proxy_pkg.wire.encoding import Steps
 
 # The head of the handshake has passed the server's own limits already; the library's of 8 KiB for a line would
 # refuse what ordinary requests may have.
@@ -27,6 +33,8 @@ http11.MAX_LINE_LENGTH = 1 << 20
 http11.MAX_NUM_HEADERS = 1024
 
 _REFUSED = "proxy_pkg.refused"
+_CODED = "proxy_pkg.coded"
+_INVALID_TEXT = 1007
 _CLOSE_SECONDS = 2.0
 """For a client that sent too much to hear of it: what it still sends is thrown away."""
 
@@ -44,6 +52,8 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self.drain = asyncio.Event()
         self.unread = Unread()
         self._refusal: RefusedError | None = None
+        self._later: Later | None = None
+        self._is_coded = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -52,9 +62,19 @@ class SocketConnection(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:
+            self._later = self._inflate_later()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[DRAIN] = self.drain
             extensions[UNREAD] = self.unread.attach
+
+    def _inflate_later(self) -> Later | None:
+        """Put our own deflate in the place of the library's, if that was agreed on."""
+        agreed = self.conn.extensions
+        if not agreed or not isinstance(agreed[0], PerMessageDeflate):
+            return None
+        later = Later(agreed[0], self.config.ws_max_size)
+        self.conn.extensions = [later]
+        return later
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -66,33 +86,100 @@ class SocketConnection(WebSocketsSansIOProtocol):
             self._refuse(error)
 
     def handle_text(self, event: Frame) -> None:
-        self.unread.add_fragment(len(event.data))
+        self._begin(event)
         super().handle_text(event)
 
     def handle_bytes(self, event: Frame) -> None:
-        self.unread.add_fragment(len(event.data))
+        self._begin(event)
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
         self.unread.add_fragment(len(event.data))
         super().handle_cont(event)
 
+    def _begin(self, event: Frame) -> None:
+        self._is_coded = isinstance(event, CodedFrame)
+        self.unread.add_fragment(len(event.data))
+
     def send_receive_event_to_app(self) -> None:
+        """Have the message wait as it came: `receive` inflates and reads it."""
         if self.close_sent:  # the message is dropped
             self.unread.fragments_bytes = 0
-        else:
-            self.unread.complete()
-        super().send_receive_event_to_app()
+            self.frames = []
+            return
+        self.unread.complete()
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        message: Any = {"type": "websocket.receive", self.curr_msg_data_type: data, _CODED: self._is_coded}
+        self.queue.put_nowait(message)
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
     async def receive(self) -> ASGIReceiveEvent:
         """As ASGI has it. Raises RefusedError once for a message that the worker has no room for."""
-        message = await super().receive()
+        message: Any = await super().receive()
         if message["type"] == "websocket.receive":
-            self.unread.take()
-            self.unread.charge(len(self.conn.reader.buffer))  # less than before: nobody refuses that
-        elif self._refusal is not None and message.get("reason") == _REFUSED:
+            try:
+                return await self._read(message)
+            except RefusedError as error:
+                self._refuse(error)
+                raise
+            except InflatingError as error:
+                return self._fail(error.code, str(error))
+            except UnicodeDecodeError as error:
+                return self._fail(_INVALID_TEXT, f"{error.reason} at position {error.start}")
+        if self._refusal is not None and message.get("reason") == _REFUSED:
             raise self._refusal
-        return message
+        event: ASGIReceiveEvent = message
+        return event
+
+    async def _read(self, message: dict[str, Any]) -> ASGIReceiveEvent:
+        kind: Literal["text", "bytes"] = "text" if "text" in message else "bytes"
+        data: bytes = message[kind]
+        if message[_CODED] and self._later is not None:
+            data = await self._inflated(self._later.steps(data))
+        self.unread.take()
+        self.unread.inflated_bytes = 0
+        self.unread.charge(len(self.conn.reader.buffer))  # less than before: nobody refuses that
+        if kind == "text":
+            return {"type": "websocket.receive", "text": data.decode()}
+        return {"type": "websocket.receive", "bytes": data}
+
+    async def _inflated(self, steps: Steps) -> bytes:
+        """A short message at once, a long one beside the loop and in turns with others. Raises InflatingError, and what
+        is raised where there is no room.
+        """
+        try:
+            while next(steps) <= INLINE_BYTES or self.unread.coder is None:
+                pass
+        except StopIteration as end:
+            result: bytes = end.value
+            return result
+        return await self.unread.coder.decoded(steps, self._grow, has_to=True)
+
+    def _grow(self, more_bytes: int) -> None:
+        self.unread.inflated_bytes = max(0, self.unread.inflated_bytes + more_bytes)
+        self.unread.charge(len(self.conn.reader.buffer))
+
+    def _fail(self, code: int, reason: str) -> ASGIReceiveEvent:
+        """Close the socket for what its client sent; nothing of it is read any more."""
+        self.unread.inflated_bytes = 0
+        self.conn.fail(code, reason)
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+        self.close_sent = True
+        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As ASGI has it. Returns when a slow client has taken nearly all of a message."""
+        await self.writable.wait()
+        if self.close_sent and message["type"] == "websocket.send":
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.send":
+            await self.writable.wait()
 
     def _refuse(self, error: RefusedError) -> None:
         """Let go of what came, and have the app close the socket with `error`."""
@@ -100,7 +187,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self.close_timeout = _CLOSE_SECONDS
         self.frames = []
         self.conn.reader.buffer.clear()
-        self.unread.fragments_bytes = 0
+        self.unread.fragments_bytes = self.unread.inflated_bytes = 0
         self.unread.charge(0)
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1013, "reason": _REFUSED})
 

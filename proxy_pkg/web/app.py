@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from proxy_pkg.config.origins import Origins, told
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
-from proxy_pkg.planning.offload import Planner
+from proxy_pkg.planning.offload import STUCK_MAX, Planner
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.reading import Server
@@ -68,8 +68,8 @@ class ProxyApp(Starlette):
 
     @property
     def is_spent(self) -> bool:
-        """Whether this process should be replaced."""
-        return self.planner is not None and self.planner.is_spent
+        """Whether so many threads never came back that this process should be replaced."""
+        return self.planner is not None and self.planner.stuck + self.explaining.stuck > STUCK_MAX
 
     async def _refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
         door = self.sockets if scope["type"] == "websocket" else self.relay

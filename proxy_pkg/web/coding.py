@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import monotonic_ns
 from typing import Final
 
@@ -34,12 +35,12 @@ class Coder:
             logger.error("no thread can be had for content codings, the loop does them in turns: %s", error)
             self._has_thread = False
 
-    async def decoded(self, steps: Steps, hold: Callable[[int], None]) -> bytes:
+    async def decoded(self, steps: Steps, hold: Callable[[int], None], *, has_to: bool = False) -> bytes:
         """What `steps` come to. `hold` is told of their bytes as they grow, and of all of them again if they fail.
 
-        Raises LateCodingError at the deadline, and what `steps` and `hold` raise.
+        Raises LateCodingError at the deadline, unless it `has_to` be done, and what `steps` and `hold` raise.
         """
-        until_ns, held, done = monotonic_ns() + self._deadline_ns, 0, None
+        until_ns, held, done = _NEVER_NS if has_to else monotonic_ns() + self._deadline_ns, 0, None
         try:
             while done is None:
                 done, size_bytes = await self._turn(steps, until_ns)
@@ -47,6 +48,8 @@ class Coder:
                 held = size_bytes
         except BaseException:
             hold(-held)
+            with suppress(ValueError):  # the thread is at it for another moment
+                steps.close()  # or the error's traceback would keep what came of it so far
             raise
         return done
 

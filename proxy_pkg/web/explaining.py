@@ -6,7 +6,7 @@ The answer holds the rewritten conversation under the key that the request had i
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import monotonic_ns
 from typing import Any, Final
 
@@ -18,8 +18,10 @@ from starlette.routing import Route
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import ClientGoneError, RefusedError, ScanError
 from proxy_pkg.model import Level, Producer
+from proxy_pkg.planning.desk import Desk
 from proxy_pkg.planning.explain import PROTOCOLS, Explanation, explain_body, explain_text, protocol_of
 from proxy_pkg.planning.policy import Rules, Tokens
+from proxy_pkg.planning.watch import NO_JOURNAL, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.web.body import BodyReader, announced_bytes
 from proxy_pkg.web.loopback import host_names
@@ -35,6 +37,7 @@ _WAITING_MAX = 4
 _RETRY_AFTER_SECONDS = 1
 _SLICE_BYTES = 256 << 10
 _NS_PER_MS = 1_000_000
+_OVERDUE = "a text of this body takes longer than HEADROOM_COMPRESSION_DEADLINE_MS: it would go through as it came"
 
 
 class Explaining:
@@ -44,7 +47,7 @@ class Explaining:
         self._settings = settings
         self._rules = rules
         self._tokens = tokens
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="explaining")
+        self._desk = Desk("explaining")
         self._inside = 0
         self.hold: Callable[[int], None] = lambda _: None
         """Is told of bytes that are taken and given back, and may raise RefusedError: the worker's limit."""
@@ -78,7 +81,12 @@ class Explaining:
 
         try:
             body = await self._body(request, hold)
-            answer = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, body, asked)
+            until_ns = monotonic_ns() + self._settings.compression_deadline_ms * _NS_PER_MS
+            watch = ThreadWatch(NO_JOURNAL, until_ns)
+            answer = await self._desk.take(partial(self._answer, body, asked, watch), watch=watch).done
+        except OverdueError as error:
+            release()
+            raise RefusedError(_OVERDUE, "deadline", 503) from error
         except BaseException:
             release()
             raise
@@ -104,33 +112,38 @@ class Explaining:
 
         return await reader.whole(hold_some)
 
-    def _answer(self, body: bytes, asked: dict[str, str]) -> Response:
+    @property
+    def stuck(self) -> int:
+        """Threads that never came back."""
+        return self._desk.stuck
+
+    def _answer(self, body: bytes, asked: dict[str, str], watch: ThreadWatch) -> Response:
         protocol = PROTOCOLS.get(asked["protocol"])
         if protocol is None and not asked["tool"] and not asked["command"]:
             protocol = protocol_of(body)
         if protocol is None:
-            return answer_json(self._of_text(body, asked))
+            return answer_json(self._of_text(body, asked, watch))
         try:
             until_ns = monotonic_ns() + self._settings.compression_deadline_ms * _NS_PER_MS
-            explanation = explain_body(body, protocol, self._rules, self._tokens, until_ns)
+            explanation = explain_body(body, protocol, self._rules, self._tokens, until_ns, watch)
         except ScanError as error:
             raise RefusedError(
                 f"as {protocol.name} the body would go through as it came: {error}", error.reason, 400
             ) from error
         return answer_json(_summary(explanation) | _conversation(explanation, protocol))
 
-    def _of_text(self, body: bytes, asked: dict[str, str]) -> dict[str, Any]:
+    def _of_text(self, body: bytes, asked: dict[str, str], watch: ThreadWatch) -> dict[str, Any]:
         try:
             text = body.decode()
         except UnicodeDecodeError as error:
             raise RefusedError(f"the output is not UTF-8: {error}", "body_not_read", 400) from error
         producer = Producer(asked["tool"] or "shell", {"command": asked["command"]} if asked["command"] else {})
-        explanation = explain_text(text, producer, self._rules, self._tokens)
+        explanation = explain_text(text, producer, self._rules, self._tokens, watch)
         return _summary(explanation) | {"text": explanation.sent.decode()}
 
     def close(self) -> None:
         """Let the thread end after what it is doing; nothing waits for it."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._desk.close()
 
 
 def explaining_route(settings: Settings, explaining: Explaining) -> Route:

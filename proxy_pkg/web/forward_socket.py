@@ -40,7 +40,7 @@ class SocketForward:
             admission.enter()
             watch_unread = scope.get("extensions", {}).get(UNREAD, _nobody)
             try:
-                watch_unread(exchange.hold_unread)
+                watch_unread(exchange.hold_unread, self._services.coder)
                 await exchange.enter()
                 await exchange.run()
             finally:
@@ -60,5 +60,5 @@ class SocketForward:
             counters.ended()
 
 
-def _nobody(_: object) -> None:
+def _nobody(*_: object) -> None:
     """Where the server is not ours, messages count when they are whole."""

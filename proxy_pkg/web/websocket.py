@@ -35,7 +35,7 @@ DRAIN = "proxy_pkg.drain"
 
 UNREAD = "proxy_pkg.unread"
 """The ASGI extension in which our server hands over a function: give it one that is told of bytes of messages as they
-come and go, and may raise RefusedError."""
+come and go, and may raise RefusedError, and the coder that inflates them."""
 
 _OF_THE_HOP = frozenset((b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"))
 _OURS = _OF_THE_HOP | {BYPASS_HEADER, TOKEN_HEADER}
@@ -208,7 +208,9 @@ class SocketExchange:
         goodbye = Ending("proxy", _GOING_AWAY)
         try:
             await self._accept(upstream)
-            pump = Pump(self.receive, self.send, upstream, self.frames.outgoing, self._observe, self.hold)
+            pump = Pump(
+                self.receive, self.send, upstream, self.frames.outgoing, self._observe, self.hold, self.hold_unread
+            )
             goodbye = await pump.run(self._leave())
         finally:
             closing = goodbye if goodbye.by != "upstream" or goodbye.code != CUT else Ending("proxy", _GOING_AWAY)

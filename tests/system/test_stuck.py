@@ -96,3 +96,22 @@ def test_a_blocked_worker_ends_although_its_master_is_gone(server: Start, upstre
         running.process.wait()
         eventually(lambda: not Path(f"/proc/{worker}").exists())
     assert "Timeout" in running.log.read_text()
+
+
+@pytest.mark.parametrize("wait", [TURNS, SLEEPS])
+def test_a_text_to_explain_that_does_not_come_back_is_refused_and_others_are_explained(
+    wait: str, server: Start, upstream: Upstream, tmp_path: Path
+) -> None:
+    running = trapping(server, tmp_path, wait)
+
+    def explained(text: str, query: str) -> Answer:
+        with Caller(running.port, timeout_seconds=60) as caller:
+            content = text.encode() if query else body(text)
+            return caller.ask("POST", "/v1/compress" + query, (), content)
+
+    for query in ("", "?tool=Read"):
+        refused = explained(numbered("trap", 3000) + TRAP, query)
+        assert (refused.status, msgspec.json.decode(refused.body)["code"]) == (503, "deadline")
+        told = explained(READ, query)
+        assert (told.status, msgspec.json.decode(told.body)["spans"][0]["reason"]) == (200, "smaller")
+    assert len(running.worker_pids) == 1

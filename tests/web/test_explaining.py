@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from bench.processes import pss_bytes
+from proxy_pkg.planning import explain
+from proxy_pkg.planning.draft import Draft, draw
+from proxy_pkg.protocols.gemini import GENERATE
+from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.web.explaining import COPIES, EXPLAINED_BYTES_MAX
 from tests.fakes.bodies import NUMBERED
 from tests.fakes.client import ask
@@ -121,3 +125,17 @@ def test_bodies_that_are_explained_count_for_the_workers_limit(
         assert explained(place.port, body)["bytes_sent"] > 0
         assert explained(place.port, b"x" * (limit // COPIES + MIB), "?tool=Read", 503)["code"] == "overloaded"
         assert explained(place.port, body)["bytes_sent"] > 0
+
+
+def test_a_body_is_read_for_the_formats_whose_items_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[str, ...]] = []
+
+    def counted(body: bytes, conversation: Conversation, *others: Any) -> Draft:
+        read.append(conversation.path)
+        return draw(body, conversation, *others)
+
+    monkeypatch.setattr(explain, "draw", counted)
+    assert explain.protocol_of(b'{"model":"m","contents":[]}') is GENERATE
+    assert read == [], "one format alone has contents"
+    assert explain.protocol_of(json.dumps({"messages": MESSAGES}).encode()) is explain.PROTOCOLS["anthropic_messages"]
+    assert read == [("messages",), ("messages",)]

@@ -1,7 +1,11 @@
-"""Messages that never end: their bytes count for the worker's limit as they come, like those of request bodies."""
+"""Messages that never end, inflate hugely or are not read: their bytes count for the worker's limit as they come, like
+those of request bodies.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -10,9 +14,9 @@ from websockets.exceptions import ConnectionClosed
 from bench.processes import Server, pss_bytes
 from tests.fakes.client import ask
 from tests.fakes.scripts import reply
-from tests.fakes.sockets import MIB, PATH, ended, settled
+from tests.fakes.sockets import MIB, PATH, ended, settled, until
 from tests.fakes.upstream import Upstream
-from tests.fakes.websocket import Socket, Sockets, listen
+from tests.fakes.websocket import PeerLeft, Socket, Sockets, listen
 from tests.system.conftest import starting
 
 LIMIT_BYTES = 24 * MIB
@@ -108,3 +112,85 @@ async def test_messages_that_were_sent_on_count_no_longer(small_place: Server, u
         for _ in range(5):
             await client.send("x" * (LIMIT_BYTES // 2))
             assert await client.recv() == str(LIMIT_BYTES // 2)
+
+
+async def joined(server: Server, count: int, **options: Any) -> list[ClientConnection]:
+    url = f"ws://127.0.0.1:{server.port}{PATH}"
+    return [await connect(url, **{"proxy": None, "ping_interval": None} | options) for _ in range(count)]
+
+
+async def test_what_inflates_is_charged_while_it_does(small_place: Server, upstream: Upstream) -> None:
+    """60 MB from 60 KB, many at once: none of it is there before it was asked for."""
+    Sockets(upstream, listen)
+    [pid] = small_place.worker_pids
+    before = pss_bytes(pid)
+    clients = await joined(small_place, SOCKETS)
+    await asyncio.gather(*(client.send(bytes(60 * MIB)) for client in clients))
+    endings = {await ended(client) for client in clients}
+    assert {code for code, _ in endings} == {1013}
+    assert pss_bytes(pid) - before < 3 * LIMIT_BYTES
+    assert (await settled(small_place.port))["requests"]["in_flight"] == 0
+    upstream.answer = lambda _: reply()
+    body = b'{"x":"' + b"x" * (LIMIT_BYTES - MIB) + b'"}'
+    answer = await asyncio.to_thread(ask, small_place.port, "POST", "/v1/messages", (), body)
+    assert answer.status == 200, "all of it is given back"
+
+
+async def test_coded_messages_arrive_in_order_and_whole(small_place: Server, upstream: Upstream) -> None:
+    sockets = Sockets(upstream, listen)
+    sent = ["a" * 3, "b" * (2 * MIB), "ü" * MIB, "c", "d" * (300 << 10), "e"]
+    [client] = await joined(small_place, 1)
+    for text in sent:
+        await client.send(text)
+    await until(lambda: sockets.opened[0].received == sent)
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [(b"\xc1\x83" + bytes(4) + b"\xff\xff\xff", 1002), (b"\x81\x82" + bytes(4) + b"\xff\xfe", 1007)],
+    ids=["no deflate", "no UTF-8"],
+)
+async def test_what_cannot_be_read_closes_the_socket(
+    frame: bytes, code: int, small_place: Server, upstream: Upstream
+) -> None:
+    Sockets(upstream, listen)
+    [client] = await joined(small_place, 1)
+    client.transport.write(frame)
+    assert (await ended(client))[0] == code
+
+
+@pytest.mark.parametrize("kind", ["unfinished", "not read"])
+async def test_the_upstreams_messages_count_too(kind: str, small_place: Server, upstream: Upstream) -> None:
+    """Those that come, and those that a client does not read."""
+
+    async def talk(peer: Socket) -> None:
+        assert peer._connection is not None
+        if kind == "unfinished":
+            peer._connection.writer.write(b"\x82\x7f" + (MESSAGE_BYTES + 1).to_bytes(8, "big") + bytes(MESSAGE_BYTES))
+        else:
+            with suppress(PeerLeft, ConnectionError):
+                for _ in range(4):
+                    await peer.send(bytes(MESSAGE_BYTES // 2))
+        await peer.receive_all()
+
+    Sockets(upstream, talk, deflate=False)
+    [pid] = small_place.worker_pids
+    before = pss_bytes(pid)
+    clients = await joined(small_place, SOCKETS, max_queue=1, max_size=None, compression=None)
+    if kind == "not read":
+        for client in clients:
+            client.transport.pause_reading()
+        await asyncio.sleep(1)
+    else:
+        endings = [asyncio.create_task(ended(client)) for client in clients]
+        await until(lambda: sum(map(asyncio.Task.done, endings)) >= SOCKETS - LIMIT_BYTES // MESSAGE_BYTES)
+        assert {ending.result()[0] for ending in endings if ending.done()} == {1013}
+    assert pss_bytes(pid) - before < 3 * LIMIT_BYTES
+    for client in clients:
+        client.transport.abort()
+    await settled(small_place.port)
+    upstream.answer = lambda _: reply()
+    body = b'{"x":"' + b"x" * (LIMIT_BYTES - MIB) + b'"}'
+    answer = await asyncio.to_thread(ask, small_place.port, "POST", "/v1/messages", (), body)
+    assert answer.status == 200, "all of it is given back"

@@ -242,7 +242,8 @@ class Redis:
     def _keys(self, claim: Claim) -> list[str]:
         kind = type(claim).__name__.lower()
         key = f"{self._claims}{kind}:{claim.key}"
-        return [key, f"{self._claims}note:{claim.key}"]
+        # A stay and a budget may have the same key: what stands beside them is told apart too.
+        return [key, f"{self._claims}{'note' if isinstance(claim, Stay) else 'held'}:{claim.key}"]
 
     def _keys_of(self, claims: Sequence[Claim]) -> list[str]:
         return [key for claim in claims for key in self._keys(claim)]

@@ -79,6 +79,8 @@ class OpenConnections(ServerState):
 
     head_timeout_seconds = math.inf
     """For how long a new connection may stay silent."""
+    buffer_bytes = 64 << 10
+    """In parts of how many bytes an answer is written."""
 
     def __init__(self, on_less: Callable[[], object]) -> None:
         super().__init__()
@@ -109,6 +111,7 @@ class Connection(StrictConnection):
         self.made_at = self.loop.time()
         super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
         keep_alive(transport)
+        transport.set_write_buffer_limits(getattr(self.server_state, "buffer_bytes", OpenConnections.buffer_bytes) // 2)
         # The base counts the time without a request from the first answer on. A new connection has as long as for a
         # head, and one from another worker, which had its first answer there, as long as after any answer.
         limit = getattr(self.server_state, "head_timeout_seconds", math.inf)

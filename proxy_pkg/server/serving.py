@@ -82,6 +82,7 @@ class ServingLoop(Server):
         self._share = Share(self._load, life.seats, life.seat, os.getpid())
         self.server_state = OpenConnections(self._share.publish)
         self.server_state.head_timeout_seconds = life.client_limits.head_seconds
+        self.server_state.buffer_bytes = life.client_limits.buffer_bytes
         self._timeouts = ClientTimeouts(self.server_state.connections, life.client_limits)
 
     async def serve(self, sockets: Any = None) -> None:

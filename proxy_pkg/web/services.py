@@ -216,6 +216,7 @@ def _upstream_session(
             gap_timeout_seconds=settings.gap_timeout_seconds,
             total_timeout_seconds=settings.total_timeout_seconds,
             connection_seconds_max=settings.upstream_connection_seconds_max,
+            buffer_bytes=settings.client_buffer_bytes,
         ),
         proxies,
         _trust(settings.ca_bundle),

@@ -37,7 +37,7 @@ KINDS: Final = ("length", "chunks", "events", "frames")
 SETTLE_SECONDS: Final = 4.0
 _PIECE: Final = b"a" * (256 << 10)
 _EVENTS: Final = chunked(b"data: 1\n\n") * 1000
-_FRAME: Final = b"\x81\x7f" + (16 << 10).to_bytes(8, "big") + b"a" * (16 << 10)
+_FRAME: Final = b"\x81\x7f" + (64 << 10).to_bytes(8, "big") + b"a" * (64 << 10)
 _HANDSHAKE: Final = (
     b"GET /v1/responses HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -139,7 +139,9 @@ def measured(server: Server, kind: str, readers: int) -> tuple[float, float]:
 
 def ask(port: int, kind: str, readers: int, held: ExitStack) -> None:
     for _ in range(readers):
-        peer = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        peer = held.enter_context(socket.socket())
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+        peer.connect(("127.0.0.1", port))
         peer.sendall(request(kind))
 
 
@@ -152,9 +154,12 @@ def slow_readers(readers: int, kinds: tuple[str, ...] = KINDS, **settings: str) 
         "HEADROOM_MAX_CONNECTIONS": str(2 * readers),
     }
     for kind in kinds:
-        with tempfile.TemporaryDirectory(prefix="bench-") as place, fast(Path(place)) as upstream:
-            with ours(upstream, Path(place), **room | settings) as server:
-                kib, left = measured(server, kind, readers)
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as place,
+            fast(Path(place)) as upstream,
+            ours(upstream, Path(place), **room | settings) as server,
+        ):
+            kib, left = measured(server, kind, readers)
         figures.append(Figure(f"{readers} slow readers, {kind}", "ours", kib, "KiB RSS each", READER_KIB_MAX))
         figures.append(Figure(f"{readers} slow readers, {kind}", "ours", left, "MiB RSS left", LEFT_MIB_MAX))
     return figures

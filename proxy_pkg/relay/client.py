@@ -262,8 +262,7 @@ def open_session(
     session = aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
-        # Reading pauses above twice as much: after the first part that comes whole.
-        read_bufsize=limits.buffer_bytes // 2 - 1,
+        read_bufsize=limits.buffer_bytes // 4,  # reading pauses above twice as much
         **session_options(proxies),
     )
     send_once(session)

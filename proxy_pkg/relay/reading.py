@@ -24,10 +24,11 @@ class _Parts(asyncio.BufferedProtocol):
     def __init__(self, protocol: Any, buffer: ReadBuffer) -> None:
         self._view = buffer.view
         self._data_received = protocol.data_received
-        self.eof_received = protocol.eof_received
-        self.pause_writing = protocol.pause_writing
-        self.resume_writing = protocol.resume_writing
-        self.connection_lost = protocol.connection_lost
+        # Nothing stands between them for the rest.
+        self.eof_received = protocol.eof_received  # type: ignore[method-assign]
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+        self.connection_lost = protocol.connection_lost  # type: ignore[method-assign]
 
     def get_buffer(self, _: int) -> memoryview:
         return self._view

@@ -170,7 +170,11 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         session=session,
         connector=connector,
         socket_session=open_socket_session(
-            connector, proxies, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
+            connector,
+            proxies,
+            settings.connect_timeout_seconds,
+            settings.first_byte_timeout_seconds,
+            settings.client_buffer_bytes,
         ),
         retries=_retries(settings),
         planner=Planner(

@@ -26,7 +26,7 @@ from bench.canned import STREAM_HEAD, chunked
 from bench.driver import post
 from bench.figures import Figure, keep, table
 from bench.memory import status_bytes
-from bench.processes import Server, free_port, started
+from bench.processes import Server, cpu_ns, free_port, started
 from bench.stacks import ours
 
 READERS: Final = 1000
@@ -35,6 +35,7 @@ LEFT_MIB_MAX: Final = 24.0
 ANSWER_BYTES: Final = 20 << 20
 KINDS: Final = ("length", "chunks", "events", "frames")
 SETTLE_SECONDS: Final = 4.0
+_QUIET_NS: Final = 25_000_000
 _PIECE: Final = b"a" * (256 << 10)
 _EVENTS: Final = chunked(b"data: 1\n\n") * 1000
 _FRAME: Final = b"\x81\x7f" + (64 << 10).to_bytes(8, "big") + b"a" * (64 << 10)
@@ -111,13 +112,13 @@ def request(kind: str) -> bytes:
 
 
 def resting_bytes(worker: int) -> int:
-    """Resident memory of a worker once it does not change any more."""
-    before = status_bytes(worker, "VmRSS")
+    """Resident memory of a worker once it has nothing more to do."""
+    before = cpu_ns(worker)
     while True:
         time.sleep(0.5)
-        now = status_bytes(worker, "VmRSS")
-        if abs(now - before) < 256 << 10:
-            return now
+        now = cpu_ns(worker)
+        if now - before < _QUIET_NS:
+            return status_bytes(worker, "VmRSS")
         before = now
 
 

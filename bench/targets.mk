@@ -51,6 +51,10 @@ bench-overload: dev ## Twice and four times the load that is taken on: accepted 
 totals: dev ## 20,000 requests on four workers under kill -9 and HUP: totals agree, equal the driver's count and never fall (half a minute)
 	TOTALS_REQUESTS=20000 $(BIN)/pytest tests/system/test_totals.py
 
+.PHONY: bench-slow-readers
+bench-slow-readers: dev ## 1,000 clients that ask for a long answer and do not read it: memory for each, and when they have left (two minutes)
+	$(BIN)/python -m bench.slow_readers
+
 .PHONY: bench-adversaries
 bench-adversaries: dev ## Odd and hostile bodies: planning, memory, CPU, and what others notice (about ten minutes)
 	$(BIN)/python -m bench.adversaries

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from proxy_pkg.config.row import Row, count, target
+from proxy_pkg.config.row import KIB, MIB, Row, count, size, target
 from proxy_pkg.model import Upstream
 
 
@@ -57,6 +57,15 @@ class ConnectionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_connections: Annotated[int, count(500, "Open connections to upstreams per worker.", unit="connections")]
     max_keepalive: Annotated[
         int, count(100, "Idle connections to upstreams that a worker keeps.", unit="connections", minimum=0)
+    ]
+    client_buffer_bytes: Annotated[
+        int,
+        size(
+            64 * KIB,
+            "What is read of an answer at once; a client that does not read costs four times as much, and 64 KiB.",
+            minimum=16 * KIB,
+            maximum=16 * MIB,
+        ),
     ]
 
     # Where requests go

@@ -23,6 +23,7 @@ from proxy_pkg.relay.connecting import DirectConnector
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
+from proxy_pkg.relay.reading import ReadBuffer, read_in_parts
 from proxy_pkg.relay.spelling import spell_heads_as_they_came
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
@@ -51,6 +52,8 @@ class PoolLimits(Struct, frozen=True):
     """0 means no bound on the whole exchange."""
     connection_seconds_max: float = 0.0
     """The greatest age of a connection that is used again; 0 means none."""
+    buffer_bytes: int = 64 << 10
+    """What is read of an answer at once."""
 
 
 class Connecting:
@@ -86,8 +89,11 @@ class PooledConnection(ResponseHandler):
     early_bytes = 0
     """Those that came before anybody else wanted to be told: a single turn of the loop may read megabytes."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds_max: float = 0.0) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds_max: float = 0.0, buffer: ReadBuffer | None = None
+    ) -> None:
         super().__init__(loop)
+        self._read_into = buffer
         if seconds_max:
             # Not all at once: connections that were opened together would be opened anew together.
             self._ends_at = monotonic() + seconds_max * (1 - random() / _AGE_SPREAD)  # noqa: S311  # keeps no secret
@@ -147,6 +153,8 @@ class PooledConnection(ResponseHandler):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         keep_alive(transport)
+        if self._read_into is not None:
+            read_in_parts(transport, self, self._read_into)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         if self._head and isinstance(exc, HttpProcessingError) and self._read_again(self._head):
@@ -182,10 +190,13 @@ class BoundedConnector(DirectConnector):
     `connection_seconds_max`; aiohttp has no such options of its own.
     """
 
-    def __init__(self, idle_max: int, connection_seconds_max: float, **options: Any) -> None:
+    def __init__(self, idle_max: int, connection_seconds_max: float, buffer_bytes: int, **options: Any) -> None:
         super().__init__(**options)
         self._factory = partial(  # type: ignore[assignment]  # a subclass will do
-            PooledConnection, loop=self._loop, seconds_max=connection_seconds_max
+            PooledConnection,
+            loop=self._loop,
+            seconds_max=connection_seconds_max,
+            buffer=ReadBuffer(buffer_bytes),
         )
         self._idle_max = idle_max
 
@@ -263,6 +274,7 @@ def open_session(
     connector = BoundedConnector(
         idle_max=limits.idle_max,
         connection_seconds_max=limits.connection_seconds_max,
+        buffer_bytes=limits.buffer_bytes,
         names=names or open_names((), limits.dns_cache_seconds),
         limit=limits.connections_max,
         keepalive_timeout=limits.idle_seconds,
@@ -273,7 +285,12 @@ def open_session(
         sock_connect=limits.connect_timeout_seconds,
         sock_read=limits.first_byte_timeout_seconds,
     )
-    session = aiohttp.ClientSession(connector=connector, timeout=timeout, **session_options(proxies))
+    session = aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        read_bufsize=limits.buffer_bytes // 4,  # reading pauses above twice as much
+        **session_options(proxies),
+    )
     send_once(session)
     return session, connector
 

@@ -27,6 +27,7 @@ _PROXIED_STEPS: Final = 3  # to the proxy, through it, TLS
 _LOOK_AGAIN_AT: Final = 0.5
 """After this share of the limit a known address that has not answered is looked up again."""
 _UNDER_WAY: Final = frozenset((errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR, errno.EALREADY))
+_NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
 
 Opened = tuple[asyncio.Transport, ResponseHandler]
 
@@ -53,7 +54,20 @@ class DirectConnector(TCPConnector):
         except RelayError:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR and await self._close_idle():
+                return await self._create_connection(req, traces, timeout)
             raise connect_failure(error, way) from error
+
+    async def _close_idle(self) -> bool:
+        """Close the connections that no request uses, for their descriptors; False where there are none."""
+        if not self._conns:
+            return False
+        for protocol in [protocol for idle in self._conns.values() for protocol, _ in idle]:
+            protocol.abort()
+        self._conns.clear()
+        await asyncio.sleep(0)  # the loop closes them at its next turn
+        await asyncio.sleep(0)
+        return True
 
     async def _create_direct_connection(
         self,

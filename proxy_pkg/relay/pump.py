@@ -14,6 +14,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 _WATCH_AFTER_SECONDS = 0.02
+_CHUNKS_MAX = 512
+"""Of the upstream that wait here. Each is an object of its own, however short: thousands take more than their bytes."""
 
 
 async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[[bytes], None]) -> None:
@@ -23,6 +25,7 @@ async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[
     where the body ends early, and then nothing that would look like a proper end has been sent.
     """
     content = response.content
+    content._high_water_chunks, content._low_water_chunks = _CHUNKS_MAX, _CHUNKS_MAX // 2
     while True:
         try:
             chunk = await content.readany()

@@ -155,11 +155,15 @@ def open_socket_session(
     proxies: Proxies,
     connect_timeout_seconds: float,
     first_byte_timeout_seconds: float,
+    buffer_bytes: int = 64 << 10,
 ) -> aiohttp.ClientSession:
     """The session for WebSockets of this worker, with the pool of its other session. Close it at the worker's end.
 
-    The time limits hold for the handshake; an open socket may be silent for as long as it likes.
+    The time limits hold for the handshake; an open socket may be silent for as long as it likes. Reading stops while
+    messages of half of `buffer_bytes` wait to be taken.
     """
+    # The queue of a socket takes its bound from there, and pauses above twice as much; aiohttp has no option for it.
+    aiohttp.client.DEFAULT_CHUNK_SIZE = buffer_bytes // 4  # type: ignore[attr-defined]
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(_answered)
     trace.on_request_redirect.append(_answered)

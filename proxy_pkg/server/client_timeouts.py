@@ -38,6 +38,8 @@ class ClientLimits(Struct, frozen=True):
     body_seconds: float
     read_seconds: float
     body_rate_bytes_min: int
+    buffer_bytes: int = 64 << 10
+    """Of an answer, in parts of which it is written."""
 
 
 class ClientTimeouts:

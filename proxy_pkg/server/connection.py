@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.server.framing import StrictConnection
 from proxy_pkg.server.handover import Handover
+from proxy_pkg.server.writing import write_in_parts
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
@@ -79,6 +80,8 @@ class OpenConnections(ServerState):
 
     head_timeout_seconds = math.inf
     """For how long a new connection may stay silent."""
+    buffer_bytes = 64 << 10
+    """In parts of how many bytes an answer is written."""
 
     def __init__(self, on_less: Callable[[], object]) -> None:
         super().__init__()
@@ -109,6 +112,7 @@ class Connection(StrictConnection):
         self.made_at = self.loop.time()
         super().connection_made(HeadCork(transport, self.loop))  # type: ignore[arg-type]  # a transport in all but name
         keep_alive(transport)
+        write_in_parts(transport, getattr(self.server_state, "buffer_bytes", OpenConnections.buffer_bytes))
         # The base counts the time without a request from the first answer on. A new connection has as long as for a
         # head, and one from another worker, which had its first answer there, as long as after any answer.
         limit = getattr(self.server_state, "head_timeout_seconds", math.inf)

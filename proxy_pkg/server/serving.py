@@ -25,6 +25,7 @@ from proxy_pkg.server.accept import Acceptor, Share
 from proxy_pkg.server.client_timeouts import ClientLimits, ClientTimeouts
 from proxy_pkg.server.connection import Connection, HandedOverConnection, OpenConnections
 from proxy_pkg.server.connection_limit import ConnectionLimit
+from proxy_pkg.server.freed import freed_memory
 from proxy_pkg.server.handover import Handover
 from proxy_pkg.server.seats import Seats
 
@@ -82,6 +83,8 @@ class ServingLoop(Server):
         self._share = Share(self._load, life.seats, life.seat, os.getpid())
         self.server_state = OpenConnections(self._share.publish)
         self.server_state.head_timeout_seconds = life.client_limits.head_seconds
+        self.server_state.buffer_bytes = life.client_limits.buffer_bytes
+        self._freed = freed_memory()
         self._timeouts = ClientTimeouts(self.server_state.connections, life.client_limits)
 
     async def serve(self, sockets: Any = None) -> None:
@@ -190,6 +193,7 @@ class ServingLoop(Server):
         self._pulse = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._beat)
         self._life.beat()
         self._timeouts.look(asyncio.get_running_loop().time())
+        self._freed.look(is_idle=not self.server_state.tasks)
         if not self._stop.is_set():
             self._share.publish()
         worn = self.server_state.total_requests >= self._life.max_requests or self._life.is_spent()

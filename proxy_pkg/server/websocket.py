@@ -57,7 +57,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        keep_alive(transport)
+        keep_alive(transport)  # its bound on what waits to be written it has from the handshake's connection
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)

@@ -75,6 +75,7 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
             body_seconds=settings.body_timeout_seconds,
             read_seconds=settings.gap_timeout_seconds,
             body_rate_bytes_min=settings.body_rate_bytes_min,
+            buffer_bytes=settings.client_buffer_bytes,
         )
 
     @property

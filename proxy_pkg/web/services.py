@@ -170,7 +170,11 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         session=session,
         connector=connector,
         socket_session=open_socket_session(
-            connector, proxies, settings.connect_timeout_seconds, settings.first_byte_timeout_seconds
+            connector,
+            proxies,
+            settings.connect_timeout_seconds,
+            settings.first_byte_timeout_seconds,
+            settings.client_buffer_bytes,
         ),
         retries=_retries(settings),
         planner=Planner(
@@ -216,6 +220,7 @@ def _upstream_session(
             gap_timeout_seconds=settings.gap_timeout_seconds,
             total_timeout_seconds=settings.total_timeout_seconds,
             connection_seconds_max=settings.upstream_connection_seconds_max,
+            buffer_bytes=settings.client_buffer_bytes,
         ),
         proxies,
         _trust(settings.ca_bundle),

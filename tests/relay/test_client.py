@@ -1,9 +1,11 @@
 """The session adds nothing to a request, keeps few connections, and looks at one before it uses it again."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohappyeyeballs
 import aiohttp
 import pytest
 from multidict import CIMultiDict
@@ -64,6 +66,25 @@ async def test_idle_connections_stay_within_their_number(session: Session, upstr
     upstream.release("all")
     await waiting
     assert (session[1].idle_count, session[1].busy_count) == (2, 0)
+
+
+async def test_without_descriptors_idle_connections_make_room(
+    session: Session, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, connector = aiohappyeyeballs.start_connection, session[1]
+
+    async def short(*arguments: Any, **named: Any) -> Any:
+        if connector.idle_count:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await connect(*arguments, **named)
+
+    await sent(session, upstream)
+    assert connector.idle_count == 1
+    monkeypatch.setattr(aiohappyeyeballs, "start_connection", short)
+    elsewhere = upstream.url.replace("127.0.0.1", "127.0.0.2")
+    with pytest.raises(UpstreamConnectError, match="refused"):  # and not: no descriptor left
+        await send(session[0], "POST", elsewhere, CIMultiDict(), b"{}", 5.0)
+    assert connector.idle_count == 0
 
 
 async def test_waiting_for_a_place_in_the_pool_is_measured_apart(session: Session, upstream: Upstream) -> None:

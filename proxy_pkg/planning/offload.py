@@ -1,7 +1,7 @@
 """Planning as the server does it: small work at once, large work on threads, all of it under a deadline.
 
 Reading bodies is bounded by their length, while a compressor may be slow or never come back, so each has threads of its
-own. Deciding is done a slice at a time, so that requests take turns. A text that does not come back is given up and
+own. Both are done a slice at a time, so that requests take turns. A text that does not come back is given up and
 left alone from then on, and so is what is new when the deadline passes before its turn comes, or while more work waits
 than the deadline has room for. Texts that were sent shorter before are made so again on threads that do nothing else,
 however late it is: sending them whole would change what was sent. They took no longer than the deadline then, each.
@@ -14,12 +14,13 @@ from typing import Any, Final, TypeVar
 
 from proxy_pkg.planning.callers import NO_CALLS, Calls
 from proxy_pkg.planning.desk import Desks, Job
-from proxy_pkg.planning.draft import Draft, Memos, draw, note, remember
+from proxy_pkg.planning.draft import Draft, Memos, note, remember
 from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.hearing import Fleet, unheard
-from proxy_pkg.planning.plan import Plan, compose, leave_alone, settle
+from proxy_pkg.planning.plan import Plan, compose, leave_alone, left_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
-from proxy_pkg.planning.terms import LEFT_ALONE, Ways
+from proxy_pkg.planning.reading import Reading, draw
+from proxy_pkg.planning.terms import LEFT_ALONE, SHORTENED, Ways, conversation_key, is_left_alone
 from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
 
@@ -83,13 +84,13 @@ class Planner:
         What is not decided when the deadline passes is left alone, and stays so on later turns; so is what is new
         when there is work enough already, or the worker is crowded.
         """
+        deadline_ns = monotonic_ns() + self._deadline_ns
         if len(body) > _INLINE_BODY_BYTES:
             is_worth = await self.elsewhere(lambda: is_worth_reading(body, conversation))
         else:
             is_worth = is_worth_reading(body, conversation)
         if not is_worth:
             return _EMPTY
-        deadline_ns = monotonic_ns() + self._deadline_ns
         if self._fleet is not None and self._fleet.was_overruled():
             self._memos = Memos(self._memo_bytes_max)
         try:
@@ -99,24 +100,56 @@ class Planner:
             return await self._plan(body, conversation, known, deadline_ns)
 
     async def _plan(self, body: bytes, conversation: Conversation, known: Calls, deadline_ns: int) -> Plan:
-        memos, asking = self._memos, self._rules.reduces
-        if _is_read_here(body, conversation, memos, known):
-            draft = draw(body, conversation, memos, known, asking=asking)
-        else:
-            draft = await self.elsewhere(lambda: draw(body, conversation, memos, known, asking=asking))
+        memos = self._memos
+        draft = await self._read(body, conversation, known, memos, deadline_ns)
+        if is_left_alone(draft.opening, self._ways):
+            return _late(draft)
         own: list[int] = []
         if self._fleet is not None and draft.pending:
             began = monotonic_ns()
             own = await self._hear(draft, self._fleet)
             deadline_ns += monotonic_ns() - began
+            if is_left_alone(draft.opening, self._ways):
+                return _late(draft)
         if self._is_crowded() or self._deciding.chars > self._backlog_chars_max:
             deadline_ns = 0  # nothing new is begun
         await self._settle(draft, memos, deadline_ns)
         if self._fleet is not None:
             self._fleet.own(own)
         if len(body) <= _INLINE_BODY_BYTES and len(draft.places) <= _INLINE_TEXTS:
-            return _finished(draft, memos)
-        return await self.elsewhere(lambda: _finished(draft, memos))
+            return _finished(draft, memos, self._ways)
+        return await self.elsewhere(lambda: _finished(draft, memos, self._ways))
+
+    async def _read(
+        self, body: bytes, conversation: Conversation, known: Calls, memos: Memos, deadline_ns: int
+    ) -> Draft:
+        """Read the body, a slice at a time. Once it is late, reading ends unless some of the conversation was sent
+        shorter before: then it has to be so again. Before it is known which conversation it is, reading goes on; what
+        can be read at all is bounded.
+        """
+        asking = self._rules.reduces
+        if _is_read_here(body, conversation, memos, known):
+            return draw(body, conversation, memos, known, asking=asking)
+        reading = await self.elsewhere(lambda: Reading(body, conversation, memos, known, asking=asking))
+        may_be_late = self._ways is None
+        while not await self.elsewhere(lambda: reading.go_on(monotonic_ns() + _SLICE_NS)):
+            opening = reading.draft.opening
+            if is_left_alone(opening, self._ways):
+                break
+            if opening and not may_be_late and monotonic_ns() > deadline_ns:
+                may_be_late = await self._was_shortened(opening)
+                if not may_be_late:
+                    break
+        return reading.draft
+
+    async def _was_shortened(self, opening: bytes) -> bool:
+        """Whether a conversation was sent shorter before. If not, it is left alone from now on."""
+        ways = self._ways
+        assert ways is not None, "late without ways"
+        key = conversation_key(opening, ways)
+        if self._fleet is not None and not self._fleet.knows(key):
+            await self._fleet.learn([key])
+        return ways.first(key, LEFT_ALONE) == SHORTENED
 
     async def _hear(self, draft: Draft, fleet: Fleet) -> list[int]:
         """Ask the other servers what they sent of this conversation; returns the keys of what is sent for the first
@@ -213,9 +246,18 @@ def _is_read_here(body: bytes, conversation: Conversation, memos: Memos, known: 
     return len(body) - start <= _INLINE_READ_BYTES and body.count(b"{", start) <= _INLINE_OBJECTS
 
 
-def _finished(draft: Draft, memos: Memos) -> Plan:
+def _finished(draft: Draft, memos: Memos, ways: Ways | None) -> Plan:
     remember(draft, memos)
-    return compose(draft)
+    plan = compose(draft)
+    if ways is None or not draft.opening or not plan.replacements:
+        return plan
+    is_first = ways.first(conversation_key(draft.opening, ways), SHORTENED) == SHORTENED
+    return plan if is_first else left_alone(plan, "deadline")  # another worker had no time for it a moment ago
+
+
+def _late(draft: Draft) -> Plan:
+    """The plan for a conversation that is left alone, since there was no time to read it once."""
+    return Plan(doubts=(*draft.doubts, "deadline"), opening=draft.opening)
 
 
 async def _begun_in_time(job: Job, desks: Desks, deadline_ns: int) -> bool:

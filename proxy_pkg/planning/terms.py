@@ -10,6 +10,7 @@ from proxy_pkg.planning.watch import Watch
 
 LEFT_ALONE, SHORTENED = 0, 1
 _REFERENCES = b"references"
+_CONVERSATION = b"conversation"
 
 
 class Ways(Protocol):
@@ -58,6 +59,18 @@ class Mark:
 def references_key(place: Place, opening: bytes, ways: Ways) -> int:
     """The key of whether lines of a text are references, in the conversation that opens so."""
     return ways.key(opening, place.digest, _named(place), _REFERENCES)
+
+
+def conversation_key(opening: bytes, ways: Ways) -> int:
+    """The key of the conversation itself. SHORTENED once any text of it was sent shorter, LEFT_ALONE once it could not
+    be read in time (docs/decisions/reading-in-time.md); whichever was first holds.
+    """
+    return ways.key(opening, _CONVERSATION)
+
+
+def is_left_alone(opening: bytes, ways: Ways | None) -> bool:
+    """Whether the conversation that opens so could not be read in time once, so that it is left as it is."""
+    return bool(ways is not None and opening and ways.get(conversation_key(opening, ways)) == LEFT_ALONE)
 
 
 def _named(place: Place) -> bytes:

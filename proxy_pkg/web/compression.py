@@ -199,7 +199,8 @@ def _outcome(plan: Plan, level: Level, arm: str) -> tuple[str, str]:
     if arm == HELD_OUT:
         return "passthrough", HELD_OUT
     if not plan.replacements:
-        late = (verdict.reason for verdict in plan.verdicts if verdict.reason in _GAVE_WAY)
+        reasons = (*(verdict.reason for verdict in plan.verdicts), *plan.doubts)
+        late = (reason for reason in reasons if reason in _GAVE_WAY)
         return "passthrough", next(late, "nothing_to_change")
     return ("observed" if level is Level.OBSERVE else "rewritten"), "smaller"
 

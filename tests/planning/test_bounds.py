@@ -8,9 +8,10 @@ import pytest
 
 from proxy_pkg.model import Producer
 from proxy_pkg.planning import arguments
-from proxy_pkg.planning.draft import CANDIDATES_MAX, TEXTS_MAX, Memos, draw, remember
+from proxy_pkg.planning.draft import CANDIDATES_MAX, TEXTS_MAX, Memos, remember
 from proxy_pkg.planning.plan import Plan, compose, leave_alone, settle
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.store.marks import Marks

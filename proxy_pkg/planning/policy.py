@@ -35,6 +35,9 @@ EXACT_TOOL, FEW_TOKENS = "exact_tool", "few_tokens"
 NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS))
 """Reasons for which the operator wants a text left as it is: no reference takes a line from it either."""
 
+LINES_MAX = 1 << 15
+"""A text of more lines is left alone: work and memory of compressors go by lines as well as by characters."""
+
 _REDUCED_TOKENS_MIN = 2000  # lines that go have to be fetched again: not worth it in a small text
 _REDUCED_PERCENT_MIN = 5
 _REDUCED_AT_ONCE_PERCENT = 40  # hardly any lossless form would be as short, so none is made to compare
@@ -81,7 +84,7 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
     """
     if len(text) < TEXT_CHARS_MIN:
         return kept("small", text)
-    if len(text) > rules.block_bytes_max:
+    if len(text) > rules.block_bytes_max or text.count("\n") > LINES_MAX:
         return kept("too_large", text)
     if not _is_unicode(text):
         return kept("lone_surrogate", text)

@@ -163,6 +163,8 @@ class Draft(Struct):
     may_refer: bool = True
     fresh: dict[bytes, Decided] = {}
     """What was decided now, by keys of the memo. A thread that may be broken off writes here, and to no memo."""
+    alike: dict[bytes, list[tuple[Producer, Decided]]] = {}
+    """What was decided now, by texts: of calls that differ in nothing that matters, one is enough."""
     reread: dict[bytes, Item] = {}
     """Items that something was decided about now."""
     abandoned: bool = False

@@ -12,8 +12,11 @@ from proxy_pkg.compressors.producers import (
     NO_MORE,
     Tools,
     may_lose_lines,
+    numbers_lines,
+    prints_file,
     prints_no_file,
     runs_shell,
+    shell_command,
     stays_exact,
 )
 from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
@@ -115,6 +118,21 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         text=new_text,
         tokens_before=before,
         tokens_after=after,
+    )
+
+
+def traits(producer: Producer, rules: Rules) -> tuple[object, ...]:
+    """All that `decide` reads of a tool call: for calls that agree in it, the verdict on a text is the same."""
+    if rules.reduces:
+        return (producer.digest,)
+    tools = rules.tools
+    return (
+        stays_exact(producer, tools),
+        prints_file(producer, tools),
+        numbers_lines(producer, tools),
+        bool(shell_command(producer, tools)),
+        prints_no_file(producer, tools),
+        runs_shell(producer, tools),
     )
 
 

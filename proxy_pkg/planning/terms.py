@@ -16,9 +16,24 @@ _CONVERSATION = b"conversation"
 class Ways(Protocol):
     """What all workers know of texts sent before: which of the two ways each took first (store/marks.py)."""
 
-    def key(self, group: bytes, *parts: bytes) -> int: ...
+    def key(self, group: bytes, *parts: bytes, caller: int = 0) -> int: ...
     def get(self, key: int) -> int | None: ...
     def first(self, key: int, way: int) -> int: ...
+
+
+class CallersWays:
+    """The marks of one caller, a small number: they count as its own where room runs short. What holds for all
+    conversations is nobody's own.
+    """
+
+    def __init__(self, ways: Ways, caller: int) -> None:
+        self._ways = ways
+        self._caller = caller
+        self.get = ways.get
+        self.first = ways.first
+
+    def key(self, group: bytes, *parts: bytes, caller: int = 0) -> int:
+        return self._ways.key(group, *parts, caller=(caller or self._caller) if group else 0)
 
 
 class Terms(Struct, frozen=True):

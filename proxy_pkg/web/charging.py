@@ -13,6 +13,7 @@ from proxy_pkg.web.services import Services
 from proxy_pkg.web.usage import Usage
 from proxy_pkg.wire.encoding import EncodingError
 
+_INLINE_BYTES: Final = 2 << 20  # a longer body is looked through for ten milliseconds and more
 _NOT_ANSWERED: Final = frozenset(("3xx", "4xx", "5xx"))
 
 
@@ -23,7 +24,10 @@ async def charge(services: Services, granted: Granted, model: str, body: bytes, 
     limits = services.limits
     if limits is None or not limits.has_needs:
         return
-    need = services.needs.of(model, body, body_bytes)
+    if len(body) > _INLINE_BYTES:
+        need = await services.planner.elsewhere(lambda: services.needs.of(model, body, body_bytes))
+    else:
+        need = services.needs.of(model, body, body_bytes)
     if not need.is_priced and services.settings.unknown_price == "closed":
         limits.check_price(granted, model)
     await limits.charge(granted, need)

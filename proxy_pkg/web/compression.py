@@ -66,6 +66,7 @@ async def compressed(
     record: RequestRecord,
     bounds: Decoding,
     hold_out: HoldOut = NOBODY,
+    caller: int = 0,
 ) -> tuple[bytes, Headers]:
     """The body to send, and response headers that say what was done to it.
 
@@ -81,7 +82,7 @@ async def compressed(
     coding = _coding(headers)
     try:
         plain = await _plain(coding, body, bounds) if coding else body
-        shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out)
+        shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out, caller=caller)
         if shortened is not plain:
             sent = await _coded(coding, shortened, bounds)
     except EncodingError as error:
@@ -106,6 +107,7 @@ async def replanned(
     record: RequestRecord,
     known: Calls = NO_CALLS,
     hold_out: HoldOut = NOBODY,
+    caller: int = 0,
 ) -> tuple[bytes, Plan | None]:
     """The body as planned, the same object if it stays, and the plan, None if there is none.
 
@@ -115,7 +117,7 @@ async def replanned(
     if record.model == UNKNOWN:  # the body had a coding, or is a frame
         record.model = label(asked_in(body))
     try:
-        plan = _in_its_arm(await planner.plan(body, conversation, known), record, hold_out)
+        plan = _in_its_arm(await planner.plan(body, conversation, known, caller), record, hold_out)
         if len(body) > _INLINE_SPLICED_BYTES and plan.replacements:
             shortened = await planner.elsewhere(partial(splice, body, plan.replacements))
         else:
@@ -199,7 +201,8 @@ def _outcome(plan: Plan, level: Level, arm: str) -> tuple[str, str]:
     if arm == HELD_OUT:
         return "passthrough", HELD_OUT
     if not plan.replacements:
-        late = (verdict.reason for verdict in plan.verdicts if verdict.reason in _GAVE_WAY)
+        reasons = (*(verdict.reason for verdict in plan.verdicts), *plan.doubts)
+        late = (reason for reason in reasons if reason in _GAVE_WAY)
         return "passthrough", next(late, "nothing_to_change")
     return ("observed" if level is Level.OBSERVE else "rewritten"), "smaller"
 

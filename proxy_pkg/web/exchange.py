@@ -18,6 +18,7 @@ from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, check_countable, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes, announces_body
+from proxy_pkg.web.callers import number
 from proxy_pkg.web.charging import charge_body, leave, settle
 from proxy_pkg.web.choosing import origin_for_body
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, unread
@@ -204,6 +205,7 @@ class Exchange:
                 record,
                 decoding,
                 services.hold_out,
+                number(self.scope, self.matched.protocol.api),
             )
         if self.granted is not None and self._is_charged():
             model = await charge_body(

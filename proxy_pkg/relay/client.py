@@ -182,7 +182,7 @@ class BoundedConnector(DirectConnector):
     @property
     def idle_count(self) -> int:
         """Connections that wait to be used again."""
-        return sum(len(idle) for idle in self._conns.values())
+        return sum(map(len, self._conns.values()))
 
     @property
     def busy_count(self) -> int:

@@ -4,7 +4,7 @@ import asyncio
 import select
 import ssl
 from asyncio.transports import BaseTransport
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from math import inf
@@ -16,21 +16,19 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
-from multidict import CIMultiDict
-from yarl import URL
 
 from proxy_pkg.relay.connecting import DirectConnector
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.reading import ReadBuffer, read_in_parts
+from proxy_pkg.relay.request import RelayRequest
 from proxy_pkg.relay.spelling import spell_heads_as_they_came
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512
 _NEWS = select.POLLIN | select.POLLRDHUP  # an unused connection has nothing to say but that it ends
 _AGE_SPREAD = 5  # connections end at four to five fifths of their greatest age
-_NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
 _INTERIM = frozenset(range(100, 200)) - {101}
 
 
@@ -222,42 +220,12 @@ class BoundedConnector(DirectConnector):
     @property
     def idle_count(self) -> int:
         """Connections that wait to be used again."""
-        return sum(len(idle) for idle in self._conns.values())
+        return sum(map(len, self._conns.values()))
 
     @property
     def busy_count(self) -> int:
         """Connections that carry an exchange."""
         return len(self._acquired)
-
-
-class RelayRequest(aiohttp.ClientRequest):
-    """A request with the headers it was given: aiohttp's own defaults and cookies stay out of it.
-
-    `proxies` says whether it goes through one.
-    """
-
-    def __init__(self, *arguments: Any, proxies: Proxies, **named: Any) -> None:
-        self._proxies = proxies
-        super().__init__(*arguments, **named)
-
-    def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
-        super().update_proxy(self._proxies.proxy_for(self.url), None, None)
-
-    def update_headers(self, headers: Any) -> None:
-        """As aiohttp does it, in one step: `headers` has no Host, since relay/headers.py takes it out."""
-        self.headers = CIMultiDict(Host=self.url.host_port_subcomponent or "")
-        self.headers.extend(headers or ())
-
-    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        self._skip_auto_headers = _NO_CONTENT_TYPE
-
-    def update_cookies(self, cookies: Any) -> None:
-        return
-
-    def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
-        super().update_body_from_data(body, _stacklevel)
-        if body is None:
-            self.headers.popall("Content-Length", None)
 
 
 def open_session(

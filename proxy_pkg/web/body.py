@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -119,8 +118,10 @@ def announced_bytes(headers: list[tuple[bytes, bytes]]) -> int | None:
     """What content-length says; None where there is none that can be read."""
     for name, value in headers:
         if name == b"content-length":
-            with suppress(ValueError):
+            try:
                 return int(value)
+            except ValueError:
+                continue
     return None
 
 

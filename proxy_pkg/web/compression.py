@@ -148,14 +148,18 @@ def _reason_to_pass(level: Level, headers: Headers, body: bytes) -> str:
 
 def _vouches_for_body(headers: Headers) -> bool:
     """Whether a header holds a checksum or signature of these very bytes."""
-    return any(
-        name in _CHECKSUMS or (name == b"authorization" and value.startswith(_SIGNED)) for name, value in headers
-    )
+    for name, value in headers:  # noqa: SIM110  # a generator would cost more than the look
+        if name in _CHECKSUMS or (name == b"authorization" and value.startswith(_SIGNED)):
+            return True
+    return False
 
 
 def asks_to_bypass(headers: Headers) -> bool:
     """Whether the client wants this request to go through as it is."""
-    return any(name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes") for name, value in headers)
+    for name, value in headers:  # noqa: SIM110  # as above
+        if name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes"):
+            return True
+    return False
 
 
 async def decoded(headers: Headers, body: bytes, bounds: Decoding) -> bytes:
@@ -165,7 +169,7 @@ async def decoded(headers: Headers, body: bytes, bounds: Decoding) -> bytes:
 
 
 def _coding(headers: Headers) -> str:
-    return b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
+    return b",".join([value for name, value in headers if name == b"content-encoding"]).decode("latin-1")
 
 
 async def _plain(coding: str, body: bytes, bounds: Decoding) -> bytes:
@@ -200,6 +204,8 @@ def _in_its_arm(plan: Plan, record: RequestRecord, hold_out: HoldOut) -> Plan:
 def _outcome(plan: Plan, level: Level, arm: str) -> tuple[str, str]:
     if arm == HELD_OUT:
         return "passthrough", HELD_OUT
+    if not plan.verdicts:
+        return "passthrough", "nothing_to_change"
     if not plan.replacements:
         reasons = (*(verdict.reason for verdict in plan.verdicts), *plan.doubts)
         late = (reason for reason in reasons if reason in _GAVE_WAY)

@@ -162,7 +162,8 @@ class Exchange:
             except BaseException:
                 answer.close()
                 raise
-            answer.release()
+            if not answer.closed:  # at the end of an answer, aiohttp has given its connection back
+                answer.release()
         if departure.happened:
             raise self._abandoned or ClientGoneError("the client left before its answer was complete")
 

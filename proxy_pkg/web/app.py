@@ -53,9 +53,9 @@ class ProxyApp(Starlette):
         tokens = tokens_of(settings.proxy_token, settings.proxy_keys)
         self._door = TokenAuth(self._choose, tokens, self._refuse) if tokens else self._choose
 
-    def __call__(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
-        # Without a coroutine of its own, as each would be resumed whenever the request is.
-        return self._door(scope, receive, send)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # A coroutine function, or servers that look for one take the app for one of ASGI 2.
+        await self._door(scope, receive, send)
 
     def begin_drain(self) -> None:
         """This worker ends: from now on it is not ready, and says so to whoever asks."""

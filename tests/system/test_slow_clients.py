@@ -51,6 +51,28 @@ def test_bodies_that_have_not_come_keep_no_other_request_out(
     assert stats(running)["requests"]["refused"] == {}
 
 
+@pytest.mark.parametrize("limit", ["HEADROOM_TOTAL_CONCURRENCY", "HEADROOM_CALLER_CONCURRENCY"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["of a length", "in chunks"])
+@pytest.mark.parametrize("path", [HELD_PATH, "/v1/embeddings"])
+def test_bodies_that_have_not_come_take_no_place_of_a_limit(
+    path: str, chunked: bool, limit: str, server: Start, upstream: Upstream
+) -> None:
+    running = server(**{limit: "4"})
+    request = request_bytes("POST", path, (), b'{"a":"body"}', chunked)
+    with ExitStack() as stack:
+        dripping = [stack.enter_context(Caller(running.port)) for _ in range(8)]
+        for caller in dripping:
+            caller.write(request[:-4])
+        eventually(lambda: in_flight(running) == len(dripping))
+        with Caller(running.port) as asking:
+            assert asking.ask("POST", path, (), b"{}").status == 200
+        for caller in dripping[:2]:
+            caller.write(request[-4:])
+            assert caller.answer().status == 200
+    eventually(lambda: quiet(running))
+    assert stats(running)["requests"]["refused"] == {}
+
+
 @pytest.mark.parametrize("path", [HELD_PATH, STREAMED_PATH, "/v1/chat/completions", "/v1beta/models/m:countTokens"])
 def test_a_body_that_comes_too_slowly_is_refused_although_it_never_pauses_for_long(path: str, server: Start) -> None:
     running = server(HEADROOM_WORKERS="1", HEADROOM_BODY_TIMEOUT_SECONDS="0.5", HEADROOM_BODY_RATE_BYTES_MIN="1000000")

@@ -1,6 +1,7 @@
 """Where no thread can be started any more, counts are told, and accounting and the store go on."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,7 +61,10 @@ async def test_counts_are_told_without_a_thread(path: str) -> None:
 async def test_answers_that_take_long_to_read_are_accounted_for_without_a_further_thread() -> None:
     place = Place()
     with no_more_threads():
-        place.settle(json.dumps({"model": "claude-haiku-4-5", "usage": USAGE}).encode(), coding="gzip")
+        place.settle(
+            json.dumps({"model": "claude-haiku-4-5", "usage": USAGE, "content": os.urandom(20_000).hex()}).encode(),
+            coding="gzip",
+        )
         assert (await place.stats())["usage"]["by_model"]["claude-haiku-4-5"]["input"] == 100
     await place.accounts.close()
     place.counters.close()

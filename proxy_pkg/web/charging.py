@@ -17,6 +17,17 @@ _INLINE_BYTES: Final = 2 << 20  # a longer body is looked through for ten millis
 _NOT_ANSWERED: Final = frozenset(("3xx", "4xx", "5xx"))
 
 
+async def occupy(services: Services, granted: Granted | None, record: RequestRecord) -> None:
+    """Take the places of a request whose body has come. Raises LimitedError."""
+    if services.limits is None or granted is None:
+        return
+    began_ns = monotonic_ns()
+    try:
+        await services.limits.occupy(granted)
+    finally:
+        record.limits_ns += monotonic_ns() - began_ns
+
+
 async def charge(services: Services, granted: Granted, model: str, body: bytes, body_bytes: int = 0) -> None:
     """Charge what a request with this body needs, or with one of so many bytes that cannot be read. Raises
     RefusedError.

@@ -223,8 +223,10 @@ class Limits:
 
     def unreported(self, granted: Granted, tokens: int) -> None:
         """Charge a request whose answer told no usage for its input, and so many tokens of output."""
-        if granted.holds:
-            self.settled(granted, None, granted.need.cost_unreported(tokens))
+        need = granted.need
+        if need is not NOTHING and (granted.holds or granted.tokens):
+            cost = need.cost_unreported(tokens) if granted.holds else 0  # a second call charges nothing more
+            self.settled(granted, min(need.tokens, need.input_tokens + tokens), cost)
 
     def ended(self, granted: Granted | None) -> None:
         """The request is over. Call it whatever happened; a second call does no harm."""

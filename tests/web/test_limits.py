@@ -269,6 +269,19 @@ async def test_a_request_longer_than_the_whole_limit_goes_when_nothing_else_did(
     await granted(limits, tokens=5000)
 
 
+async def test_an_answer_without_usage_keeps_no_more_than_its_input_and_its_length(limited: Limited) -> None:
+    limits = limited(HEADROOM_TPM=100_000)
+    need = Need(tokens=32_100, input_tokens=100)
+    for number in range(40):  # of which three would fit if each kept what answers may have
+        given = await limits.enter("key:a", f"r{number}")
+        await limits.charge(given, need)
+        limits.unreported(given, 20)
+        limits.unreported(given, 20)
+        await paid()
+    assert given.tokens and set(given.tokens.values()) == {120}
+    assert (await refused(limits, tokens=96_000)).allowances
+
+
 async def test_a_request_refused_for_its_tokens_gives_its_place_back(limited: Limited) -> None:
     limits = limited(HEADROOM_RPM=2, HEADROOM_TPM=100)
     await granted(limits, tokens=90)

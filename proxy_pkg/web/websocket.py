@@ -235,6 +235,7 @@ class SocketExchange:
         try:
             await asyncio.wait((connecting, leaving), return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
+                leaving.result()  # raises what the server refuses already
                 raise ClientGoneError("the client left during the handshake")
             self.record.first_byte_ns = monotonic_ns() - asked_ns
             return connecting.result()

@@ -1,4 +1,4 @@
-"""Java's own HTTP client, which offers h2c beside every body, gets its own answers: from the proxy and through nginx."""
+"""Java's own HTTP client, which offers h2c beside every body, gets its own answers, through nginx too."""
 
 import shutil
 import subprocess

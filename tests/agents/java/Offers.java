@@ -6,7 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
-/** Posts many different bodies at once; its client offers h2c beside each. Prints the answers that are not their own. */
+/** Posts many different bodies at once; its client offers h2c beside each. Prints how many answers are their own. */
 public class Offers {
     public static void main(String[] arguments) {
         HttpClient client = HttpClient.newHttpClient();

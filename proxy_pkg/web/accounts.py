@@ -158,11 +158,7 @@ class Accounts:
                 self._timer = self._loop.call_later(0, self._settle_gathered)
 
     def _settle_one(self, answer: Answer) -> None:
-        text = answer.copy.text_if_quick()
-        if text is not None:
-            self._settle(answer, text)
-        elif not self._elsewhere(answer.copy.text, partial(self._settle, answer), partial(self._settle, answer, b"")):
-            self._settle(answer, b"")
+        self._settle(answer, answer.copy.text())
 
     async def close(self) -> None:
         """Account for what was gathered, and let the thread end after what it is doing; what waits for that is not

@@ -45,9 +45,11 @@ async def charge(services: Services, granted: Granted, model: str, body: bytes, 
 
 
 def settle(
-    services: Services, granted: Granted | None, model: str, usage: Usage | None, microdollars: int, unread: int
+    services: Services, granted: Granted | None, model: str, usage: Usage | None, microdollars: int, unread: int | None
 ) -> None:
-    """Charge what an answer cost in truth; one without usage by its input, and by `unread` tokens of output."""
+    """Charge what an answer cost in truth; one without usage by its input, and by `unread` tokens of output, None if
+    nobody knows how many.
+    """
     if services.limits is None or granted is None:
         return
     if usage is None:
@@ -57,7 +59,9 @@ def settle(
         services.limits.settled(granted, usage.input_total + usage.output, microdollars)
 
 
-def leave(services: Services, granted: Granted | None, status_class: str, unread: int, *, is_billed: bool) -> None:
+def leave(
+    services: Services, granted: Granted | None, status_class: str, unread: int | None, *, is_billed: bool
+) -> None:
     """Give back what was granted. What no upstream answered took no tokens, and no money; what `is_billed` is settled
     in a moment.
     """

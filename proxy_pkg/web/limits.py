@@ -221,12 +221,17 @@ class Limits:
                 self._owe(rule.claim(granted.caller, microdollars, now))
         self._pay()
 
-    def unreported(self, granted: Granted, tokens: int) -> None:
-        """Charge a request whose answer told no usage for its input, and so many tokens of output."""
-        need = granted.need
-        if need is not NOTHING and (granted.holds or granted.tokens):
-            cost = need.cost_unreported(tokens) if granted.holds else 0  # a second call charges nothing more
-            self.settled(granted, min(need.tokens, need.input_tokens + tokens), cost)
+    def unreported(self, granted: Granted, tokens: int | None) -> None:
+        """Charge a request whose answer told no usage for its input, and so many tokens of output; with None, which is
+        for an answer of unknown length, its estimate of tokens stays.
+
+        The estimate expects a long answer: those of a few thousand short answers would be a whole limit for a minute.
+        """
+        need, taken = granted.need, None
+        if tokens is not None and granted.tokens and need is not NOTHING:
+            taken = need.tokens_unreported(tokens)
+        if taken is not None or granted.holds:
+            self.settled(granted, taken, need.cost_unreported(tokens or 0) if granted.holds else 0)
 
     def ended(self, granted: Granted | None) -> None:
         """The request is over. Call it whatever happened; a second call does no harm."""

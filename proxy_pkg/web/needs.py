@@ -74,6 +74,10 @@ class Need(Struct, frozen=True):
     """Of one token, in millionths of a dollar."""
     is_priced: bool = True
 
+    def tokens_unreported(self, tokens: int) -> int:
+        """What it is taken to have counted, if its answer told no usage and had about so many tokens."""
+        return min(self.tokens, self.input_tokens + tokens)
+
     def cost_unreported(self, tokens: int) -> int:
         """What it is taken to have cost, if its answer told no usage and had about so many tokens."""
         return min(self.microdollars, self.input_microdollars + round(tokens * self.output_price))

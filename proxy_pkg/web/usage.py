@@ -10,18 +10,15 @@ from typing import Any, Final
 from msgspec import Struct
 
 from proxy_pkg.protocols.grammar import UsageMap
-from proxy_pkg.wire.encoding import EncodingError, decode
+from proxy_pkg.wire.encoding import EncodingError, Reader
 from proxy_pkg.wire.tellings import Tellings
 
 HEAD_BYTES: Final = 8 << 10
 TAIL_BYTES: Final = 32 << 10
-CODED_BYTES_MAX: Final = 256 << 10
-"""A longer answer with a content coding is not read: its end means nothing without its beginning."""
-DECODED_BYTES_MAX: Final = 4 << 20
+DECODED_BYTES_MAX: Final = 2 << 20
+"""An answer is not read whose coding makes more of one piece, which has TAIL_BYTES and a chunk."""
+_UNREADABLE: Final = "?"
 _HELD_BYTES: Final = HEAD_BYTES + 2 * TAIL_BYTES
-QUICK_CODED_BYTES: Final = 32 << 10
-QUICK_DECODED_BYTES: Final = 1 << 20
-"""What is decoded on the loop: one or two milliseconds of it."""
 
 _NUMBER_MAX: Final = 10**10
 _TOLD_BY_ALL: Final = frozenset(("input", "output", "cache_read", "cache_write"))
@@ -44,20 +41,24 @@ class Usage(Struct, frozen=True):
 
 
 class Copy:
-    """The first and the last bytes of an answer.
+    """The first and the last bytes of an answer, without its content coding.
 
     Whoever relays it appends each chunk to `parts`, and calls `cut` where the bytes so far, which it counts anyway,
-    are more than `cut_at_bytes`: that is all that is done while an answer passes.
+    are more than `cut_at_bytes`: that is all that is done while an answer passes. A coding is undone piece by piece,
+    so that the end of an answer can be read however long it is, and wherever it breaks off.
     """
 
-    __slots__ = ("_coded", "_head", "_is_too_long", "cut_at_bytes", "parts")
+    __slots__ = ("_ahead_bytes", "_coded", "_decoded", "_head", "_reader", "cut_at_bytes", "parts")
 
     def __init__(self, content_encoding: str = "") -> None:
         self._coded = content_encoding
+        self._reader: Reader | None = None
         self._head = b""
-        self._is_too_long = False
+        self._decoded = b""
+        self._ahead_bytes = 0
+        """Bytes that were read before they were in `parts`."""
         self.parts: list[bytes] = []
-        self.cut_at_bytes = CODED_BYTES_MAX if content_encoding else _HELD_BYTES
+        self.cut_at_bytes = TAIL_BYTES if content_encoding else _HELD_BYTES
 
     @property
     def tail(self) -> bytes:
@@ -68,41 +69,36 @@ class Copy:
         """Let go of what is neither the beginning nor the end."""
         self.cut_at_bytes = bytes_so_far + TAIL_BYTES
         if self._coded:
-            self._is_too_long = True
-            self.parts.clear()
+            self._read()
             return
         held = b"".join(self.parts)
         self._head = self._head or held[:HEAD_BYTES]
         self.parts = [held[-TAIL_BYTES:]]
 
-    def text_if_quick(self) -> bytes | None:
-        """What was kept, decoded; None if that takes more than the loop has time for, or cannot be read."""
+    def text(self, ahead: bytes = b"") -> bytes:
+        """What was kept, decoded, with the chunk `ahead` that is to be appended next; empty if it cannot be read."""
         if not self._coded:
-            return self.text()
-        if self._is_too_long or sum(map(len, self.parts)) > QUICK_CODED_BYTES:
-            return None
+            return b"".join((self._head, *self.parts, ahead))
+        self._read(ahead)
+        return self._head + self._decoded
+
+    def _read(self, ahead: bytes = b"") -> None:
+        """Decode what has come since the last time."""
+        data = b"".join((*self.parts, ahead))
+        self.parts.clear()
+        data, self._ahead_bytes = data[self._ahead_bytes :], max(0, self._ahead_bytes - len(data)) + len(ahead)
+        if not data or self._coded == _UNREADABLE:
+            return
         try:
-            return _decoded(b"".join(self.parts), self._coded, QUICK_DECODED_BYTES)
+            self._reader = self._reader or Reader(self._coded)
+            decoded = self._decoded + self._reader.feed(data, DECODED_BYTES_MAX)
         except EncodingError:
-            return None
-
-    def text(self) -> bytes:
-        """What was kept, decoded; empty if that cannot be read."""
-        if self._is_too_long:
-            return b""
-        held = b"".join(self.parts)
-        if self._coded:
-            try:
-                return _decoded(held, self._coded, DECODED_BYTES_MAX)
-            except EncodingError:
-                return b""
-        return self._head + held if self._head else held
-
-
-def _decoded(data: bytes, coding: str, bytes_max: int) -> bytes:
-    """As much of it as is kept of an answer without a coding: what reads it has the time for that."""
-    text = decode(data, coding, bytes_max)
-    return text if len(text) <= _HELD_BYTES else text[:HEAD_BYTES] + text[-2 * TAIL_BYTES :]
+            self._coded, self._reader, self._head, self._decoded = _UNREADABLE, None, b"", b""
+            return
+        if len(decoded) > _HELD_BYTES:
+            self._head = self._head or decoded[:HEAD_BYTES]
+            decoded = decoded[-TAIL_BYTES:]
+        self._decoded = decoded
 
 
 def usage_in(data: bytes, places: UsageMap, *, ends: bool = True) -> Usage | None:

@@ -134,7 +134,7 @@ class SocketExchange:
         """Give back what the limits granted."""
         while self.granted:
             granted = self.granted.popleft()
-            leave(self.services, granted, "none", 0, is_billed=granted is self._billed)
+            leave(self.services, granted, "none", None, is_billed=granted is self._billed)
 
     async def admit(self, frame: bytes) -> bool:
         """Ask the limits for one request on the open socket. A refusal goes to the client as an event of the API."""
@@ -171,7 +171,7 @@ class SocketExchange:
 
     def settled(self, granted: Granted | None, usage: Usage | None, microdollars: int) -> None:
         """Charge what an answer cost in truth to the request that it answers."""
-        settle(self.services, granted, self._model, usage, microdollars, 0)
+        settle(self.services, granted, self._model, usage, microdollars, None)
 
     def _caller(self) -> str:
         return self.services.callers.name(self.scope, self.matched.protocol.api)

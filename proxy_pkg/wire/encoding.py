@@ -212,9 +212,12 @@ def _gunzip(body: bytes, bytes_max: int) -> Steps:
 
 def _inflate_either(body: bytes, bytes_max: int) -> Steps:
     """`deflate` means the zlib format, but some senders leave its two header bytes and the checksum out."""
-    wrapped = len(body) > 1 and body[0] & 15 == zlib.DEFLATED and (body[0] << 8 | body[1]) % 31 == 0
-    wbits = zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
-    return _inflate(body, bytes_max, lambda: _Zlib(wbits), more_parts=False)
+    return _inflate(body, bytes_max, lambda: _open_either(body), more_parts=False)
+
+
+def _open_either(begin: bytes) -> _Zlib:
+    wrapped = len(begin) > 1 and begin[0] & 15 == zlib.DEFLATED and (begin[0] << 8 | begin[1]) % 31 == 0
+    return _Zlib(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
 
 
 def _unbrotli(body: bytes, bytes_max: int) -> Steps:
@@ -222,8 +225,12 @@ def _unbrotli(body: bytes, bytes_max: int) -> Steps:
 
 
 def _unzstd(body: bytes, bytes_max: int) -> Steps:
+    return _inflate(body, bytes_max, _open_unzstd, more_parts=True)
+
+
+def _open_unzstd() -> _Decompressor:
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG_MAX}
-    return _inflate(body, bytes_max, lambda: zstd.ZstdDecompressor(options=options), more_parts=True)
+    return zstd.ZstdDecompressor(options=options)
 
 
 def _deflate(body: bytes, compress: _Feed, finish: Callable[[], bytes]) -> Steps:
@@ -260,3 +267,63 @@ _CODINGS: dict[str, tuple[Callable[[bytes, int], Steps], Callable[[int], tuple[_
     "br": (_unbrotli, _open_brotli),
     "zstd": (_unzstd, _open_zstd),
 }
+
+_PARTS: dict[str, tuple[Callable[[bytes], _Decompressor], bool]] = {
+    "gzip": (lambda _: _Zlib(16 + zlib.MAX_WBITS), True),
+    "x-gzip": (lambda _: _Zlib(16 + zlib.MAX_WBITS), True),
+    "deflate": (_open_either, False),
+    "br": (lambda _: _Brotli(), False),
+    "zstd": (lambda _: _open_unzstd(), True),
+}
+"""How a part is opened that begins with the bytes given, and whether another may follow it."""
+
+
+class Reader:
+    """Undoes the codings of a body that comes in pieces, and may end anywhere: what has come is told at once."""
+
+    def __init__(self, content_encoding: str) -> None:
+        """Raises UnknownCodingError."""
+        self._layers = [_Layer(name) for name in reversed(codings(content_encoding))]
+
+    def feed(self, data: bytes, bytes_max: int) -> bytes:
+        """What a piece decodes to. Raises EncodingError if it is corrupt or decodes to more than `bytes_max`; nothing
+        can be read after it then.
+        """
+        try:
+            for layer in self._layers:
+                data = layer.feed(data, bytes_max)
+        except _FOREIGN_ERRORS as error:
+            raise CorruptCodingError(f"not a body of its coding: {error}") from error
+        return data
+
+
+class _Layer:
+    """One coding of a Reader."""
+
+    def __init__(self, name: str) -> None:
+        self._open, self._more_parts = _PARTS[name]
+        self._begin = b""
+        self._part: _Decompressor | None = None
+        self._parts = 0
+
+    def feed(self, data: bytes, bytes_max: int) -> bytes:
+        if self._part is None:
+            self._begin = data = self._begin + data
+            if len(data) < len(_GZIP_MAGIC):  # the first two bytes tell the kinds of deflate apart
+                return b""
+        decoded = BytesIO()
+        while data or not (self._part is None or self._part.needs_input or self._part.eof):
+            part = self._current(data)
+            decoded.write(part.decompress(data, _OUTPUT_BYTES))
+            if decoded.tell() > bytes_max:
+                raise DecodedTooLargeError(f"a piece decodes to more than {bytes_max} bytes")
+            data = part.unused_data if part.eof else b""
+        return decoded.getvalue()
+
+    def _current(self, data: bytes) -> _Decompressor:
+        """The part that the next bytes belong to."""
+        if self._part is None or self._part.eof:
+            if (self._parts and not self._more_parts) or self._parts == PARTS_MAX:
+                raise CorruptCodingError("bytes follow the end of the coded body")
+            self._part, self._parts = self._open(data), self._parts + 1
+        return self._part

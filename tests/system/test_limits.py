@@ -175,6 +175,19 @@ def test_what_the_provider_tells_is_what_counts(server: Callable[..., Server], u
     assert len(upstream.requests) < 10  # by its estimate alone, 150 such requests fit
 
 
+def test_an_answer_without_usage_counts_for_its_length(server: Callable[..., Server], upstream: Upstream) -> None:
+    upstream.answer = lambda _: reply(b'{"text":"%s"}' % (b"x" * 1989))
+    started = server(HEADROOM_TOTAL_TPM="100000")
+
+    def used() -> int:
+        return int(stats(started)["limits"][0]["used"])
+
+    for number in range(1, 11):
+        assert asked(started).status == 200
+        least = number * 500  # the answer's 2,000 bytes; what was asked has a few tokens
+        eventually(lambda least=least: least < used() <= least * 1.04)
+
+
 def test_an_upstream_that_refuses_costs_no_tokens(server: Callable[..., Server], upstream: Upstream) -> None:
     upstream.answer = lambda _: reply(b"{}", status=529)
     started = server(HEADROOM_TPM="100", HEADROOM_WORKERS="1")

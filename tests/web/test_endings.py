@@ -2,13 +2,16 @@
 
 import gzip
 from base64 import b64encode
+from random import Random
 
 import pytest
 
 from proxy_pkg.protocols import anthropic, bedrock, clouds, gemini, openai_chat, openai_responses
 from proxy_pkg.protocols.grammar import Protocol
-from proxy_pkg.web.endings import error_in, is_ended
+from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.web.endings import error_in, is_ended, look
 from proxy_pkg.web.usage import Copy
+from proxy_pkg.wire.encoding import encode
 
 START = b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":1}}}\n\n'
 
@@ -122,3 +125,23 @@ STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 def test_the_event_that_ends_an_answer(protocol: Protocol, text: bytes, ended: bool) -> None:
     assert is_ended(copied(text), protocol) is ended
     assert is_ended(copied(gzip.compress(text), "gzip"), protocol) is ended
+
+
+@pytest.mark.parametrize("length", [10, 200_000])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_an_error_at_the_end_of_a_coded_answer_is_seen(coding: str, length: int) -> None:
+    noise = b"data: " + Random(1).randbytes(length).hex().encode() + b"\n\n"
+    coded = encode(
+        START + noise + b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n', coding
+    )
+    copy = Copy(coding)
+    so_far = 0
+    for at in range(0, len(coded) - 30, 1000):
+        piece = coded[at : min(at + 1000, len(coded) - 30)]
+        so_far += len(piece)
+        copy.parts.append(piece)
+        if so_far > copy.cut_at_bytes:
+            copy.cut(so_far)
+    record = RequestRecord(status_class="2xx", outcome="relayed")
+    assert look(copy, record, coded[-30:]) == "the upstream's answer ended with an error: overloaded_error"
+    assert record.outcome == "failed"

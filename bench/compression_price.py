@@ -19,10 +19,11 @@ import msgspec
 from bench.compression_corpus import conversation_files
 from bench.compression_references import Reader
 from bench.replay import CACHE_READ_PRICE, CACHE_WRITE_PRICE, Saving, shared_length, strings
-from proxy_pkg.planning.draft import Memos, draw
+from proxy_pkg.planning.draft import Memos
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.plan import settle
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.openai_chat import CHAT

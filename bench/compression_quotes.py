@@ -16,9 +16,10 @@ from bench.compression_decode import INVERSES
 from bench.compression_price import MEMO_BYTES, NO_DEADLINE_NS, Recorded
 from proxy_pkg.compressors import numbered
 from proxy_pkg.compressors.wrapping import unwrap_all
-from proxy_pkg.planning.draft import Memos, draw
+from proxy_pkg.planning.draft import Memos
 from proxy_pkg.planning.plan import settle
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.tokens.count import load
 
 QUOTE_CHARS_MIN = 8

@@ -1,6 +1,5 @@
 """A body as it was read: its texts in order, and what is known of each from earlier turns."""
 
-from functools import cache
 from hashlib import blake2b
 from sys import getsizeof
 from typing import Final
@@ -10,14 +9,11 @@ from msgspec import Struct
 
 from proxy_pkg.compressors.json_wrapper import line_breaks
 from proxy_pkg.model import DIGEST_BYTES, Producer, Verdict
-from proxy_pkg.planning.callers import NO_CALLS, Callers, Calls, call_bytes
-from proxy_pkg.planning.find import ITEM_BYTES_MAX, Outline, Text, is_worth_reading, outline, question_in
+from proxy_pkg.planning.callers import call_bytes
+from proxy_pkg.planning.find import Outline, Text
 from proxy_pkg.planning.memo import Memo
-from proxy_pkg.planning.opening import first_call, opening
 from proxy_pkg.planning.prefix import Prefix, Prefixes
 from proxy_pkg.planning.references import Form, Lines, Names, Run, Seen
-from proxy_pkg.protocols.grammar import Conversation
-from proxy_pkg.wire.scan import split
 
 _ITEMS_THAT_CHANGE = 3
 _BODY_BYTES_MIN = 4096  # a shorter body is read again as fast as it is looked up
@@ -168,14 +164,20 @@ class Draft(Struct):
     may_refer: bool = True
     fresh: dict[bytes, Decided] = {}
     """What was decided now, by keys of the memo. A thread that may be broken off writes here, and to no memo."""
+    alike: dict[bytes, list[tuple[Producer, Decided]]] = {}
+    """What was decided now, by texts: of calls that differ in nothing that matters, one is enough."""
     reread: dict[bytes, Item] = {}
     """Items that something was decided about now."""
     density: float | None = None
     """Tokens to a character of what is pending, once that was asked."""
     abandoned: bool = False
     """Nobody waits for it any more; what is still pending need not be decided."""
-    marks: list[tuple[int, int, int, int, str | None]] = []
-    """Ends of items that were read now: the offset, how many places, doubts and calls came up to it, the question."""
+    cost: int = 0
+    """What reading it so far counts (reading.py)."""
+    marks: list[tuple[int, int, int, int, str | None, int]] = []
+    """Ends of items that were read now: the offset, how many places, doubts and calls came up to it, the question, and
+    the cost.
+    """
 
     @property
     def pending_chars(self) -> int:
@@ -204,33 +206,6 @@ class Memos:
         self.prefixes: Prefixes[Place] = Prefixes(bytes_max // 2)
 
 
-def draw(
-    body: bytes, conversation: Conversation, memos: Memos, earlier: Calls = NO_CALLS, *, asking: bool = False
-) -> Draft:
-    """Read `body` and look up what is known of it. Raises ScanError where the body cannot be cut.
-
-    `earlier` are tool calls, by id, that were made before the body's own first item. With `asking`, each tool call
-    is told together with what the user said before it; `memos` must then be used so only.
-    """
-    # With earlier calls the same bytes may mean other tools, so such a body is neither looked up nor remembered.
-    known = None if earlier else memos.prefixes.longest(body, conversation.path)
-    if known is not None:
-        draft = _read_on(body, conversation, memos, known)
-        if draft.may_refer == known.may_refer:
-            _recall(draft)
-            return draft
-    offset, parts = split(body, *conversation.path)
-    draft = Draft(
-        body, conversation.path, _has(conversation.forgetting, body[:offset]), question="" if asking else None
-    )
-    _read_parts(draft, offset, parts, conversation, memos, earlier)
-    draft.opening = opening(parts, first_call(earlier, draft.calls), conversation)
-    _recall(draft)
-    if earlier:
-        draft.marks.clear()
-    return draft
-
-
 def note(draft: Draft, memos: Memos) -> None:
     """Keep what was decided so far, even if the draft itself comes to nothing."""
     for key, decided in tuple(draft.fresh.items()):
@@ -249,7 +224,7 @@ def remember(draft: Draft, memos: Memos) -> None:
         if draft.lender is not None and draft.seen is not None:
             draft.lender.seen.append(draft.seen)  # too little is new to be kept: the index goes back
         return
-    offset, places, doubts, calls, question = draft.marks[-1 - _ITEMS_THAT_CHANGE]
+    offset, places, doubts, calls, question, cost = draft.marks[-1 - _ITEMS_THAT_CHANGE]
     first = 0 if draft.lender is None else draft.known
     held_bytes = 0 if draft.lender is None else draft.lender.held_bytes
     held_bytes += sum(map(_place_bytes, draft.places[first:places]))
@@ -267,6 +242,7 @@ def remember(draft: Draft, memos: Memos) -> None:
             doubts=draft.doubts[:doubts],
             opening=draft.opening if calls else b"",
             question=question,
+            cost=cost,
             held_bytes=held_bytes,
             seen=[] if draft.seen is None else [draft.seen],
         )
@@ -276,109 +252,3 @@ def remember(draft: Draft, memos: Memos) -> None:
 def _place_bytes(place: Place) -> int:
     """What a place keeps in memory; an item counts with the first of its places."""
     return _PLACE_BYTES + (place.item.size_bytes if place.index == 0 else 0)
-
-
-def _read_on(body: bytes, conversation: Conversation, memos: Memos, known: Prefix[Place]) -> Draft:
-    offset, parts = _split_rest(body, len(known.data), conversation.path)
-    draft = Draft(
-        body=body,
-        items_path=conversation.path,
-        head_forgets=known.head_forgets,
-        places=list(known.places),
-        doubts=list(known.doubts),
-        calls=list(known.calls),
-        question=known.question,
-        known=len(known.places),
-        lender=known,
-        seen=known.take_seen(),
-    )
-    _read_parts(draft, offset, parts, conversation, memos, NO_CALLS)
-    draft.opening = known.opening
-    if not draft.opening and draft.calls:
-        _, parts = split(body, *conversation.path)
-        draft.opening = opening(parts, draft.calls[0], conversation)
-    return draft
-
-
-def _read_parts(
-    draft: Draft, offset: int, parts: list[bytes], conversation: Conversation, memos: Memos, earlier: Calls
-) -> None:
-    callers = Callers({**earlier, **dict(draft.calls)})
-    for part in parts:
-        if draft.question is not None:
-            draft.question = question_in(part, conversation) or draft.question
-        if len(draft.places) >= TEXTS_MAX:
-            if "too_many" not in draft.doubts:
-                draft.doubts.append("too_many")
-        elif is_worth_reading(part, conversation):
-            item = _read(part, conversation, memos)
-            _place(item, offset, callers, draft)
-        offset += len(part)
-        draft.marks.append((offset, len(draft.places), len(draft.doubts), len(draft.calls), draft.question))
-    draft.may_refer = not (draft.head_forgets or _has(conversation.forgetting, draft.body[offset:]))
-
-
-def _recall(draft: Draft) -> None:
-    """Look up what was decided about each text that was read now; the rest is pending."""
-    draft.pending = [place for place in draft.places[draft.known :] if not place.recall(draft.opening)]
-    ends = [draft.known, *(mark[1] for mark in draft.marks)]
-    at = len(ends) - 1
-    # The results of a message may be several items; before them stands the call, an item without results.
-    while at > 0 and ends[at] > ends[at - 1]:
-        at -= 1
-    draft.newest = ends[at]
-
-
-def _has(signs: tuple[bytes, ...], data: bytes) -> bool:
-    return any(sign in data for sign in signs)
-
-
-def _split_rest(body: bytes, offset: int, path: tuple[str, ...]) -> tuple[int, list[bytes]]:
-    """Split what follows the item that ends at `offset`, as if an array began there.
-
-    The parts keep their comma and blanks, as those of a whole body do.
-    """
-    opening = b"".join(b'{"%s":' % key.encode() for key in path) + b"[{}"
-    _, parts = split(opening + body[offset:], *path)
-    return offset, parts[1:]
-
-
-def _read(part: bytes, conversation: Conversation, memos: Memos) -> Item:
-    if len(part) > ITEM_BYTES_MAX:  # left unread: its digest would take longer than that
-        return Item(b"", outline(part, conversation))
-    key = _item_key(part, conversation)
-    item = memos.items.get(key)
-    if item is None:
-        item = Item(key, outline(part, conversation))
-        memos.items.put(key, item, item.size_bytes)
-    return item
-
-
-def _item_key(part: bytes, conversation: Conversation) -> bytes:
-    digest = blake2b(part, digest_size=DIGEST_BYTES, person=_person(conversation.signs))
-    return digest.digest()
-
-
-@cache
-def _person(signs: tuple[bytes, ...]) -> bytes:
-    """Tells the grammars apart: equal bytes may mean other things in another one."""
-    return blake2b(repr(signs).encode(), digest_size=blake2b.PERSON_SIZE).digest()
-
-
-def _place(item: Item, offset: int, callers: Callers, draft: Draft) -> None:
-    found = item.outline
-    if found.doubt:
-        draft.doubts.append(found.doubt)
-    draft.calls += found.calls
-    callers.producers.update(found.calls)
-    question = draft.question or ""
-    last = draft.places[-1] if draft.places else None
-    rank = 0 if last is None else last.rank + _counts(last.text)
-    for index, text in enumerate(found.texts[: TEXTS_MAX - len(draft.places)]):
-        draft.places.append(Place(item, index, offset, callers.of(text, question), rank))
-        rank += _counts(text)
-
-
-def _counts(text: Text) -> bool:
-    """Whether a text is one of the CANDIDATES_MAX."""
-    return len(text.text) >= TEXT_CHARS_MIN

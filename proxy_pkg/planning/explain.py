@@ -9,9 +9,10 @@ from msgspec import Struct
 from proxy_pkg.compressors.detect import detect
 from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Producer, Verdict
-from proxy_pkg.planning.draft import Draft, Memos, draw
+from proxy_pkg.planning.draft import Draft, Memos
 from proxy_pkg.planning.plan import compose, settle
 from proxy_pkg.planning.policy import Rules, Tokens, decide
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.planning.watch import NO_WATCH, Watch
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.gemini import GENERATE

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from proxy_pkg.planning.draft import Draft
 from proxy_pkg.planning.references import may_have_runs
-from proxy_pkg.planning.terms import Ways, key_of, references_key
+from proxy_pkg.planning.terms import Ways, conversation_key, key_of, references_key
 
 
 class Fleet(Protocol):
@@ -34,4 +34,6 @@ def unheard(draft: Draft, ways: Ways, fleet: Fleet) -> tuple[list[int], list[int
             keys.append(key_of(place, draft.opening, ways))
             if may_have_runs(place.text.text):
                 keys.append(references_key(place, draft.opening, ways))
+    if earlier and draft.opening:
+        earlier.append(conversation_key(draft.opening, ways))
     return [key for key in earlier if not fleet.knows(key)], own

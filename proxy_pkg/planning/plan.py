@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from proxy_pkg.model import Replacement, Verdict
 from proxy_pkg.planning.density import density_of
 from proxy_pkg.planning.draft import TEXT_CHARS_MIN, Decided, Draft, Memos, Place
-from proxy_pkg.planning.policy import Rules, Tokens, decide, kept
+from proxy_pkg.planning.policy import Rules, Tokens, decide, kept, traits
 from proxy_pkg.planning.refer import refer
 from proxy_pkg.planning.rewrite import literal
 from proxy_pkg.planning.terms import LEFT_ALONE, SHORTENED, Mark, Terms, Ways
 from proxy_pkg.planning.watch import NEVER_NS, NO_WATCH, Watch
+
+_TWINS_MAX = 4
 
 
 class Plan(Struct, frozen=True):
@@ -128,7 +130,7 @@ def _decided(place: Place, draft: Draft, terms: Terms) -> Decided:
     if not place.may_change:
         return _unchanged(place, terms.tokens)
     mark = None if terms.ways is None else Mark(place, draft.opening, terms.ways)
-    known = draft.fresh.get(place.key) or terms.memos.verdicts.peek(place.key)
+    known = draft.fresh.get(place.key) or terms.memos.verdicts.peek(place.key) or _of_a_twin(place, draft, terms)
     if mark is not None and mark.way == LEFT_ALONE:
         return _left(place, "deadline", density_of(draft, terms.tokens))
     if known is not None:
@@ -145,7 +147,20 @@ def _decided(place: Place, draft: Draft, terms: Terms) -> Decided:
         terms.watch.end()
     decided = Decided(place.producer.digest, verdict, literal(verdict))
     draft.fresh[place.key] = decided
+    draft.alike.setdefault(place.digest, []).append((place.producer, decided))
     return _in_its_way(decided, mark)
+
+
+def _of_a_twin(place: Place, draft: Draft, terms: Terms) -> Decided | None:
+    """What was decided for the same text of a call that differs in nothing that a verdict depends on."""
+    twins = draft.alike.get(place.digest)
+    if not twins:
+        return None
+    wanted = traits(place.producer, terms.rules)
+    for producer, decided in twins[:_TWINS_MAX]:
+        if traits(producer, terms.rules) == wanted:
+            return Decided(place.producer.digest, decided.verdict, decided.literal)
+    return None
 
 
 def _in_its_way(decided: Decided, mark: Mark | None) -> Decided:

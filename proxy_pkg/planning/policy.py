@@ -12,8 +12,11 @@ from proxy_pkg.compressors.producers import (
     NO_MORE,
     Tools,
     may_lose_lines,
+    numbers_lines,
+    prints_file,
     prints_no_file,
     runs_shell,
+    shell_command,
     stays_exact,
 )
 from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
@@ -34,6 +37,9 @@ class Tokens(Protocol):
 EXACT_TOOL, FEW_TOKENS, FOR_PROGRAM = "exact_tool", "few_tokens", "for_program"
 NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS, FOR_PROGRAM))
 """Reasons for which a text has to stay as it is: no reference takes a line from it either."""
+
+LINES_MAX = 1 << 15
+"""A text of more lines is left alone: work and memory of compressors go by lines as well as by characters."""
 
 _REDUCED_TOKENS_MIN = 2000  # lines that go have to be fetched again: not worth it in a small text
 _REDUCED_PERCENT_MIN = 5
@@ -84,7 +90,7 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         return kept("small", text, tokens)
     if producer.for_program:
         return kept(FOR_PROGRAM, text, tokens)
-    if len(text) > rules.block_bytes_max:
+    if len(text) > rules.block_bytes_max or text.count("\n") > LINES_MAX:
         return kept("too_large", text, tokens)
     if not _is_unicode(text):
         return kept("lone_surrogate", text, tokens)
@@ -115,6 +121,22 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         text=new_text,
         tokens_before=before,
         tokens_after=after,
+    )
+
+
+def traits(producer: Producer, rules: Rules) -> tuple[object, ...]:
+    """All that `decide` reads of a tool call: for calls that agree in it, the verdict on a text is the same."""
+    if rules.reduces:
+        return (producer.digest,)
+    tools = rules.tools
+    return (
+        producer.for_program,
+        stays_exact(producer, tools),
+        prints_file(producer, tools),
+        numbers_lines(producer, tools),
+        bool(shell_command(producer, tools)),
+        prints_no_file(producer, tools),
+        runs_shell(producer, tools),
     )
 
 

@@ -28,6 +28,7 @@ class Prefix(Struct, Generic[PlaceT], frozen=True):
     doubts: Sequence[str]
     opening: bytes
     question: str | None
+    cost: int
     held_bytes: int
     """What its places and calls keep in memory."""
     seen: list[Seen]

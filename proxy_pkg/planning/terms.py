@@ -10,14 +10,30 @@ from proxy_pkg.planning.watch import Watch
 
 LEFT_ALONE, SHORTENED = 0, 1
 _REFERENCES = b"references"
+_CONVERSATION = b"conversation"
 
 
 class Ways(Protocol):
     """What all workers know of texts sent before: which of the two ways each took first (store/marks.py)."""
 
-    def key(self, group: bytes, *parts: bytes) -> int: ...
+    def key(self, group: bytes, *parts: bytes, caller: int = 0) -> int: ...
     def get(self, key: int) -> int | None: ...
     def first(self, key: int, way: int) -> int: ...
+
+
+class CallersWays:
+    """The marks of one caller, a small number: they count as its own where room runs short. What holds for all
+    conversations is nobody's own.
+    """
+
+    def __init__(self, ways: Ways, caller: int) -> None:
+        self._ways = ways
+        self._caller = caller
+        self.get = ways.get
+        self.first = ways.first
+
+    def key(self, group: bytes, *parts: bytes, caller: int = 0) -> int:
+        return self._ways.key(group, *parts, caller=(caller or self._caller) if group else 0)
 
 
 class Terms(Struct, frozen=True):
@@ -58,6 +74,18 @@ class Mark:
 def references_key(place: Place, opening: bytes, ways: Ways) -> int:
     """The key of whether lines of a text are references, in the conversation that opens so."""
     return ways.key(opening, place.digest, _named(place), _REFERENCES)
+
+
+def conversation_key(opening: bytes, ways: Ways) -> int:
+    """The key of the conversation itself. SHORTENED once any text of it was sent shorter, LEFT_ALONE once it could not
+    be read in time (docs/decisions/reading-in-time.md); whichever was first holds.
+    """
+    return ways.key(opening, _CONVERSATION)
+
+
+def is_left_alone(opening: bytes, ways: Ways | None) -> bool:
+    """Whether the conversation that opens so could not be read in time once, so that it is left as it is."""
+    return bool(ways is not None and opening and ways.get(conversation_key(opening, ways)) == LEFT_ALONE)
 
 
 def _named(place: Place) -> bytes:

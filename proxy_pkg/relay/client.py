@@ -4,7 +4,7 @@ import asyncio
 import select
 import ssl
 from asyncio.transports import BaseTransport
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from math import inf
@@ -16,21 +16,23 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
-from multidict import CIMultiDict
-from yarl import URL
 
 from proxy_pkg.relay.connecting import DirectConnector
+from proxy_pkg.relay.failures import EndlessHeadError
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.reading import ReadBuffer, read_in_parts
+from proxy_pkg.relay.request import RelayRequest
 from proxy_pkg.relay.spelling import spell_heads_as_they_came
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512
+_HEAD_BYTES_MAX = 1 << 20
+_INTERIM_MAX = 100
+"""Of both an answer may have so much before its own head is whole; each interim answer begins the wait anew."""
 _NEWS = select.POLLIN | select.POLLRDHUP  # an unused connection has nothing to say but that it ends
 _AGE_SPREAD = 5  # connections end at four to five fifths of their greatest age
-_NO_CONTENT_TYPE: CIMultiDict[None] = CIMultiDict({"Content-Type": None})
 _INTERIM = frozenset(range(100, 200)) - {101}
 
 
@@ -82,8 +84,11 @@ class PooledConnection(ResponseHandler):
     _poller: Any = None
     _parameters: dict[str, Any]
     _ends_at: float = inf
-    _head: bytes | None = None
+    _head: bytearray | None = None
     """What came while the head of an answer is waited for; None once it is there."""
+    _head_bytes = 0
+    _interim = 0
+    """What came before that, interim answers with it, and how many these are."""
     on_bytes: Callable[[int], None] | None = None
     """Is told of bytes as they come, once the connection is a WebSocket's."""
     early_bytes = 0
@@ -105,7 +110,7 @@ class PooledConnection(ResponseHandler):
 
     def set_response_params(self, **parameters: Any) -> None:
         self._parameters = parameters
-        self._head = b""
+        self._head, self._head_bytes, self._interim = bytearray(), 0, 0
         super().set_response_params(**parameters)
 
     def data_received(self, data: bytes) -> None:
@@ -115,17 +120,27 @@ class PooledConnection(ResponseHandler):
             super().data_received(data)
             return
         self._head += data
+        before = len(self._buffer)
         super().data_received(data)
-        if not self._buffer:
-            return
-        if self._is_interim():
-            # aiohttp takes it for an answer, and with its end the limit of the wait for one would be over.
-            self._head = b""
-            self._reschedule_timeout()
-        else:
+        if self._buffer and not self._is_interim():
             self._head = None
             if self.upgraded:
                 self.on_bytes = self._come_early
+            return
+        self._head_bytes += len(data)
+        self._interim += len(self._buffer) - before
+        if self._head_bytes > _HEAD_BYTES_MAX or self._interim > _INTERIM_MAX:
+            self._refuse_head()
+        elif self._buffer:
+            # aiohttp takes it for an answer, and with its end the limit of the wait for one would be over.
+            self._head = bytearray()
+            self._reschedule_timeout()
+
+    def _refuse_head(self) -> None:
+        self._head = None
+        if self.transport is not None:
+            self.transport.close()
+        self.set_exception(EndlessHeadError())
 
     def _come_early(self, more_bytes: int) -> None:
         self.early_bytes += more_bytes
@@ -157,7 +172,7 @@ class PooledConnection(ResponseHandler):
             read_in_parts(transport, self, self._read_into)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        if self._head and isinstance(exc, HttpProcessingError) and self._read_again(self._head):
+        if self._head and isinstance(exc, HttpProcessingError) and self._read_again(bytes(self._head)):
             return
         super().set_exception(exc, *cause)
         # Of an answer whose framing goes wrong on the way, aiohttp tells only those who wait for its head.
@@ -222,42 +237,12 @@ class BoundedConnector(DirectConnector):
     @property
     def idle_count(self) -> int:
         """Connections that wait to be used again."""
-        return sum(len(idle) for idle in self._conns.values())
+        return sum(map(len, self._conns.values()))
 
     @property
     def busy_count(self) -> int:
         """Connections that carry an exchange."""
         return len(self._acquired)
-
-
-class RelayRequest(aiohttp.ClientRequest):
-    """A request with the headers it was given: aiohttp's own defaults and cookies stay out of it.
-
-    `proxies` says whether it goes through one.
-    """
-
-    def __init__(self, *arguments: Any, proxies: Proxies, **named: Any) -> None:
-        self._proxies = proxies
-        super().__init__(*arguments, **named)
-
-    def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
-        super().update_proxy(self._proxies.proxy_for(self.url), None, None)
-
-    def update_headers(self, headers: Any) -> None:
-        """As aiohttp does it, in one step: `headers` has no Host, since relay/headers.py takes it out."""
-        self.headers = CIMultiDict(Host=self.url.host_port_subcomponent or "")
-        self.headers.extend(headers or ())
-
-    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        self._skip_auto_headers = _NO_CONTENT_TYPE
-
-    def update_cookies(self, cookies: Any) -> None:
-        return
-
-    def update_body_from_data(self, body: Any, _stacklevel: int = 3) -> None:
-        super().update_body_from_data(body, _stacklevel)
-        if body is None:
-            self.headers.popall("Content-Length", None)
 
 
 def open_session(

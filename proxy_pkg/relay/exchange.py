@@ -28,7 +28,8 @@ async def exchange(
     timer = total.timer()
     try:
         with timer:
-            request = session._request_class(
+            make: Any = session._request_class
+            request = make(
                 method,
                 url,
                 headers=headers,
@@ -37,6 +38,7 @@ async def exchange(
                 response_class=session._response_class,
                 timer=timer,
                 session=session,
+                is_whole=body is None or isinstance(body, bytes),
             )
             answer = await _sent(session, connector, request, timer)
     except BaseException as error:

@@ -41,6 +41,10 @@ class Way(Struct, frozen=True):
         return "HTTPS_PROXY" if self.is_secure else "HTTP_PROXY"
 
 
+class EndlessHeadError(aiohttp.ClientError):
+    """So much came before the head of an answer was whole that it may never be."""
+
+
 class TooLateError(TimeoutError):
     """A step of connecting took longer than its limit."""
 
@@ -173,6 +177,10 @@ _ERRORS: dict[type[Exception], tuple[type[RelayError], str]] = {
     aiohttp.ClientPayloadError: (UpstreamBrokenError, "{}: its answer ended before it was complete"),
     aiohttp.ClientOSError: (UpstreamBrokenError, "{}: the connection broke"),
     aiohttp.ClientResponseError: (UpstreamBrokenError, "{}: its answer is not HTTP"),
+    EndlessHeadError: (
+        UpstreamBrokenError,
+        "{} answered with headers of more than 1 MiB, or more than 100 interim answers (1xx): check what stands there",
+    ),
     aiohttp.ClientError: (UpstreamBrokenError, "{}: the exchange failed"),
     ConnectionError: (UpstreamBrokenError, "{}: the connection broke"),
 }

@@ -35,6 +35,8 @@ async def pump(response: aiohttp.ClientResponse, send: Send, on_chunk: Callable[
             return
         on_chunk(chunk)
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if content.at_eof():  # a read would find the same, for more
+            return
 
 
 class Departure:

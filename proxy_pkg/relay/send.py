@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -17,6 +18,13 @@ Body = bytes | AsyncIterator[bytes] | None
 
 _PART_BYTES = 256 << 10
 _WRITTEN_AT_ONCE_BYTES = 64 << 10  # what aiohttp hands to the socket without waiting for the upstream to read
+
+_KNOWN_URL_CHARS = 512
+
+
+@lru_cache(maxsize=256)  # most requests of a worker have one of few; a URL remembers what was worked out from it
+def _known_url(url: str) -> URL:
+    return URL(url, encoded=True)
 
 
 async def send(
@@ -43,7 +51,7 @@ async def send(
         patience = _Patience(gap_timeout_seconds)
         body = patience.watched(body)
     connecting.set(made)
-    target = URL(url, encoded=True)
+    target = _known_url(url) if len(url) <= _KNOWN_URL_CHARS else URL(url, encoded=True)
     try:
         response = await exchange(session, method, target, headers, body)
     except FOREIGN_ERRORS as error:

@@ -16,6 +16,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from proxy_pkg.relay.headers import BODILESS
+from proxy_pkg.server.prompt import PromptCycle
 from proxy_pkg.web.forward import REFUSED, Forward
 
 _VERSIONS = frozenset(("1.0", "1.1"))
@@ -236,6 +237,8 @@ class StrictConnection(HttpToolsProtocol):
             cycle.__class__ = EndedByCloseCycle
         elif cycle.waiting_for_100_continue:
             cycle.__class__ = UnreadBodyCycle
+        elif type(cycle) is RequestResponseCycle:  # and not one of ours, or last words
+            cycle.__class__ = PromptCycle
         super()._start_asgi_task(cycle, app)
 
     def _check(self) -> None:

@@ -38,9 +38,18 @@ class Unread:
         self._waiting_bytes += self.fragments_bytes
         self.fragments_bytes = 0
 
+    def drop(self) -> None:
+        """Nothing is held any more, and nothing will be."""
+        if self._hold is not None:
+            self._hold(-self._charged)
+        self._hold, self._charged = None, 0
+        self._waiting.clear()
+        self._waiting_bytes = self.fragments_bytes = self.inflated_bytes = 0
+
     def take(self) -> None:
         """The oldest message that waited is taken."""
-        self._waiting_bytes -= self._waiting.popleft()
+        if self._waiting:  # nothing waits after `drop`
+            self._waiting_bytes -= self._waiting.popleft()
 
     def charge(self, buffered_bytes: int) -> None:
         """Say what is held now, with so many bytes of a frame that is not whole. Raises what `hold` raises."""

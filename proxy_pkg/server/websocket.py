@@ -1,10 +1,11 @@
-"""A client's WebSocket: uvicorn's own on the `websockets` library, with six changes.
+"""A client's WebSocket: uvicorn's own on the `websockets` library, with seven changes.
 
 It says nothing in the log, where uvicorn writes paths with their query, and keys travel there. A socket that ends
 without a close frame has the code for that, 1006. A worker that stops lets the app end its sockets. Bytes of a
 message count for the worker's limit as they come: uvicorn keeps an unfinished message for as long as it likes to be.
 Coded ones are inflated when they are taken (inflating.py). And what is sent is gone when `send` returns, but for the
-little that a transport may keep.
+little that a transport may keep. A client that is refused while it sends hears why: what it still sends is read for a
+while, since a socket that is closed with unread bytes resets the connection, and a reset may overtake the close frame.
 """
 
 import asyncio
@@ -34,9 +35,12 @@ http11.MAX_NUM_HEADERS = 1024
 
 _REFUSED = "proxy_pkg.refused"
 _CODED = "proxy_pkg.coded"
+_UNFINISHED = 1002
 _INVALID_TEXT = 1007
 _CLOSE_SECONDS = 2.0
 """For a client that sent too much to hear of it: what it still sends is thrown away."""
+_DROPPED_BYTES_MAX = 64 << 20
+"""What is thrown away of it: one message of the greatest size. More waits unread until the socket is closed."""
 
 _quiet = logging.getLogger("proxy_pkg.websocket")
 _quiet.setLevel(logging.ERROR)
@@ -54,6 +58,9 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self._refusal: RefusedError | None = None
         self._later: Later | None = None
         self._is_coded = False
+        self._drops = False
+        """Whether nothing that comes counts any more."""
+        self._dropped_bytes = 0
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -77,13 +84,28 @@ class SocketConnection(WebSocketsSansIOProtocol):
         return later
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is not None:
+        if self._drops:
+            self._drop(len(data))
             return
         super().data_received(data)
+        if self._drops:
+            return
         try:
             self.unread.charge(len(self.conn.reader.buffer))
         except RefusedError as error:
             self._refuse(error)
+
+    def _drop(self, size_bytes: int) -> None:
+        self._dropped_bytes += size_bytes
+        if self._dropped_bytes > _DROPPED_BYTES_MAX and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def handle_parser_exception(self) -> None:
+        """As uvicorn does it, but the client has time to hear of it."""
+        sent = self.conn.close_sent
+        assert sent is not None, "a fault of the client's for which the library closes nothing"
+        self._let_go({"type": "websocket.disconnect", "code": sent.code, "reason": sent.reason})
+        self._say_goodbye()
 
     def handle_text(self, event: Frame) -> None:
         self._begin(event)
@@ -159,23 +181,34 @@ class SocketConnection(WebSocketsSansIOProtocol):
         return await self.unread.coder.decoded(steps, self._grow, has_to=True)
 
     def _grow(self, more_bytes: int) -> None:
+        if self._drops:  # for what came meanwhile
+            raise self._refusal or InflatingError("the socket is closed", _UNFINISHED)
         self.unread.inflated_bytes = max(0, self.unread.inflated_bytes + more_bytes)
         self.unread.charge(len(self.conn.reader.buffer))
 
     def _fail(self, code: int, reason: str) -> ASGIReceiveEvent:
         """Close the socket for what its client sent; nothing of it is read any more."""
-        self.unread.inflated_bytes = 0
+        ending: ASGIReceiveEvent = {"type": "websocket.disconnect", "code": code, "reason": reason}
+        self._let_go(ending)
         self.conn.fail(code, reason)
-        if not self.transport.is_closing():
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.transport.close()
+        self._say_goodbye()
+        return ending
+
+    def _say_goodbye(self) -> None:
+        """Send the close frame that is ready, and close the connection when its client has had time to read it."""
         self.close_sent = True
-        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+        if self.transport.is_closing():
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.read_paused = False
+        self.transport.resume_reading()
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(_CLOSE_SECONDS, self.transport.close)
 
     async def send(self, message: ASGISendEvent) -> None:
         """As ASGI has it. Returns when a slow client has taken nearly all of a message."""
         await self.writable.wait()
-        if self.close_sent and message["type"] == "websocket.send":
+        if self.close_sent and message["type"] in ("websocket.send", "websocket.close"):
             raise ClientDisconnected
         await super().send(message)
         if message["type"] == "websocket.send":
@@ -183,13 +216,23 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def _refuse(self, error: RefusedError) -> None:
         """Let go of what came, and have the app close the socket with `error`."""
-        self._refusal = error
-        self.close_timeout = _CLOSE_SECONDS
+        if self._refusal is None:
+            self._refusal = error
+            self.close_timeout = _CLOSE_SECONDS
+            self._let_go({"type": "websocket.disconnect", "code": 1013, "reason": _REFUSED})
+
+    def _let_go(self, ending: ASGIReceiveEvent) -> None:
+        """Drop all messages, those that wait to be taken too: they may be what there is no room for. The app hears of
+        `ending` next.
+        """
+        self._drops = True
         self.frames = []
         self.conn.reader.buffer.clear()
-        self.unread.fragments_bytes = self.unread.inflated_bytes = 0
-        self.unread.charge(0)
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": 1013, "reason": _REFUSED})
+        self.unread.drop()
+        waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+        for event in (*waiting, ending):
+            if event["type"] != "websocket.receive":
+                self.queue.put_nowait(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.handshake_complete = False  # or the base would call it a close frame without a code

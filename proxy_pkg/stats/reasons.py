@@ -57,8 +57,8 @@ TEXT_REASONS: Final = {
     "exact_tool": "The settings keep results of this tool as they are "
     "(`HEADROOM_EXCLUDE_TOOLS`, `HEADROOM_PROTECT_READS`).",
     "few_tokens": "The text has fewer tokens than `HEADROOM_MIN_TOKENS`.",
-    "too_large": "The text is longer than `HEADROOM_COMPRESSION_BLOCK_BYTES_MAX`. "
-    "Raise the setting to have it looked at.",
+    "too_large": "The text is longer than `HEADROOM_COMPRESSION_BLOCK_BYTES_MAX`, or has more than 32,768 lines. "
+    "Raise the setting to have a longer one looked at.",
     "lone_surrogate": "The text holds half a pair of surrogates, which cannot be written as UTF-8. "
     "Mend the tool that cuts a character in two.",
     "compressor_failed": "A compressor met a fault of ours. Please report it with the text.",

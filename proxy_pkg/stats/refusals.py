@@ -102,6 +102,10 @@ REFUSALS: Final = {
         "The worker does as much as it may. Try again as `retry-after` says; run more workers, or raise "
         "`HEADROOM_LIMIT_CONCURRENCY` or `HEADROOM_BODY_BYTES_IN_FLIGHT_MAX`.",
     ),
+    "deadline": (
+        503,
+        "A text sent to `/v1/compress` was not explained in time. Send less, or look at it with `proxyctl compress`.",
+    ),
     "out_of_descriptors": (
         503,
         "There was no file descriptor for a connection that waited. Send it again; raise the limit for open "

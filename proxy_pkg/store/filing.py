@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -24,6 +25,8 @@ class Filing:
     def __init__(self, state_dir: Path, bytes_max: int, told: Callable[[str], None]) -> None:
         self._values = Values(state_dir, bytes_max, told)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        with suppress(RuntimeError):  # later there may be none to be had
+            self._thread.submit(int)
         self._pending = 0
 
     async def put(self, key: str, value: bytes, ttl_s: int, keep: bool) -> bytes:
@@ -52,14 +55,18 @@ class Filing:
 
     def close(self) -> None:
         """Let what has begun end; nothing waits for it."""
-        self._thread.submit(self._values.close)
+        with suppress(RuntimeError):  # no thread was ever had
+            self._thread.submit(self._values.close)
         self._thread.shutdown(wait=False)
 
     async def _run(self, call: Callable[[], T]) -> T:
         if self._pending >= PENDING_MAX:
             raise StoreError("too many calls wait for the file", "busy")
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        except RuntimeError as error:
+            raise StoreError(f"no thread can be had for the file: {error}", "busy") from error
         self._pending += 1
-        future = asyncio.get_running_loop().run_in_executor(self._thread, call)
         future.add_done_callback(self._done)
         try:
             async with asyncio.timeout(DEADLINE_MS / 1000):

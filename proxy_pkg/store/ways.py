@@ -16,7 +16,7 @@ from typing import Final
 
 from proxy_pkg.store.contract import MANY_MAX
 from proxy_pkg.store.fallback import Fallback, Lost
-from proxy_pkg.store.marks import Key, Marks, group_of
+from proxy_pkg.store.marks import Key, Marks, bare, group_of
 
 KEPT_SECONDS: Final = 2 * 86_400
 """How long the store knows a way that nobody sees any more."""
@@ -29,7 +29,7 @@ ASKED_MAX: Final = 4 * MANY_MAX
 RETRY_SECONDS: Final = 1.0
 FORGET_SECONDS: Final = 60.0
 """A worker forgets what it remembers at most so often."""
-ASKED_FILE: Final = "asked"
+ASKED_FILE: Final = "asked-2"
 
 
 class FleetWays:
@@ -55,8 +55,8 @@ class FleetWays:
         self._forgot_at = clock() - FORGET_SECONDS
         self._task = self._loop.create_task(self._run())
 
-    def key(self, group: bytes, *parts: bytes) -> Key:
-        return self._marks.key(group, *parts)
+    def key(self, group: bytes, *parts: bytes, caller: int = 0) -> Key:
+        return self._marks.key(group, *parts, caller=caller)
 
     def get(self, key: Key) -> int | None:
         return self._marks.get(key)
@@ -160,7 +160,7 @@ class FleetWays:
 def name_of(key: Key) -> str:
     """What the store calls the mark of `key`."""
     # In a Cluster, what is in braces says the slot: a conversation is asked for in one step.
-    return f"ways/{{{group_of(key):05x}}}/{key:016x}"
+    return f"ways/{{{group_of(key):05x}}}/{bare(key):016x}"
 
 
 def _way(value: bytes) -> int:

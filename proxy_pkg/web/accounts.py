@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from math import log
 from typing import Final, TypeVar
@@ -103,6 +104,8 @@ class Accounts:
         self._warned_of: set[str] = set()
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="accounts")
+        with suppress(RuntimeError):  # later there may be none to be had
+            self._thread.submit(int)
         self._waiting = 0
         self._gathered: deque[Answer] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -155,8 +158,9 @@ class Accounts:
                 self._timer = self._loop.call_later(0, self._settle_gathered)
 
     def _settle_one(self, answer: Answer) -> None:
-        if answer.copy.is_quick:
-            self._settle(answer, answer.copy.text())
+        text = answer.copy.text_if_quick()
+        if text is not None:
+            self._settle(answer, text)
         elif not self._elsewhere(answer.copy.text, partial(self._settle, answer), partial(self._settle, answer, b"")):
             self._settle(answer, b"")
 

@@ -2,21 +2,44 @@
 
 Idle connections count for nothing, and neither do requests that wait for their client: clients that send slowly, and
 there may be many of them, would keep others out. What they have sent so far counts in bytes.
+
+When the bytes are all taken, bodies that come slowly for what they hold give way, the worst first. So nobody keeps
+others out who does not send all those bytes again within SECONDS_AT_PACE_MAX.
 """
 
 import sys
+import time
+from collections.abc import Callable
+from typing import Final
 
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.web.body import BodyReader
 
 _RETRY_AFTER_SECONDS = 1
 _CROWDED_PERCENT = 90
+SECONDS_AT_PACE_MAX: Final = 120.0
+"""A body gives way, where room is wanting, if all that has come of it would have taken longer at its late pace. 20 MB
+MB at 200 KB a second do not.
+"""
+_LOOK_SECONDS: Final = 0.1
+"""How long nobody looks again for bodies that give way, after none was found."""
 
 
 class Admission:
     """The counts of one worker."""
 
-    def __init__(self, requests_max: int, body_bytes_max: int, uploads_max: int = 0) -> None:
-        """`uploads_max` are many bodies that stream through at once; 0 for never."""
+    def __init__(
+        self,
+        requests_max: int,
+        body_bytes_max: int,
+        uploads_max: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`uploads_max` are many bodies that stream through at once; 0 for never. `clock` is that of the loop."""
+        self._clock = clock
+        self._look_at = 0.0
+        self.coming: set[BodyReader] = set()
+        """Bodies of which a part is here and more is waited for."""
         self._uploads_max = uploads_max or sys.maxsize
         self.uploads = 0
         """Bodies that stream through and have not come to their end."""
@@ -76,7 +99,7 @@ class Admission:
 
     def hold(self, part_bytes: int) -> None:
         """Keep so many bytes more of a body. Raises RefusedError (503) when all bodies together are too long."""
-        if self.body_bytes + part_bytes > self._body_bytes_max:
+        if self.body_bytes + part_bytes > self._body_bytes_max and not self._make_room(part_bytes):
             raise RefusedError(
                 f"request bodies of {self._body_bytes_max} bytes are in progress (HEADROOM_BODY_BYTES_IN_FLIGHT_MAX)",
                 "overloaded",
@@ -84,3 +107,17 @@ class Admission:
                 _RETRY_AFTER_SECONDS,
             )
         self.body_bytes += part_bytes
+
+    def _make_room(self, part_bytes: int) -> bool:
+        """Have slow bodies give way, the worst first; False if that is not enough."""
+        now = self._clock()
+        if now < self._look_at:
+            return False
+        paced = [(reader.seconds_at_pace(now), reader) for reader in self.coming]
+        slow = sorted((pair for pair in paced if pair[0] > SECONDS_AT_PACE_MAX), key=lambda pair: -pair[0])
+        for _, reader in slow:
+            reader.give_way()
+            if self.body_bytes + part_bytes <= self._body_bytes_max:
+                return True
+        self._look_at = now + _LOOK_SECONDS
+        return False

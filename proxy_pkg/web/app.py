@@ -1,7 +1,7 @@
 """One worker's Starlette app: what it serves, and what lives as long as its loop."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -54,6 +54,7 @@ class ProxyApp(Starlette):
         self._door = TokenAuth(self._choose, tokens, self._refuse) if tokens else self._choose
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        # A coroutine function, or servers that look for one take the app for one of ASGI 2.
         await self._door(scope, receive, send)
 
     def begin_drain(self) -> None:
@@ -76,15 +77,14 @@ class ProxyApp(Starlette):
         assert door is not None, "a request before the lifespan began"
         await door.refuse(scope, receive, send, error)
 
-    async def _choose(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    def _choose(self, scope: dict[str, Any], receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         if scope["type"] == "http" and scope["path"] not in self._own_paths:
             assert self.relay is not None, "a request before the lifespan began"
-            await self.relay(scope, receive, send)
-        elif scope["type"] == "websocket":
+            return self.relay(scope, receive, send)
+        if scope["type"] == "websocket":
             assert self.sockets is not None, "a request before the lifespan began"
-            await self.sockets(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+            return self.sockets(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
 
 def build_app(settings: Settings, counters: Counters, encoder: Encoder, origins: Origins = NO_ORIGINS) -> ProxyApp:

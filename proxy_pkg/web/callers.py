@@ -21,6 +21,7 @@ NOBODY: Final = "nobody"
 
 _STORED_AS: Final = "callers"
 _HASH_BYTES: Final = 12
+_NUMBER_BYTES: Final = 1
 _DIGEST_BYTES: Final = 16
 _LABEL_CHARACTERS: Final = 8
 _ACCESS_KEY: Final = re.compile(rb"Credential=([^/,\s]+)")
@@ -69,6 +70,15 @@ class Callers:
         """The same for people: short, and never enough to find the credential."""
         kind, colon, name = self.name(scope, api).partition(":")
         return name[:_LABEL_CHARACTERS] if kind == "hash" else name if colon else kind
+
+
+def number(scope: dict[str, Any], api: Api) -> int:
+    """A number below 256 that tells most callers apart, the same on all workers and servers.
+
+    Without the secret, which a worker may not have yet: eight bits give nothing away of a credential.
+    """
+    credential = scope[KEY_NAME].encode() if KEY_NAME in scope else _credential(scope, api)
+    return blake2b(credential, digest_size=_NUMBER_BYTES).digest()[0]
 
 
 def _credential(scope: dict[str, Any], api: Api) -> bytes:

@@ -13,7 +13,19 @@ from proxy_pkg.web.services import Services
 from proxy_pkg.web.usage import Usage
 from proxy_pkg.wire.encoding import EncodingError
 
+_INLINE_BYTES: Final = 2 << 20  # a longer body is looked through for ten milliseconds and more
 _NOT_ANSWERED: Final = frozenset(("3xx", "4xx", "5xx"))
+
+
+async def occupy(services: Services, granted: Granted | None, record: RequestRecord) -> None:
+    """Take the places of a request whose body has come. Raises LimitedError."""
+    if services.limits is None or granted is None:
+        return
+    began_ns = monotonic_ns()
+    try:
+        await services.limits.occupy(granted)
+    finally:
+        record.limits_ns += monotonic_ns() - began_ns
 
 
 async def charge(services: Services, granted: Granted, model: str, body: bytes, body_bytes: int = 0) -> None:
@@ -23,7 +35,10 @@ async def charge(services: Services, granted: Granted, model: str, body: bytes, 
     limits = services.limits
     if limits is None or not limits.has_needs:
         return
-    need = services.needs.of(model, body, body_bytes)
+    if len(body) > _INLINE_BYTES:
+        need = await services.planner.elsewhere(lambda: services.needs.of(model, body, body_bytes))
+    else:
+        need = services.needs.of(model, body, body_bytes)
     if not need.is_priced and services.settings.unknown_price == "closed":
         limits.check_price(granted, model)
     await limits.charge(granted, need)

@@ -66,6 +66,7 @@ async def compressed(
     record: RequestRecord,
     bounds: Decoding,
     hold_out: HoldOut = NOBODY,
+    caller: int = 0,
 ) -> tuple[bytes, Headers]:
     """The body to send, and response headers that say what was done to it.
 
@@ -81,7 +82,7 @@ async def compressed(
     coding = _coding(headers)
     try:
         plain = await _plain(coding, body, bounds) if coding else body
-        shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out)
+        shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out, caller=caller)
         if shortened is not plain:
             sent = await _coded(coding, shortened, bounds)
     except EncodingError as error:
@@ -106,6 +107,7 @@ async def replanned(
     record: RequestRecord,
     known: Calls = NO_CALLS,
     hold_out: HoldOut = NOBODY,
+    caller: int = 0,
 ) -> tuple[bytes, Plan | None]:
     """The body as planned, the same object if it stays, and the plan, None if there is none.
 
@@ -115,7 +117,7 @@ async def replanned(
     if record.model == UNKNOWN:  # the body had a coding, or is a frame
         record.model = label(asked_in(body))
     try:
-        plan = _in_its_arm(await planner.plan(body, conversation, known), record, hold_out)
+        plan = _in_its_arm(await planner.plan(body, conversation, known, caller), record, hold_out)
         if len(body) > _INLINE_SPLICED_BYTES and plan.replacements:
             shortened = await planner.elsewhere(partial(splice, body, plan.replacements))
         else:
@@ -146,14 +148,18 @@ def _reason_to_pass(level: Level, headers: Headers, body: bytes) -> str:
 
 def _vouches_for_body(headers: Headers) -> bool:
     """Whether a header holds a checksum or signature of these very bytes."""
-    return any(
-        name in _CHECKSUMS or (name == b"authorization" and value.startswith(_SIGNED)) for name, value in headers
-    )
+    for name, value in headers:  # noqa: SIM110  # a generator would cost more than the look
+        if name in _CHECKSUMS or (name == b"authorization" and value.startswith(_SIGNED)):
+            return True
+    return False
 
 
 def asks_to_bypass(headers: Headers) -> bool:
     """Whether the client wants this request to go through as it is."""
-    return any(name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes") for name, value in headers)
+    for name, value in headers:  # noqa: SIM110  # as above
+        if name == BYPASS_HEADER and value.strip().lower() in (b"true", b"1", b"yes"):
+            return True
+    return False
 
 
 async def decoded(headers: Headers, body: bytes, bounds: Decoding) -> bytes:
@@ -163,7 +169,7 @@ async def decoded(headers: Headers, body: bytes, bounds: Decoding) -> bytes:
 
 
 def _coding(headers: Headers) -> str:
-    return b",".join(value for name, value in headers if name == b"content-encoding").decode("latin-1")
+    return b",".join([value for name, value in headers if name == b"content-encoding"]).decode("latin-1")
 
 
 async def _plain(coding: str, body: bytes, bounds: Decoding) -> bytes:
@@ -198,8 +204,11 @@ def _in_its_arm(plan: Plan, record: RequestRecord, hold_out: HoldOut) -> Plan:
 def _outcome(plan: Plan, level: Level, arm: str) -> tuple[str, str]:
     if arm == HELD_OUT:
         return "passthrough", HELD_OUT
+    if not plan.verdicts:
+        return "passthrough", "nothing_to_change"
     if not plan.replacements:
-        late = (verdict.reason for verdict in plan.verdicts if verdict.reason in _GAVE_WAY)
+        reasons = (*(verdict.reason for verdict in plan.verdicts), *plan.doubts)
+        late = (reason for reason in reasons if reason in _GAVE_WAY)
         return "passthrough", next(late, "nothing_to_change")
     return ("observed" if level is Level.OBSERVE else "rewritten"), "smaller"
 

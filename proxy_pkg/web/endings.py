@@ -58,7 +58,7 @@ def look(copy: Copy | None, record: RequestRecord, last: bytes = b"") -> str:
     """
     if copy is None or record.status_class != "2xx" or record.outcome != "relayed":
         return ""
-    kind = error_in(copy.text_if_quick() + last)
+    kind = error_in((copy.text_if_quick() or b"") + last)
     if not kind:
         return ""
     record.outcome, record.failure_phase, record.answer_error = "failed", FAILED_PHASE, kind
@@ -82,7 +82,7 @@ def is_ended(copy: Copy | None, protocol: Protocol) -> bool:
     """Whether the last event that was relayed is the one that ends an answer, or tells of an error."""
     if copy is None or not protocol.endings:
         return False
-    text = copy.text_if_quick()
+    text = copy.text_if_quick() or b""
     return bool(error_in(text)) or _is_complete(text, protocol)
 
 

@@ -18,7 +18,8 @@ from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, check_countable, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes, announces_body
-from proxy_pkg.web.charging import charge_body, leave, settle
+from proxy_pkg.web.callers import number
+from proxy_pkg.web.charging import charge_body, leave, occupy, settle
 from proxy_pkg.web.choosing import origin_for_body
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, unread
 from proxy_pkg.web.endings import is_ended, look
@@ -103,7 +104,9 @@ class Exchange:
             body_bytes = announced_bytes(self.headers) or 0
             began_ns = monotonic_ns()
             try:
-                self.granted = await services.limits.enter(caller, self.id, body_bytes if charged else 0)
+                self.granted = await services.limits.enter(
+                    caller, self.id, body_bytes if charged else 0, body_comes=announces_body(self.headers)
+                )
             finally:
                 self.record.limits_ns = monotonic_ns() - began_ns
 
@@ -161,7 +164,8 @@ class Exchange:
             except BaseException:
                 answer.close()
                 raise
-            answer.release()
+            if not answer.closed:  # at the end of an answer, aiohttp has given its connection back
+                answer.release()
         if departure.happened:
             raise self._abandoned or ClientGoneError("the client left before its answer was complete")
 
@@ -187,6 +191,7 @@ class Exchange:
         departure.start()
         self.record.request_bytes = len(body)
         self.record.read_ns = monotonic_ns() - self.began_ns - self.record.limits_ns
+        await occupy(self.services, self.granted, self.record)
         if not self.model and b"content-encoding" not in self._named:
             self._learn(asked_in(body))
         decoding = Decoding(self.services.coder, settings.body_bytes_max, self.hold)
@@ -204,6 +209,7 @@ class Exchange:
                 record,
                 decoding,
                 services.hold_out,
+                number(self.scope, self.matched.protocol.api),
             )
         if self.granted is not None and self._is_charged():
             model = await charge_body(
@@ -245,7 +251,9 @@ class Exchange:
             departure.start()
             return None if announced is None else b""
         self._upload = Upload(self._reader(None), self.services.admission, self.record, departure.start)
-        return await self._upload.begin()
+        parts = await self._upload.begin()
+        await occupy(self.services, self.granted, self.record)
+        return parts
 
     async def _ask(self, body: Body) -> Any:
         services = self.services

@@ -1,7 +1,7 @@
 """The request function: one request in, its answer out, and whatever happens counted, logged and given back."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from time import monotonic_ns
 from typing import Any
 
@@ -33,8 +33,8 @@ class Forward:
         for exchange in self._open:
             exchange.abandon(error)
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send, None)
+    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        return self._serve(scope, receive, send, None)
 
     async def refuse(self, scope: dict[str, Any], receive: Receive, send: Send, error: RefusedError) -> None:
         """Answer with `error` in the shape of the API that was called, counted and logged as every request is."""

@@ -57,6 +57,7 @@ class Frames:
         hold_out: HoldOut = NOBODY,
         bill: Callable[[str, int], None] | None = None,
         failed: Callable[[str], None] | None = None,
+        caller: int = 0,
     ) -> None:
         """`bill` is shown each frame that ends an answer and tells usage, with the tokens that compression took from
         what it answers (estimate); it must not take long. `failed` is shown each that ends an answer with an error.
@@ -69,6 +70,7 @@ class Frames:
         self._hold_out = hold_out
         self._bill = bill
         self._failed = failed
+        self._caller = caller
         self._saved = 0
         self._calls: dict[str, Producer] = {}
         self._call_bytes: dict[str, int] = {}
@@ -113,7 +115,14 @@ class Frames:
             return text
         body, saved_before = data[start:end], self._record.tokens_removed
         sent, _ = await replanned(
-            self._planner, self._level, frames.conversation, body, self._record, self._calls, self._hold_out
+            self._planner,
+            self._level,
+            frames.conversation,
+            body,
+            self._record,
+            self._calls,
+            self._hold_out,
+            self._caller,
         )
         # A request that goes on from an earlier answer has the upstream read all that was sent before again.
         goes_on = any(sign in text for sign in _GOING_ON)

@@ -69,6 +69,8 @@ class Limits:
         self._of_tokens = [rule for rule in rules if rule.kind == "tokens"]
         self._of_money = [rule for rule in rules if rule.kind == "budget"]
         self._of_requests = [rule for rule in rules if rule.kind == "requests"]
+        self._of_places = [rule for rule in rules if rule.kind == "concurrency"]
+        self._of_no_place = [rule for rule in rules if rule.kind != "concurrency"]
         self._owed: dict[tuple[str, int], Rate | Budget] = {}
         """By key, and for what is given back by the quarter of a second in which it was taken; else that is 0."""
         self._leaving: list[Stay] = []
@@ -79,42 +81,66 @@ class Limits:
         """Whether tokens or money are limited."""
         return bool(self._of_tokens or self._of_money)
 
-    async def enter(self, caller: str, name: str, body_bytes: int = 0) -> Granted:
+    async def enter(self, caller: str, name: str, body_bytes: int = 0, *, body_comes: bool = False) -> Granted:
         """Let in a request whose `name` no other has, or raise LimitedError. Its tokens are charged later.
 
-        `body_bytes` is how long the body is that it will be charged for, as far as that is known; 0 if for none.
+        `body_bytes` is how long the body is that it will be charged for, as far as that is known; 0 if for none. One
+        whose body still comes takes no place yet, `occupy` follows: clients that send slowly would else hold them all.
         """
-        claims = self._claims(caller, name)
-        granted = Granted(caller, [claim for claim in claims if isinstance(claim, Stay)], name=name)
-        until = self._clock() + PLACE_WAIT_SECONDS
+        rules = self._of_no_place if body_comes else self._rules
+        granted = Granted(caller, name=name)
+        if not rules:
+            return granted
         try:
-            while True:
-                granted.entered = granted.charged = self._clock()
-                taken = await self._store.take(claims)
-                if taken.granted:
-                    return granted
-                if self._rules[taken.refused].kind != "concurrency" or self._clock() >= until:
-                    break
-                await asyncio.sleep(_PLACE_LOOK_SECONDS)
-            if body_bytes > 0 and self._rules[taken.refused].kind == "tokens":
-                taken = await self._ask_for_all(granted, name, _estimate(body_bytes))
-                if taken.granted:
-                    return granted
+            taken = await self._ask(rules, granted)
+            if not taken.granted and body_bytes > 0 and rules[taken.refused].kind == "tokens":
+                taken = await self._ask_for_all(rules, granted, _estimate(body_bytes))
         except BaseException:
             self.ended(granted)
             raise
-        raise _refusal(self._rules, taken, time.time())
+        if taken.granted:
+            return granted
+        self.ended(granted)
+        raise _refusal(rules, taken, time.time())
 
-    async def _ask_for_all(self, granted: Granted, name: str, tokens: int) -> Taken:
+    async def occupy(self, granted: Granted) -> None:
+        """Take the places of a request whose body has come, unless it has them. Raises LimitedError: then it counts for
+        nothing. Whatever happens, `ended` follows.
+        """
+        if granted.stays or not self._of_places:
+            return
+        taken = await self._ask(self._of_places, granted)
+        if taken.granted:
+            return
+        self.ended(granted)
+        self._uncount(granted, time.time())
+        others = self._of_no_place
+        if others:  # the client is told how it stands with all of its limits
+            looked = await self._store.take(self._claims(others, granted, look=True), force=True)
+            taken = structs.replace(taken, standings=taken.standings + looked.standings)
+        raise _refusal([*self._of_places, *others], taken, time.time())
+
+    async def _ask(self, rules: Sequence[Rule], granted: Granted) -> Taken:
+        """Ask for what `rules` say; where a place is wanting, for a little while."""
+        claims = self._claims(rules, granted)
+        granted.stays = [claim for claim in claims if isinstance(claim, Stay)]
+        until = self._clock() + PLACE_WAIT_SECONDS
+        while True:
+            if rules is not self._of_places:
+                granted.entered = granted.charged = self._clock()
+            taken = await self._store.take(claims)
+            if taken.granted or rules[taken.refused].kind != "concurrency" or self._clock() >= until:
+                return taken
+            await asyncio.sleep(_PLACE_LOOK_SECONDS)
+
+    async def _ask_for_all(self, rules: Sequence[Rule], granted: Granted, tokens: int) -> Taken:
         """What a request is told that is refused for want of one token, asked as for all of its tokens: so it hears
         when they fit, and need not come twice.
         """
-        claims = self._claims(granted.caller, name, tokens)
+        claims = self._claims(rules, granted, tokens)
         taken = await self._store.take(claims)
         if taken.granted:  # some were given back meanwhile
-            granted.tokens = _charged(
-                claim for claim, rule in zip(claims, self._rules, strict=True) if rule.kind == "tokens"
-            )
+            granted.tokens = _charged(claim for claim, rule in zip(claims, rules, strict=True) if rule.kind == "tokens")
         return taken
 
     async def charge(self, granted: Granted, need: Need) -> None:
@@ -197,8 +223,10 @@ class Limits:
 
     def unreported(self, granted: Granted, tokens: int) -> None:
         """Charge a request whose answer told no usage for its input, and so many tokens of output."""
-        if granted.holds:
-            self.settled(granted, None, granted.need.cost_unreported(tokens))
+        need = granted.need
+        if need is not NOTHING and (granted.holds or granted.tokens):
+            cost = need.cost_unreported(tokens) if granted.holds else 0  # a second call charges nothing more
+            self.settled(granted, min(need.tokens, need.input_tokens + tokens), cost)
 
     def ended(self, granted: Granted | None) -> None:
         """The request is over. Call it whatever happened; a second call does no harm."""
@@ -230,10 +258,13 @@ class Limits:
             await asyncio.wait((self._paying,), timeout=_CLOSE_SECONDS)
             self._paying.cancel()
 
-    def _claims(self, caller: str, name: str, tokens: int = 0) -> list[Claim]:
+    @staticmethod
+    def _claims(rules: Sequence[Rule], granted: Granted, tokens: int = 0, *, look: bool = False) -> list[Claim]:
         now = time.time()
-        costs = {"requests": 1, "tokens": tokens}
-        return [rule.claim(caller, min(costs.get(rule.kind, 0), rule.limit), now, name) for rule in self._rules]
+        costs = {} if look else {"requests": 1, "tokens": tokens}
+        return [
+            rule.claim(granted.caller, min(costs.get(rule.kind, 0), rule.limit), now, granted.name) for rule in rules
+        ]
 
     def _owe(self, claim: Rate | Budget | Stay, taken_at: float = 0.0) -> None:
         """Settle a claim in a moment; `taken_at` is when the units were taken that a rate is given back."""

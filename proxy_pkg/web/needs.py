@@ -5,6 +5,8 @@ their way at once when little is left; so of two guesses the higher one is the b
 """
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +24,8 @@ MODELS_MAX: Final = 256
 """Models whose answers are remembered."""
 _STRICT_BYTES_MAX: Final = 1 << 20
 _FINDS_MAX: Final = 256
+_STEP_BYTES: Final = 1 << 20
+_OVERLAP_BYTES: Final = 128
 _ANSWERS_MAX: Final = 16
 _FADES: Final = 64
 """What was seen highest sinks by one part in so many with each later answer."""
@@ -106,7 +110,7 @@ class Needs:
             return Need(tokens, round(seen.cost) if seen else 0, input_tokens, is_priced=False)
         hidden = round(seen.hidden) if seen else 0
         rate = price.at(input_tokens + hidden)
-        writes = rate.cache_write_1h if b'"1h"' in body else rate.cache_write
+        writes = rate.cache_write_1h if _holds(body, b'"1h"') else rate.cache_write
         paid_input = round((input_tokens + hidden) * max(rate.input, writes))
         return Need(tokens, paid_input + round(output * rate.output), input_tokens, paid_input, rate.output)
 
@@ -137,9 +141,24 @@ def stated_in(body: bytes) -> tuple[int, int]:
             pass
     # Of a body that is long or spelled strangely, the greatest of such numbers, wherever it stands: within a text its
     # quotes would be escaped, so it is at worst one of a tool's arguments.
-    found = [int(each[1]) for _, each in zip(range(_FINDS_MAX), _stated_somewhere(body), strict=False)]
+    found = [int(each[1]) for each in islice(_stated_in_steps(body), _FINDS_MAX)]
     found += [int(each[1]) for each in _stated_somewhere(body[-4096:])]
     return max(found, default=0), 1
+
+
+def _steps(body: bytes) -> Iterator[tuple[int, int]]:
+    """Pieces to search one after another: a search holds the interpreter until its end."""
+    for start in range(0, len(body), _STEP_BYTES):
+        yield start, start + _STEP_BYTES + _OVERLAP_BYTES
+
+
+def _stated_in_steps(body: bytes) -> Iterator[re.Match[bytes]]:
+    for start, end in _steps(body):
+        yield from _stated_somewhere(body, start, end)
+
+
+def _holds(body: bytes, sign: bytes) -> bool:
+    return any(body.find(sign, start, end) >= 0 for start, end in _steps(body))
 
 
 def _stated(given: _Stated) -> tuple[int, int]:

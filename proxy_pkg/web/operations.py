@@ -23,6 +23,7 @@ from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.reading import Server, read_lifetimes
 from proxy_pkg.stats.render import METRICS_CONTENT_TYPE, metrics_text
 from proxy_pkg.stats.summary import lifetime_dict, stats_dict
+from proxy_pkg.web.aside import aside
 from proxy_pkg.web.loopback import host_names, is_loopback_host, names_this_machine
 from proxy_pkg.web.state import Section, WorkerState
 
@@ -76,7 +77,7 @@ class Operations:
 
     async def _answer(self, render: Callable[[Server], Awaitable[Response]]) -> Response:
         try:
-            return await render(await asyncio.to_thread(self._read))
+            return await render(await aside(self._read))
         except OSError as error:
             logger.error("the counters cannot be read: %s", error)
             return answer_json({"error": f"the counters cannot be read: {error.strerror or error}"}, 503)
@@ -90,12 +91,12 @@ class Operations:
     async def _stats(self, server: Server) -> Response:
         sections = self._state.sections
         told = await asyncio.gather(*(_bounded(section, server) for section in sections.values()))
-        content = await asyncio.to_thread(self._totals, server) | dict(zip(sections, told, strict=True))
+        content = await aside(self._totals, server) | dict(zip(sections, told, strict=True))
         return answer_json(content)
 
     async def _metrics(self, server: Server) -> Response:
         fleet = await self._state.fleet(server) if self._state.fleet is not None else None
-        text = await asyncio.to_thread(metrics_text, server.now, server.lifetime, fleet)
+        text = await aside(metrics_text, server.now, server.lifetime, fleet)
         return Response(text, media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
 
     def _totals(self, server: Server) -> dict[str, Any]:

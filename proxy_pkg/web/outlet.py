@@ -6,7 +6,6 @@ Without one, as in the master, which forks, it is dropped. What was dropped is c
 reads again.
 """
 
-import asyncio
 import logging
 import os
 import select
@@ -15,6 +14,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
+
+from proxy_pkg.web.aside import aside
 
 WAITING_BYTES_MAX: Final = 1 << 20
 """Of lines that the thread has not written yet."""
@@ -69,7 +70,7 @@ class Outlet:
             thread, self._thread = self._thread, None
             self._ready.notify()
         if thread is not None:
-            await asyncio.to_thread(thread.join, CLOSE_SECONDS_MAX)
+            await aside(thread.join, CLOSE_SECONDS_MAX)
 
     def _run(self) -> None:
         while True:

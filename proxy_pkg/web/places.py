@@ -59,7 +59,7 @@ class Places:
                 row = (re.compile(translate(pattern)).match, upstream.url)
                 self._by_model.setdefault(upstream.api, []).append(row)
 
-        self._names = {upstream.url: NAMED_PREFIX + upstream.name for upstream in reversed(settings.upstreams)}
+        self._names = {(one.url, one.api): NAMED_PREFIX + one.name for one in reversed(settings.upstreams)}
         self._bare = {url for url in self._origins.values() if not path_of(url)}
         self._azure = {url for url in self._origins.values() if _AZURE_HOST.fullmatch(urlsplit(url).hostname or "")}
         self._owners = {url: owner for url in self._origins.values() if (owner := owner_of(url))}
@@ -142,7 +142,7 @@ class Places:
 
     def named(self, error: RelayError, origin: str, matched: Match) -> RelayError:
         """The same error, with the name that the settings give its upstream beside host and port."""
-        name = matched.prefix if matched.prefix in self._named else self._names.get(origin)
+        name = matched.prefix if matched.prefix in self._named else self._names.get((origin, matched.protocol.api.name))
         if not name:
             return error
         text = str(error)

@@ -16,6 +16,7 @@ from proxy_pkg.stats import locks
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.layout import PUBLISHER_LOCK
 from proxy_pkg.stats.reading import Server, read_lifetimes
+from proxy_pkg.web.aside import aside
 
 PERIOD_SECONDS: Final = 5.0
 
@@ -79,7 +80,7 @@ class Publisher:
 
     async def _tell(self) -> None:
         try:
-            server = await asyncio.to_thread(read_lifetimes, self._counters.state_dir)
+            server = await aside(read_lifetimes, self._counters.state_dir)
         except OSError as error:
             self._warn(f"the counters cannot be read: {error}")
             return

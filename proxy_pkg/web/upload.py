@@ -19,7 +19,7 @@ async def whole_body(reader: BodyReader, admission: Admission, hold: Callable[[i
     """All of a body. Raises as `BodyReader.whole` does, and RefusedError (503) if there is no room any more."""
     admission.await_client()
     try:
-        body = await reader.whole(hold)
+        body = await reader.whole(hold, admission.coming)
     finally:
         admission.resume()
     admission.ask_for_room()

@@ -19,8 +19,9 @@ CODED_BYTES_MAX: Final = 256 << 10
 """A longer answer with a content coding is not read: its end means nothing without its beginning."""
 DECODED_BYTES_MAX: Final = 4 << 20
 _HELD_BYTES: Final = HEAD_BYTES + 2 * TAIL_BYTES
-_QUICK_BYTES: Final = 8 << 10
-_QUICK_CODED_BYTES: Final = 32 << 10
+QUICK_CODED_BYTES: Final = 32 << 10
+QUICK_DECODED_BYTES: Final = 1 << 20
+"""What is decoded on the loop: one or two milliseconds of it."""
 
 _NUMBER_MAX: Final = 10**10
 _TOLD_BY_ALL: Final = frozenset(("input", "output", "cache_read", "cache_write"))
@@ -59,11 +60,6 @@ class Copy:
         self.cut_at_bytes = CODED_BYTES_MAX if content_encoding else _HELD_BYTES
 
     @property
-    def is_quick(self) -> bool:
-        """Whether `text` takes microseconds, and not a millisecond or more."""
-        return not self._coded or sum(map(len, self.parts)) <= _QUICK_BYTES
-
-    @property
     def tail(self) -> bytes:
         """The last four bytes or more, as far as there are any."""
         return b"".join(self.parts[-4:])
@@ -79,10 +75,16 @@ class Copy:
         self._head = self._head or held[:HEAD_BYTES]
         self.parts = [held[-TAIL_BYTES:]]
 
-    def text_if_quick(self) -> bytes:
-        """What was kept, decoded, if that takes microseconds; of a long answer with a coding nothing."""
-        is_short = not self._coded or sum(map(len, self.parts)) <= _QUICK_CODED_BYTES
-        return self.text() if is_short else b""
+    def text_if_quick(self) -> bytes | None:
+        """What was kept, decoded; None if that takes more than the loop has time for, or cannot be read."""
+        if not self._coded:
+            return self.text()
+        if self._is_too_long or sum(map(len, self.parts)) > QUICK_CODED_BYTES:
+            return None
+        try:
+            return _decoded(b"".join(self.parts), self._coded, QUICK_DECODED_BYTES)
+        except EncodingError:
+            return None
 
     def text(self) -> bytes:
         """What was kept, decoded; empty if that cannot be read."""
@@ -90,15 +92,17 @@ class Copy:
             return b""
         held = b"".join(self.parts)
         if self._coded:
-            return _decoded(held, self._coded)
+            try:
+                return _decoded(held, self._coded, DECODED_BYTES_MAX)
+            except EncodingError:
+                return b""
         return self._head + held if self._head else held
 
 
-def _decoded(data: bytes, coding: str) -> bytes:
-    try:
-        return decode(data, coding, DECODED_BYTES_MAX)
-    except EncodingError:
-        return b""
+def _decoded(data: bytes, coding: str, bytes_max: int) -> bytes:
+    """As much of it as is kept of an answer without a coding: what reads it has the time for that."""
+    text = decode(data, coding, bytes_max)
+    return text if len(text) <= _HELD_BYTES else text[:HEAD_BYTES] + text[-2 * TAIL_BYTES :]
 
 
 def usage_in(data: bytes, places: UsageMap, *, ends: bool = True) -> Usage | None:

@@ -18,6 +18,7 @@ from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedErro
 from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.web.accounts import Answer, check_countable
+from proxy_pkg.web.callers import number
 from proxy_pkg.web.charging import charge, leave, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
 from proxy_pkg.web.endings import FAILED_PHASE, error_in
@@ -90,6 +91,7 @@ class SocketExchange:
             services.hold_out,
             bill,
             self._count_failed,
+            number(scope, matched.protocol.api),
         )
 
     def _level(self) -> Level:
@@ -233,6 +235,7 @@ class SocketExchange:
         try:
             await asyncio.wait((connecting, leaving), return_when=asyncio.FIRST_COMPLETED)
             if leaving.done():
+                leaving.result()  # raises what the server refuses already
                 raise ClientGoneError("the client left during the handshake")
             self.record.first_byte_ns = monotonic_ns() - asked_ns
             return connecting.result()

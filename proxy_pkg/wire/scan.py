@@ -8,6 +8,7 @@ What neither can cut raises ScanError, and the caller sends the body as it came.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from json import JSONDecoder
 from typing import Any, Final
@@ -69,6 +70,22 @@ def split(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
         except (*_STRICT_ERRORS, ScanError):
             pass  # the steps tolerate more, and know why a body cannot be cut
     return _split_in_steps(body, *keys)
+
+
+def cut(body: bytes, *keys: str, after: int = 0) -> tuple[int, Iterator[bytes]]:
+    """As `split`, but each element is cut when it is asked for, so that whoever needs no more can stop.
+
+    `after`, if not 0, is where an element ends: what follows it is cut, and what stands before is not looked at.
+    Raises ScanError as `split` does, perhaps only when it comes to what is wrong.
+    """
+    if len(body) - after > _STRICT_BYTES_MAX:
+        first = after or _array_start(body, keys)
+        return first, _in_steps(body, first, keys, is_inside=after > 0)
+    if not after:
+        first, parts = split(body, *keys)
+        return first, iter(parts)
+    opening = b"".join(b'{"%s":' % key.encode() for key in keys) + b"[{}"
+    return after, iter(split(opening + body[after:], *keys)[1][1:])
 
 
 def text_at(body: bytes, key: str) -> str:
@@ -202,22 +219,27 @@ def _part(body: bytes, start: int, end: int) -> bytes:
 
 
 def _split_in_steps(body: bytes, *keys: str) -> tuple[int, list[bytes]]:
-    parts: list[bytes] = []
-    first = position = _array_start(body, keys)
+    first = _array_start(body, keys)
+    return first, list(_in_steps(body, first, keys, is_inside=False))
+
+
+def _in_steps(body: bytes, first: int, keys: tuple[str, ...], *, is_inside: bool) -> Iterator[bytes]:
+    """The elements from `first` on, which is where the array begins, or with `is_inside` where one of them ends."""
+    position, count = first, 0
     sign, misses = b"", 0
     while not body.startswith(b"]", start := after_blanks(body, position)):
-        start = _element_start(body, start, is_first=position == first)
+        start = _element_start(body, start, is_first=position == first and not is_inside)
         end = _guessed_end(body, start, sign) if sign and misses < _MISSES_MAX else 0
         if not end:
             misses += 1
             end = end_of_value(body, start)
             sign = _sign_of_next(body, end)
-        parts.append(_part(body, position, end))
-        if len(parts) > ELEMENTS_MAX:
+        yield _part(body, position, end)
+        count += 1
+        if count > ELEMENTS_MAX:
             raise ScanError(f"{keys[-1]!r} has more than {ELEMENTS_MAX} elements", "too_many_items")
         position = end
     _check_rest(body, start + 1, keys)
-    return first, parts
 
 
 def _sign_of_next(body: bytes, end: int) -> bytes:

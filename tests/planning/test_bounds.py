@@ -8,9 +8,10 @@ import pytest
 
 from proxy_pkg.model import Producer
 from proxy_pkg.planning import arguments
-from proxy_pkg.planning.draft import CANDIDATES_MAX, TEXTS_MAX, Memos, draw, remember
+from proxy_pkg.planning.draft import CANDIDATES_MAX, TEXTS_MAX, Memos, remember
 from proxy_pkg.planning.plan import Plan, compose, leave_alone, settle
-from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.policy import LINES_MAX, Rules, decide
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.store.marks import Marks
@@ -155,3 +156,34 @@ def test_a_body_leaves_a_bounded_number_of_decisions_behind() -> None:
 def test_texts_beyond_the_most_that_are_looked_at_stay_as_they_are() -> None:
     plan = planned(body(["tiny"] * (TEXTS_MAX + 9)), Memos(1 << 20))
     assert (len(plan.verdicts), plan.doubts) == (TEXTS_MAX, ("too_many",))
+
+
+def test_the_same_text_is_decided_once_however_many_calls_printed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal texts share their way, so all of them have to be made shorter however late it is."""
+    decided = []
+
+    def counted(text: str, *rest: Any) -> Any:
+        decided.append(text)
+        return decide(text, *rest)
+
+    monkeypatch.setattr("proxy_pkg.planning.plan.decide", counted)
+    log = "\n".join(f"2026-11-30T10:00:{number:02} INFO worker took part {number}" for number in range(40))
+    commands = [*(f"./run --part {number}" for number in range(50)), "cat notes.txt", "cat src/more.txt"]
+    messages: list[dict[str, Any]] = []
+    for number, command in enumerate(commands):
+        function = {"name": "shell", "arguments": json.dumps({"command": command})}
+        messages.append({"role": "assistant", "tool_calls": [{"id": str(number), "function": function}]})
+        messages.append({"role": "tool", "tool_call_id": str(number), "content": log})
+    together = planned(json.dumps({"messages": messages}).encode(), Memos(64 << 20), Marks())
+    assert len(decided) == 2
+    apart = [
+        planned(json.dumps({"messages": messages[at : at + 2]}).encode(), Memos(64 << 20), Marks())
+        for at in range(0, len(messages), 2)
+    ]
+    alone = [verdict for plan in apart for verdict in plan.verdicts]
+    assert [verdict.kind for verdict in together.verdicts] == [verdict.kind for verdict in alone]
+
+
+def test_a_text_of_very_many_lines_is_left_alone() -> None:
+    assert decide("1\n" * (LINES_MAX + 1), Producer("Bash"), RULES, FourCharacters()).reason == "too_large"
+    assert decide("1\n" * LINES_MAX, Producer("Bash"), RULES, FourCharacters()).reason != "too_large"

@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy_pkg.planning.draft import Memos, draw
+from proxy_pkg.planning.draft import Memos
 from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import FOR_PROGRAM, Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.protocols.openai_responses import RESPONSES

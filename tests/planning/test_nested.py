@@ -6,9 +6,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy_pkg.planning.draft import Memos, draw, remember
+from proxy_pkg.planning.draft import Memos, remember
 from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.clouds import CODE_ASSIST_GENERATE
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Protocol

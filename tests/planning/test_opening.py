@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy_pkg.planning.draft import Memos, draw
+from proxy_pkg.planning.draft import Memos
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols import anthropic, gemini, openai_chat
 from proxy_pkg.protocols.grammar import Protocol
 

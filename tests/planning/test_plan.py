@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.errors import ScanError
-from proxy_pkg.planning.draft import Memos, draw
+from proxy_pkg.planning.draft import Memos
 from proxy_pkg.planning.plan import compose, settle
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.wire.splice import splice
 from tests.fakes.bodies import ANTHROPIC, NUMBERED, literal

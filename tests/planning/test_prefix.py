@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.errors import ScanError
-from proxy_pkg.planning.draft import Memos, draw, remember
+from proxy_pkg.planning.draft import Memos, remember
 from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.prefix import Prefix, Prefixes
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.openai_chat import CHAT
 from tests.fakes.tokens import FourCharacters
@@ -85,7 +86,7 @@ def test_rubbish_after_a_known_beginning_is_still_refused() -> None:
 
 
 def prefix(data: bytes) -> Prefix[int]:
-    return Prefix("messages", data, False, True, (), (), (), b"", None, 0, [])
+    return Prefix("messages", data, False, True, (), (), (), b"", None, 0, 0, [])
 
 
 def test_the_bytes_kept_are_bounded() -> None:

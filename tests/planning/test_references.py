@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from bench.compression_references import Reader
 from proxy_pkg.compressors.producers import tools
 from proxy_pkg.model import Producer
-from proxy_pkg.planning.draft import Memos, draw, remember
+from proxy_pkg.planning.draft import Memos, remember
 from proxy_pkg.planning.plan import Plan, compose, settle
 from proxy_pkg.planning.policy import Rules
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.planning.references import Lines, Names, Seen, may_refer, with_references
 from proxy_pkg.protocols.anthropic import MESSAGES
 from tests.fakes.tokens import FourCharacters

@@ -149,8 +149,29 @@ async def test_silence_after_an_interim_answer_is_a_timeout_too(
 
 
 async def test_interim_answers_are_passed_over(session: Session, upstream: Upstream) -> None:
-    upstream.play(Script((("send", EARLY * 2000), ("send", EARLY[:9]), ("send", EARLY[9:]), *reply(b"{}").steps)))
+    upstream.play(Script((("send", EARLY * 99), ("send", EARLY[:9]), ("send", EARLY[9:]), *reply(b"{}").steps)))
     assert await sent(session, upstream) == b"{}"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (("send", EARLY * 101),),
+        tuple(("send", EARLY) for _ in range(150)),
+        (("send", b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 60_000) for n in range(18))),),
+        (("send", b"".join(EARLY[:-2] + b"x: %s\r\n\r\n" % (b"a" * 60_000) for _ in range(18))),),
+    ],
+    ids=["interim answers at once", "interim answers one by one", "a long head", "long interim answers"],
+)
+async def test_an_upstream_whose_head_has_no_end_is_not_listened_to(
+    steps: tuple[Any, ...], session: Session, upstream: Upstream
+) -> None:
+    upstream.play(Script((*steps, ("stall",))))
+    with pytest.raises(UpstreamBrokenError, match=r"more than 1 MiB, or more than 100 interim answers") as caught:
+        async with asyncio.timeout(10):
+            await sent(session, upstream)
+    assert caught.value.phase == "head"
+    assert await sent(session, upstream) == b"{}", "another connection serves the next"
 
 
 async def test_a_head_behind_an_interim_answer_counts_though_its_body_is_broken(

@@ -38,6 +38,9 @@ class Wire:
     def get_write_buffer_size(self) -> int:
         return self.unsent_bytes
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        return
+
     def get_extra_info(self, _: str) -> None:
         return None
 

@@ -15,6 +15,7 @@ from proxy_pkg.store.embedded import Embedded
 from proxy_pkg.store.journal import LANES, Journal
 from proxy_pkg.store.layout import FILE as CLAIMS
 from proxy_pkg.store.marks import ENTRIES, Marks, key_of
+from proxy_pkg.store.marks import FILE as MARKS_FILE
 from proxy_pkg.store.turns import Turn, Turns
 from proxy_pkg.store.values import FILE as VALUES
 from proxy_pkg.store.ways import ASKED_FILE
@@ -51,7 +52,7 @@ async def use_the_store(folder: Path, number: int) -> None:
 
 
 def use_the_tables(folder: Path, number: int) -> None:
-    for file in ("marks", ASKED_FILE):
+    for file in (MARKS_FILE, ASKED_FILE):
         marks = Marks(str(folder), file)
         for each in range(ENTRIES // 64):
             marks.first(key_of(b"%d" % number, b"%d" % each), each % 2)

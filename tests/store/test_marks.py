@@ -62,7 +62,7 @@ def test_a_worker_killed_while_it_marks_leaves_nothing_odd(tmp_path: Path) -> No
 
 def key_in_set(group: int, number: int) -> int:
     """One of many keys of a group that all have the same set."""
-    return group << 44 | (number * marks.SPAN_SETS * marks.ENTRIES) << 1 | 2
+    return group << 44 | (number * marks.SPAN_SETS) << 10 | 1 << 9
 
 
 def test_a_full_set_forgets_and_goes_on() -> None:
@@ -83,6 +83,25 @@ def test_conversations_with_many_marks_take_hardly_any_from_those_with_few() -> 
             shared.first(key_of(b"many %d" % number, b"%d" % text), 0)
     kept = sum(shared.get(key) == text % 2 for (_, text), key in few.items())
     assert kept >= 0.99 * len(few)  # two that share a set may count as many as anybody's
+
+
+def test_a_caller_with_very_many_conversations_takes_hardly_any_marks_of_others() -> None:
+    shared = Marks()
+    few = {key_of(b"few %d" % number, b"%d" % text, caller=7): text % 2 for number in range(200) for text in range(5)}
+    for key, way in few.items():
+        shared.first(key, way)
+    for number in range(400_000):
+        shared.first(key_of(b"one of many %d" % number, b"text", caller=9), 0)
+    assert sum(shared.get(key) == way for key, way in few.items()) >= 0.999 * len(few)
+
+
+def test_a_mark_is_found_under_another_credential_of_its_caller() -> None:
+    shared = Marks()
+    assert shared.first(key_of(b"one", b"text", caller=7), 1) == 1
+    assert shared.get(key_of(b"one", b"text", caller=8)) == 1
+    assert shared.first(key_of(b"one", b"text"), 0) == 1
+    shared.overrule(key_of(b"one", b"text", caller=200), 0)
+    assert shared.get(key_of(b"one", b"text", caller=7)) == 0
 
 
 def test_the_marks_of_one_conversation_have_room() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bench.processes import Server, free_port, started
 from bench.stacks import ours_environment
-from tests.fakes.client import Caller, request_bytes
+from tests.fakes.client import Caller, ask, request_bytes
 from tests.fakes.upstream import Upstream
 from tests.system.conftest import ARGUMENTS, Start
 from tests.system.patience import eventually, quiet, stats
@@ -46,6 +46,28 @@ def test_bodies_that_have_not_come_keep_no_other_request_out(
                 assert caller.ask("POST", path, (), b"{}").status == 200
         for caller in dripping[:20]:
             caller.write(request[end:])
+            assert caller.answer().status == 200
+    eventually(lambda: quiet(running))
+    assert stats(running)["requests"]["refused"] == {}
+
+
+@pytest.mark.parametrize("limit", ["HEADROOM_TOTAL_CONCURRENCY", "HEADROOM_CALLER_CONCURRENCY"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["of a length", "in chunks"])
+@pytest.mark.parametrize("path", [HELD_PATH, "/v1/embeddings"])
+def test_bodies_that_have_not_come_take_no_place_of_a_limit(
+    path: str, chunked: bool, limit: str, server: Start, upstream: Upstream
+) -> None:
+    running = server(**{limit: "4"})
+    request = request_bytes("POST", path, (), b'{"a":"body"}', chunked)
+    with ExitStack() as stack:
+        dripping = [stack.enter_context(Caller(running.port)) for _ in range(8)]
+        for caller in dripping:
+            caller.write(request[:-4])
+        eventually(lambda: in_flight(running) == len(dripping))
+        with Caller(running.port) as asking:
+            assert asking.ask("POST", path, (), b"{}").status == 200
+        for caller in dripping[:2]:
+            caller.write(request[-4:])
             assert caller.answer().status == 200
     eventually(lambda: quiet(running))
     assert stats(running)["requests"]["refused"] == {}
@@ -177,3 +199,17 @@ def test_a_crowd_that_waits_for_nothing_leaves_descriptors_for_those_that_ask(
         assert "descriptors run short" in running.log.read_text()
         assert running.log.read_text().count("descriptors run short") == 1
         assert running.worker_pids == [worker]
+
+
+def test_large_bodies_that_stop_make_room_for_others(server: Start) -> None:
+    running = server(HEADROOM_WORKERS="1", HEADROOM_BODY_BYTES_MAX="1MiB", HEADROOM_BODY_BYTES_IN_FLIGHT_MAX="1MiB")
+    request = request_bytes("POST", HELD_PATH, (), b"x" * (250 << 10))
+    with ExitStack() as stack:
+        for _ in range(4):
+            caller = stack.enter_context(Caller(running.port))
+            caller.write(request[:-100])
+        body = b'{"a":"%s"}' % (b"y" * (100 << 10))
+        eventually(lambda: ask(running.port, "POST", HELD_PATH, (), body).status == 503)
+        eventually(lambda: ask(running.port, "POST", HELD_PATH, (), body).status == 200, 40)
+    eventually(lambda: quiet(running))
+    assert stats(running)["requests"]["refused"]["body_timeout"] >= 1

@@ -180,9 +180,12 @@ def test_a_failure_names_the_upstream_as_the_settings_do(place: Server, second: 
         assert answer.status == 502
         expected = f"the upstream /u/{name} 127.0.0.1:{second.port} closed the connection"
         assert expected in answer.body.decode()
-        assert expected in place.log.read_text()
-        listed = ask(place.port, "GET", "/stats/recent").json()["recent"]
-        assert any(note["problem"].startswith(expected) for note in listed)
+        eventually(lambda text=expected: text in place.log.read_text())
+        eventually(
+            lambda text=expected: any(
+                note["problem"].startswith(text) for note in ask(place.port, "GET", "/stats/recent").json()["recent"]
+            )
+        )
 
 
 BY_MODEL = [

@@ -1,9 +1,11 @@
 """WebSockets on the real gunicorn: restarts between two answers, kills, and the official SDK as the client."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +195,41 @@ async def test_sockets_count_as_requests_in_progress(upstream: Upstream, server:
     async with client_of(started) as client:
         await client.send("x" * 99_000)
         await client.send("x" * 99_000)
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("sizes", [[100_001], [90_000, 100_001], [100_001] * 5, [5_000_000]])
+async def test_a_client_hears_why_its_message_is_refused(
+    sizes: list[int], compression: str | None, upstream: Upstream, server: Callable[..., Server]
+) -> None:
+    started = server(HEADROOM_WORKERS="1", **LITTLE_ROOM)
+    Sockets(upstream, listen)
+    async with client_of(started, compression=compression) as client:
+        with contextlib.suppress(ConnectionClosed):
+            for size in sizes:
+                await client.send("x" * size)
+        assert await end_of(client) == 1013
+    async with client_of(started) as client:
+        await client.send("x" * 99_000)  # nothing is held of what was refused
+
+
+@pytest.mark.parametrize(
+    ("head", "code"), [(b"\x81\xff\0\0\0\0\x10\0\0\0", 1009), (b"\x81\x7f\0\0\0\0\0\x10\0\0", 1002)]
+)
+def test_a_client_that_breaks_the_protocol_hears_it_behind_what_it_still_sends(
+    head: bytes, code: int, upstream: Upstream, server: Callable[..., Server]
+) -> None:
+    started = server(HEADROOM_WORKERS="1")
+    Sockets(upstream, listen)
+    with socket.create_connection(("127.0.0.1", started.port), timeout=LIMIT_SECONDS) as peer:
+        peer.sendall(HANDSHAKE)
+        peer.recv(4096)
+        peer.sendall(head + b"xxxx")
+        for _ in range(20):  # a connection that is reset takes the second of these no more
+            peer.sendall(b"x" * 500_000)
+        answer = peer.recv(4096)
+    assert answer[0] == 0x88
+    assert int.from_bytes(answer[2:4]) == code
 
 
 @pytest.mark.filterwarnings(r"ignore:connect\(\) must be used:DeprecationWarning")  # the SDK's own use

@@ -9,6 +9,7 @@ import pytest
 from proxy_pkg.errors import ClientGoneError, RefusedError
 from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.body import BodyReader, announced_bytes
+from proxy_pkg.web.upload import whole_body
 
 
 class Channel:
@@ -194,3 +195,92 @@ async def test_without_a_rate_only_pauses_count() -> None:
     clock: Any = Clock()
     slow = BodyReader(SlowChannel(clock, [(59.0, 1)] * 100).receive, None, 60, clock)
     assert len(await slow.whole(keep)) == 100
+
+
+class Crowd:
+    """Bodies that come side by side on one clock, each held as an exchange holds it."""
+
+    def __init__(self, body_bytes_max: int) -> None:
+        self.clock: Any = Clock()
+        self.admission = Admission(100, body_bytes_max, clock=self.clock.time)
+
+    async def begin(self, *parts: int) -> "Coming":
+        coming = Coming(self)
+        for part_bytes in parts:
+            await coming.send(part_bytes)
+        return coming
+
+
+class Coming:
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd = crowd
+        self.held_bytes = 0
+        self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        reader = BodyReader(self.messages.get, None, 60, crowd.clock, rate_bytes_min=1000)
+        self.task = asyncio.ensure_future(whole_body(reader, crowd.admission, self.hold))
+
+    def hold(self, part_bytes: int) -> None:
+        self.crowd.admission.hold(part_bytes)
+        self.held_bytes += part_bytes
+
+    async def send(self, part_bytes: int, more: bool = True) -> None:
+        self.messages.put_nowait({"type": "http.request", "body": bytes(part_bytes), "more_body": more})
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+
+async def test_large_bodies_that_drip_give_way_when_room_is_wanting() -> None:
+    crowd = Crowd(5_800_000)
+    dripping = [await crowd.begin(500_000, 10_000) for _ in range(10)]
+    for _ in range(60):
+        crowd.clock.now += 1
+        for body in dripping:
+            await body.send(1000)
+    assert not any(body.task.done() for body in dripping), "as long as there is room"
+    other = await crowd.begin(400_000, 400_000)
+    await other.send(1, more=False)
+    assert len(await other.task) == 800_001
+    gone = [body for body in dripping if body.task.done()]
+    assert len(gone) == 2, "as many as are in the way"
+    for body in gone:
+        with pytest.raises(RefusedError) as caught:
+            await body.task
+        assert (caught.value.code, caught.value.status, body.held_bytes) == ("body_timeout", 408, 0)
+    crowd.admission.body_bytes -= other.held_bytes
+    for body in dripping:
+        if body not in gone:
+            await body.send(1, more=False)
+            assert len(await body.task) == body.held_bytes
+            crowd.admission.body_bytes -= body.held_bytes
+    assert (crowd.admission.body_bytes, crowd.admission.coming) == (0, set())
+
+
+async def test_bodies_over_a_slow_uplink_do_not_give_way() -> None:
+    crowd = Crowd(20_100_000)
+    slow = await crowd.begin(200_000)
+    for _ in range(99):
+        crowd.clock.now += 1
+        await slow.send(200_000)
+    with pytest.raises(RefusedError) as caught:
+        await (await crowd.begin(300_000)).task
+    assert caught.value.code == "overloaded"
+    await slow.send(0, more=False)
+    assert len(await slow.task) == 20_000_000
+
+
+async def test_a_body_that_has_just_begun_and_one_that_is_here_do_not_give_way() -> None:
+    crowd = Crowd(1_010_000)
+    here, begun, small = await crowd.begin(), await crowd.begin(400_000, 100_000), await crowd.begin(10_000)
+    await here.send(500_000, more=False)
+    crowd.clock.now += 9
+    with pytest.raises(RefusedError):
+        await (await crowd.begin(1)).task
+    crowd.clock.now += 1
+    late = await crowd.begin(1)
+    await late.send(0, more=False)
+    assert await late.task == bytes(1)
+    assert len(await here.task) == 500_000
+    assert not small.task.done(), "it holds next to nothing"
+    small.task.cancel()
+    with pytest.raises(RefusedError):
+        await begun.task

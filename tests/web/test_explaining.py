@@ -9,7 +9,8 @@ import pytest
 
 from bench.processes import pss_bytes
 from proxy_pkg.planning import explain
-from proxy_pkg.planning.draft import Draft, draw
+from proxy_pkg.planning.draft import Draft
+from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.web.explaining import COPIES, EXPLAINED_BYTES_MAX

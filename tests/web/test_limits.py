@@ -269,6 +269,19 @@ async def test_a_request_longer_than_the_whole_limit_goes_when_nothing_else_did(
     await granted(limits, tokens=5000)
 
 
+async def test_an_answer_without_usage_keeps_no_more_than_its_input_and_its_length(limited: Limited) -> None:
+    limits = limited(HEADROOM_TPM=100_000)
+    need = Need(tokens=32_100, input_tokens=100)
+    for number in range(40):  # of which three would fit if each kept what answers may have
+        given = await limits.enter("key:a", f"r{number}")
+        await limits.charge(given, need)
+        limits.unreported(given, 20)
+        limits.unreported(given, 20)
+        await paid()
+    assert given.tokens and set(given.tokens.values()) == {120}
+    assert (await refused(limits, tokens=96_000)).allowances
+
+
 async def test_a_request_refused_for_its_tokens_gives_its_place_back(limited: Limited) -> None:
     limits = limited(HEADROOM_RPM=2, HEADROOM_TPM=100)
     await granted(limits, tokens=90)
@@ -411,3 +424,22 @@ async def test_a_spent_budget_asks_clients_not_to_try_again(limited: Limited) ->
     await paid()
     headers, _ = await answer(anthropic.API, await refused(limits))
     assert headers[b"x-should-retry"] == b"false"
+
+
+async def test_a_request_whose_body_comes_takes_its_place_when_it_is_here(limited: Limited) -> None:
+    limits = limited(HEADROOM_TOTAL_CONCURRENCY=1, HEADROOM_RPM=5)
+    coming = [await limits.enter("key:a", f"coming {number}", body_comes=True) for number in range(3)]
+    here = await granted(limits, name="here")
+    with pytest.raises(LimitedError) as caught:
+        await limits.occupy(coming[0])
+    assert caught.value.code == "concurrency_limited"
+    assert [(one.kind, one.limit) for one in caught.value.allowances] == [("requests", 5)], "told as at its beginning"
+    limits.ended(coming[0])
+    limits.ended(here)
+    await paid()
+    await limits.occupy(coming[1])
+    await limits.occupy(coming[1])
+    assert (await refused(limits)).allowances[0].remaining == 2, "what was refused counts for nothing"
+    limits.ended(coming[1])
+    await paid()
+    await granted(limits, name="next")

@@ -119,3 +119,9 @@ def test_the_sample_of_a_body_is_near_its_count(text: str) -> None:
 def test_an_image_is_no_text() -> None:
     data = base64.b64encode(random.Random(1).randbytes(300_000))
     assert load_encoder().gauge_bytes(b'{"data":"' + data + b'"}') < len(data) / 16
+
+
+@pytest.mark.parametrize("before", [(1 << 20) - 20, (1 << 20) - 5, (1 << 20) + 1, 3 << 20])
+def test_of_a_long_body_what_it_states_is_found_wherever_it_stands(before: int) -> None:
+    head = b'{"x":"' + b"x" * (before - 7) + b'",'
+    assert stated_in(head + b'"max_tokens" : 123456789,"y":"' + b"y" * (2 << 20) + b'"}') == (123456789, 1)

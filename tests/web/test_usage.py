@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from proxy_pkg.protocols import anthropic, bedrock, gemini, openai_chat, openai_responses
 from proxy_pkg.protocols.grammar import Protocol, UsageMap
-from proxy_pkg.web.usage import CODED_BYTES_MAX, HEAD_BYTES, TAIL_BYTES, Copy, Usage, usage_in
+from proxy_pkg.web.usage import (
+    CODED_BYTES_MAX,
+    HEAD_BYTES,
+    QUICK_CODED_BYTES,
+    QUICK_DECODED_BYTES,
+    TAIL_BYTES,
+    Copy,
+    Usage,
+    usage_in,
+)
 
 
 def places(protocol: Protocol) -> UsageMap:
@@ -188,3 +197,19 @@ def test_what_is_told_last_counts_and_the_beginning_fills_the_gaps() -> None:
     )
     assert usage_in(told, MESSAGES) == Usage(7, 8, 0, 3)
     assert usage_in(told + b'data: {"usage": {"output_tok', MESSAGES) == Usage(7, 8, 0, 3)
+
+
+def test_an_answer_that_inflates_to_much_is_not_decoded_on_the_loop() -> None:
+    short, long = (b"\n" * size_bytes + STREAM for size_bytes in (QUICK_DECODED_BYTES // 2, QUICK_DECODED_BYTES))
+    assert len(gzip.compress(long)) < QUICK_CODED_BYTES
+    assert copied([gzip.compress(long)], "gzip").text_if_quick() is None
+    assert copied([Random(0).randbytes(QUICK_CODED_BYTES + 1)], "gzip").text_if_quick() is None
+    assert (copied([gzip.compress(short)], "gzip").text_if_quick() or b"").endswith(STREAM[-TAIL_BYTES:])
+    assert copied([long]).text_if_quick() is not None
+
+
+def test_of_a_coded_answer_as_much_is_read_as_of_a_plain_one() -> None:
+    answer = STREAM + events(*({"type": "ping", "n": n} for n in range(30_000))) + STREAM
+    text = copied([gzip.compress(answer)], "gzip").text()
+    assert len(text) == HEAD_BYTES + 2 * TAIL_BYTES
+    assert usage_in(text, MESSAGES) == usage_in(answer, MESSAGES)

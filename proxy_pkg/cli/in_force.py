@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from msgspec import structs, to_builtins
+from msgspec import json, structs
 
 from proxy_pkg.cli.asking import stats_of
 from proxy_pkg.config.load import Examined
@@ -33,7 +33,7 @@ def differences(examined: Examined, section: dict[str, Any], *, of_files: bool =
     found = []
     for name, row in ROWS.items():
         there = section["settings"].get(name)
-        value = to_builtins(shown(row, here[name]))
+        value = json.decode(json.encode(shown(row, here[name])))  # as the server's answer has it: lists, no tuples
         if there is None or row.secret or name in examined.uncertain or there.get("value") == value:
             continue
         source = examined.sources[name]

@@ -129,6 +129,13 @@ Options follow as a query: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_c
 is `pip install '/path/to/proxy_pkg-VERSION-py3-none-any.whl[redis]'`. Redis 6.2 or Valkey 7.2 and later will do. No
 request waits for a Redis that is out of reach, and none fails for it.
 
+- Connecting has a limit of its own (`redis_connect_timeout_seconds`). A Redis that answers calls later than
+  `redis_timeout_ms` counts as lost, and one line of the log says to raise that.
+- The settings that begin with `dns_` are for upstreams alone. Names of Redis hosts are looked up by the system, in
+  threads of the event loop, at most two at a time in each worker: a name server that is silent about one may keep
+  other Redis hosts waiting, and no upstream. An IP address in the URL needs no lookup. The OpenTelemetry SDK looks
+  its collector up in threads of its own.
+
 ## Files and variables that hold settings
 
 """

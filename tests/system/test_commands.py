@@ -258,6 +258,15 @@ def test_a_running_server_says_what_it_runs_with_and_since_when(server: Start, t
     assert "HEADROOM_HOLDOUT: the server runs with 0.25 (environment HEADROOM_HOLDOUT), here it is 0.5" in err
 
 
+def test_upstreams_that_are_the_same_here_and_in_the_running_server_are_no_difference(server: Start) -> None:
+    upstreams = '{"local": {"url": "http://127.0.0.1:8000", "api": "openai", "models": ["llama-*"]}}'
+    for given in ({}, {"HEADROOM_UPSTREAMS": upstreams}):
+        running = server(**given)
+        for words in (("check-config",), ("config", "show", "--running")):
+            code, out, err = done(command(running, *words, **given))
+            assert (code, "HEADROOM_UPSTREAMS: " in out + err) == (0, False), err
+
+
 def test_the_server_of_a_configuration_is_recognised_on_its_port(server: Start, tmp_path: Path) -> None:
     running = server()
     code, out, err = done(command(running, "check-config", HEADROOM_BACKLOG="77"))

@@ -10,7 +10,6 @@ import typer
 from proxy_pkg.cli.binary import binary_sign
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json
-from proxy_pkg.compressors.producers import tools
 from proxy_pkg.config.load import examine
 from proxy_pkg.config.values import size_text
 from proxy_pkg.errors import ScanError
@@ -25,6 +24,7 @@ from proxy_pkg.planning.explain import (
 )
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.tokens.count import load
+from proxy_pkg.web.verdict_rules import rules_of
 
 LEVELS = (Level.LOSSLESS, Level.BALANCED)
 
@@ -59,20 +59,7 @@ def compress(
     if level and level not in LEVELS:
         fail((f"--level {level} is not known; use one of {', '.join(LEVELS)}",))
     settings = examined.settings
-    rules = Rules(
-        settings.compression_margin_percent,
-        settings.compression_block_bytes_max,
-        settings.compression_references,
-        reduces=level == Level.BALANCED,
-        tools=tools(
-            settings.compression_file_tools,
-            settings.compression_shell_tools,
-            settings.compression_exact_tools,
-            settings.compression_exact_reads,
-            settings.compression_data_tools,
-        ),
-        tokens_min=settings.compression_tokens_min,
-    )
+    rules = rules_of(settings, reduces=level == Level.BALANCED)
     explanation = _explain(_read(file, raw, settings.body_bytes_max), _producer(tool, command), raw, protocol, rules)
     if output is not None:
         _write(output, explanation.sent)

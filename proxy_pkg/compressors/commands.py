@@ -7,7 +7,7 @@ length of the command; substitutions are followed to a depth.
 
 import re
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 DEPTH_MAX = 4
 
@@ -56,6 +56,8 @@ class _Reader:
         self._depth = depth
         self._at = 0
         self._ends: list[str] = []
+        self._readers: dict[str, int] = {}
+        """Which command reads the document that ends so."""
         self._start(is_first=True)
 
     def read(self) -> None:
@@ -68,7 +70,7 @@ class _Reader:
         self._words: list[str] = []
         self._is_first = is_first
         self._reads_file = self._writes_file = False
-        self._document = ""
+        self._document = self._document_end = ""
         self._redirection = ""
 
     def _finish(self) -> None:
@@ -80,6 +82,8 @@ class _Reader:
         if words and words[0] in _CLOSING:
             words = []
         if words or self._reads_file:
+            if self._document_end:
+                self._readers[self._document_end] = len(self._script.commands)
             self._script.commands.append(
                 Command(tuple(words), self._is_first, self._reads_file, self._writes_file, self._document)
             )
@@ -130,18 +134,21 @@ class _Reader:
     def _skip_documents(self) -> None:
         """Give each document that began on the line before to the command that reads it."""
         for end in self._ends:
-            found = re.compile(rf"^\t*{re.escape(end)}\r?$", re.MULTILINE).search(self._text, self._at)
-            stop, after = (found.start(), found.end()) if found else (len(self._text), len(self._text))
-            document = self._text[self._at : stop]
-            for place in range(len(self._script.commands) - 1, -1, -1):
-                if self._script.commands[place].document == f"<<{end}":
-                    held = self._script.commands[place]
-                    self._script.commands[place] = Command(
-                        held.words, held.is_first, held.reads_file, held.writes_file, document
-                    )
-                    break
-            self._at = after
+            start, stop = self._at, self._end_of_document(end)
+            place = self._readers.pop(end, None)
+            if place is not None:
+                held = self._script.commands[place]
+                self._script.commands[place] = structs.replace(held, document=self._text[start:stop])
         self._ends = []
+
+    def _end_of_document(self, end: str) -> int:
+        """Where the document ends that goes on to the line `end`; goes on behind that line, or to the end of all."""
+        while self._at < len(self._text):
+            start, stop = self._at, self._line_end()
+            self._at = min(stop + 1, len(self._text))
+            if self._text[start:stop].strip("\t\r") == end:
+                return start
+        return self._at
 
     def _read_redirection(self) -> None:
         began = self._at
@@ -172,7 +179,7 @@ class _Reader:
         end = self._read_word() if self._at < len(self._text) else ""
         if end:
             self._ends.append(end)
-            self._document = f"<<{end}"
+            self._document_end = end
 
     def _take(self, word: str) -> None:
         redirection, self._redirection = self._redirection, ""

@@ -5,8 +5,8 @@ written out, and the list of those that print one only says where even more care
 """
 
 import re
-from functools import lru_cache
-from typing import Final
+from hashlib import blake2b
+from typing import Final, NamedTuple
 
 from proxy_pkg.compressors.commands import Command, commands
 
@@ -106,22 +106,45 @@ _GIT_VALUES: Final = frozenset(("-C", "-c", "--git-dir", "--work-tree"))
 _FOLDER: Final = re.compile(r".*[/\\](?=.)")
 
 
-@lru_cache(maxsize=512)
+_KNOWN_MAX: Final = 4096
+_DIGEST_BYTES: Final = 16
+
+
+class _Printing(NamedTuple):
+    """What is known of a command line; where both are False, nobody knows."""
+
+    a_file: bool
+    no_file: bool
+
+
+_known: dict[bytes, _Printing] = {}
+"""By a digest of the command line: it may be 16 KB long, and is asked about several times for each result."""
+
+
 def prints_file(command: str) -> bool:
     """Tell whether the shell command `command` prints the text of a file, whole or in part."""
-    return any(map(_prints, commands(command).commands))
+    return _printing(command).a_file
 
 
-@lru_cache(maxsize=512)
 def prints_no_file(command: str) -> bool:
     """Tell whether nothing that the shell command `command` prints can be the text of a file."""
+    return _printing(command).no_file
+
+
+def _printing(command: str) -> _Printing:
+    key = blake2b(command.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+    if (known := _known.get(key)) is not None:
+        return known
     script = commands(command)
-    return script.is_sure and bool(script.commands) and all(map(_is_harmless, script.commands))
+    a_file = any(map(_prints, script.commands))
+    no_file = not a_file and script.is_sure and bool(script.commands) and all(map(_is_harmless, script.commands))
+    if len(_known) >= _KNOWN_MAX:
+        _known.clear()
+    _known[key] = _Printing(a_file, no_file)
+    return _known[key]
 
 
 def _is_harmless(command: Command) -> bool:
-    if _prints(command):
-        return False
     if command.writes_file:
         return True
     words = _program(command.words)

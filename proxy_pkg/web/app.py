@@ -25,7 +25,7 @@ from proxy_pkg.web.middleware.auth import TokenAuth, tokens_of
 from proxy_pkg.web.operations import operations_routes
 from proxy_pkg.web.outlet import STANDARD_ERROR
 from proxy_pkg.web.publishing import PERIOD_SECONDS, Publish, Publisher
-from proxy_pkg.web.services import Services, open_services, rules_of
+from proxy_pkg.web.services import Services, open_services, verdict_rules
 from proxy_pkg.web.state import WorkerState
 
 NO_ORIGINS = Origins()
@@ -43,7 +43,7 @@ class ProxyApp(Starlette):
         self._counters = counters
         self._condition = state = WorkerState(time.monotonic(), counters.slot)
         state.sections["configuration"] = partial(_configuration, settings, origins)
-        self.explaining = Explaining(settings, rules_of(settings), encoder)
+        self.explaining = Explaining(settings, verdict_rules(settings), encoder)
         routes = [*operations_routes(settings, counters, state), explaining_route(settings, self.explaining)]
         super().__init__(routes=routes, lifespan=partial(_lifespan, settings, counters, encoder, state))
         self.relay: Forward | None = None

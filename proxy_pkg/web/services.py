@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 from msgspec import Struct
 
-from proxy_pkg.compressors.producers import tools
 from proxy_pkg.config.descriptors import descriptor_shares
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
@@ -51,6 +50,7 @@ from proxy_pkg.web.needs import Needs
 from proxy_pkg.web.places import Places
 from proxy_pkg.web.rules import rules_set
 from proxy_pkg.web.tracing import Tracing, open_tracing
+from proxy_pkg.web.verdict_rules import rules_of
 
 ORIGINALS_ARE_KEPT = False
 """Whether a client can have again what a reducer left out. Until it can, `balanced` goes as far as `lossless`."""
@@ -178,7 +178,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         ),
         retries=_retries(settings),
         planner=Planner(
-            rules_of(settings),
+            verdict_rules(settings),
             encoder,
             settings.memo_bytes_max,
             settings.compression_deadline_ms,
@@ -261,22 +261,9 @@ def names_of(settings: Settings) -> Names:
     return open_names(servers, settings.dns_cache_seconds, by_system=settings.dns_resolver == "system")
 
 
-def rules_of(settings: Settings) -> Rules:
-    """What the settings say about verdicts."""
-    return Rules(
-        settings.compression_margin_percent,
-        settings.compression_block_bytes_max,
-        settings.compression_references,
-        reduces=settings.compression is Level.BALANCED and ORIGINALS_ARE_KEPT,
-        tools=tools(
-            settings.compression_file_tools,
-            settings.compression_shell_tools,
-            settings.compression_exact_tools,
-            settings.compression_exact_reads,
-            settings.compression_data_tools,
-        ),
-        tokens_min=settings.compression_tokens_min,
-    )
+def verdict_rules(settings: Settings) -> Rules:
+    """The rules of verdicts in a server, where no line may go that could not be had again."""
+    return rules_of(settings, reduces=settings.compression is Level.BALANCED and ORIGINALS_ARE_KEPT)
 
 
 def _retries(settings: Settings) -> Retries | None:

@@ -195,6 +195,13 @@ def test_of_all_others_nobody_says_that_they_print_no_file(command: str) -> None
         ),
         ("a <<E\nx\nE\nb", [Command(("a",), document="x\n"), Command(("b",))]),
         ("# a\nb # c", [Command(("b",))]),
+        ("a; b <<E\nx\nE\nc", [Command(("a",)), Command(("b",), document="x\n"), Command(("c",))]),
+        (
+            "a <<-E | b\n\tx\n\tE\nc",
+            [Command(("a",), document="\tx\n"), Command(("b",), is_first=False), Command(("c",))],
+        ),
+        ("a <<E; b <<F\nx\nE\ny\nF", [Command(("a",), document="x\n"), Command(("b",), document="y\n")]),
+        ("a <<E\nx", [Command(("a",), document="x")]),
     ],
 )
 def test_commands_are_taken_apart(text: str, found: list[Command]) -> None:

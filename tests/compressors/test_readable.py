@@ -30,6 +30,14 @@ def test_a_first_row_like_all_others_names_no_columns() -> None:
     assert inverses.delimited(short) == TREE
 
 
+def test_a_first_row_with_a_value_that_comes_again_names_no_columns() -> None:
+    rows = "running,alpha,eu-central\n" + "".join(f"running,host {n},eu-central\n" for n in range(40))
+    short = delimited(rows)
+    assert short is not None
+    assert "41 CSV rows without header" in short
+    assert inverses.delimited(short) == rows
+
+
 def test_a_first_row_of_names_is_a_header() -> None:
     rows = "id,path,2024\n" + "".join(f"{n},/srv/{n}.txt,{n * 3}\n" for n in range(60))
     assert delimited(rows) is None or "without header" in str(delimited(rows))  # a year may be a name or a number

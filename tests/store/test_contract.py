@@ -173,6 +173,15 @@ async def test_a_limit_of_nothing_counts_and_never_refuses(store: Store) -> None
     assert await used(store, Rate("a", 0, 0, 60)) == 15
 
 
+async def test_a_stay_and_a_budget_of_one_key_leave_each_other_alone(store: Store) -> None:
+    assert await granted(store, Stay("a", "one", 2, b"note"))
+    assert await granted(store, Budget("a", 1, 9, 3600, hold=3, name="request"))
+    assert [(here.name, here.note) for here in await store.stays("a")] == [("one", b"note")]
+    assert await granted(store, Stay("a", "two", 2, b"another"))
+    taken = await store.take([Budget("a", 0, 9, 3600)], force=True)
+    assert (taken.standings[0].used, taken.standings[0].reserved) == (1, 3)
+
+
 async def test_stays_are_bounded_until_one_leaves(store: Store) -> None:
     one, two, three = (Stay("room", name, 2) for name in ("one", "two", "three"))
     assert await granted(store, one)

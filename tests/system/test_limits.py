@@ -45,6 +45,7 @@ class Load:
 
     def __init__(self, ports: list[int], clients: int = 4, requests: int = 10**9, headers: Headers = ()) -> None:
         self.statuses: Counter[int] = Counter()
+        self.refusals: set[bytes] = set()
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._threads = [
@@ -61,6 +62,8 @@ class Load:
                 answer = caller.ask("POST", "/v1/messages", headers, BODY)
                 with self._lock:
                     self.statuses[answer.status if answer.complete else 0] += 1
+                    if answer.status != 200:
+                        self.refusals.add(answer.body)
 
     @property
     def total(self) -> int:
@@ -120,7 +123,7 @@ def test_no_request_fails_while_redis_does(
     finally:
         load.stopped.set()
         load.wait()
-    assert set(load.statuses) == {200}
+    assert set(load.statuses) == {200}, load.refusals
     assert stats(started)["store"]["lost"]["take"]
 
 

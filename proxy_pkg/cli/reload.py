@@ -17,6 +17,9 @@ from proxy_pkg.stats.mastership import NoMasterError
 _FINDING = frozenset(("host", "port", "state_dir", *FILE_OPTIONS))
 """Options that say where the server is, and which files it reads."""
 
+_TRIES = 3
+"""How often the server is asked what it runs with; each time takes a few seconds at most."""
+
 app = command_app()
 
 
@@ -45,8 +48,13 @@ def reload(
         fail(("its master is gone, so that nobody could start new workers: start the server again",))
     if server.is_draining:
         fail(("the server drains, and takes on nothing new: start it again once it has ended",))
-    if held := _held(examined):
+    held, silence = _held(examined)
+    if held:
         fail((*held, "nothing was reloaded; the server goes on as it was"))
+    if silence:
+        tell(
+            (), (f"{silence}; so a setting that only a restart applies may have changed here and stay as it was there",)
+        )
     try:
         now = hang_up(server, examined.settings.state_dir, limit_seconds)
     except NoMasterError as error:
@@ -71,9 +79,14 @@ def _refused(name: str) -> str:
     )
 
 
-def _held(examined: Examined) -> list[str]:
-    """What a file says now and only a restart applies."""
-    section, silence = asked(examined.settings)
-    return (
-        [] if silence else [text for row, text in differences(examined, section, of_files=True) if not row.reloadable]
-    )
+def _held(examined: Examined) -> tuple[list[str], str]:
+    """What a file says now and only a restart applies; and why the two could not be compared, empty if they were.
+
+    A server under load may answer late, and a reload is needed then too: it is asked again, and not given up for it.
+    """
+    for _ in range(_TRIES):
+        section, silence = asked(examined.settings)
+        if not silence:
+            found = differences(examined, section, of_files=True)
+            return [text for row, text in found if not row.reloadable], ""
+    return [], silence

@@ -298,6 +298,16 @@ def test_reload_refuses_what_it_cannot_apply(server: Start, tmp_path: Path) -> N
     assert set(running.worker_pids) == before
 
 
+def test_reload_says_that_it_could_not_compare_and_reloads(server: Start) -> None:
+    running = server(HEADROOM_PROXY_TOKEN="a-token-of-the-server")
+    before = set(running.worker_pids)
+    code, _, err = done(command(running, "reload", HEADROOM_PROXY_TOKEN="another-token-of-this-shell"))
+    assert code == 0
+    assert "it answers /stats with status" in err
+    assert "so a setting that only a restart applies may have changed here" in err
+    assert not before & set(running.worker_pids)
+
+
 def test_drain_waits_for_open_requests_and_tells_of_them(server: Start, held: bytes, upstream: Upstream) -> None:
     running = server()
     with Caller(running.port) as caller:

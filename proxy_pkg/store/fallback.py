@@ -63,6 +63,8 @@ class Fallback:
         self._paying: asyncio.Task[None] | None = None
         self._here: set[tuple[str, str]] = set()
         """Stays and holds that were taken on this machine."""
+        self._ended: list[Stay] = []
+        self._releasing: asyncio.Task[None] | None = None
         self._values_here = False
         self.reached = shared is not None
         """True while the fleet's store answers; False where there is none."""
@@ -95,15 +97,26 @@ class Fallback:
             return Taken(True, -1, (_UNKNOWN,) * len(claims), "none")
 
     async def leave(self, stays: Sequence[Stay]) -> None:
+        """End stays: first on this machine, where a fleet that answers late must not keep places taken; then in the
+        fleet, for all calls that come meanwhile at once.
+        """
         if self._shared is None:
             await self._safely("leave", self._local.leave(stays), None)
             return
-        # Those of this machine too: a call that ran into its timeout may have been done, and then the fleet knows them.
-        if not await self._done("leave", self._shared.leave(stays)):
-            self._debts.owe_ends(stays)
         if mine := [stay for stay in stays if (stay.key, stay.name) in self._here]:
             self._here.difference_update((stay.key, stay.name) for stay in mine)
             await self._safely("leave", self._local.leave(mine), None)
+        # Those of this machine too: a call that ran into its timeout may have been done, and then the fleet knows them.
+        self._ended += stays
+        if self._releasing is None or self._releasing.done():
+            self._releasing = asyncio.get_running_loop().create_task(self._release(self._shared))
+        await asyncio.shield(self._releasing)
+
+    async def _release(self, fleet: Store) -> None:
+        while self._ended:
+            ended, self._ended = self._ended, []
+            if not await self._done("leave", fleet.leave(ended)):
+                self._debts.owe_ends(ended)
 
     async def stays(self, key: str) -> list[Here]:
         if self._shared is not None:
@@ -168,6 +181,8 @@ class Fallback:
             await self._safely("delete", self._local.delete(key), None)
 
     async def close(self) -> None:
+        if self._releasing is not None:
+            await self._releasing
         if self._paying is not None:
             self._paying.cancel()
             with suppress(asyncio.CancelledError):

@@ -73,8 +73,8 @@ class Limits:
         self._of_no_place = [rule for rule in rules if rule.kind != "concurrency"]
         self._owed: dict[tuple[str, int], Rate | Budget] = {}
         """By key, and for what is given back by the quarter of a second in which it was taken; else that is 0."""
-        self._leaving: list[Stay] = []
         self._paying: asyncio.Task[None] | None = None
+        self._releasing: set[asyncio.Task[None]] = set()
 
     @property
     def are_of_cost(self) -> bool:
@@ -236,9 +236,11 @@ class Limits:
     def ended(self, granted: Granted | None) -> None:
         """The request is over. Call it whatever happened; a second call does no harm."""
         if granted is not None and granted.stays:
-            self._leaving += granted.stays
+            # A task of its own: the store may answer late to others, and must not keep these places meanwhile.
+            task = asyncio.get_running_loop().create_task(self._store.leave(granted.stays))
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
             granted.stays = []
-            self._pay()
 
     async def section(self, _: Server) -> list[dict[str, Any]]:
         """Every limit, and of those that hold for all callers together how much is taken."""
@@ -259,9 +261,10 @@ class Limits:
 
     async def close(self) -> None:
         """Bring what is owed to the store, for at most a second."""
-        if self._paying is not None:
-            await asyncio.wait((self._paying,), timeout=_CLOSE_SECONDS)
-            self._paying.cancel()
+        if tasks := [*self._releasing, *([self._paying] if self._paying else ())]:
+            await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
+            for task in tasks:
+                task.cancel()
 
     @staticmethod
     def _claims(rules: Sequence[Rule], granted: Granted, tokens: int = 0, *, look: bool = False) -> list[Claim]:
@@ -287,18 +290,14 @@ class Limits:
         self._owed[owed] = claim
 
     def _pay(self) -> None:
-        if (self._owed or self._leaving) and (self._paying is None or self._paying.done()):
+        if self._owed and (self._paying is None or self._paying.done()):
             self._paying = asyncio.get_running_loop().create_task(self._bring())
 
     async def _bring(self) -> None:
-        while self._owed or self._leaving:
-            leaving, self._leaving = self._leaving, []
-            if leaving:
-                await self._store.leave(leaving)
+        while self._owed:
             one_of_each = {owed[0]: owed for owed in islice(self._owed, CLAIMS_MAX)}  # a call has a key but once
             batch = [self._aged(owed, self._owed.pop(owed)) for owed in one_of_each.values()]
-            if batch:
-                await self._store.take(batch, force=True)
+            await self._store.take(batch, force=True)
 
     def _aged(self, owed: tuple[str, int], claim: Rate | Budget) -> Rate | Budget:
         """What is owed, with its age as of now."""

@@ -217,6 +217,28 @@ async def test_a_stay_ends_where_a_call_was_done_after_it_was_given_up() -> None
     assert await late.stays("s") == []
 
 
+async def test_a_fleet_that_answers_late_keeps_no_places_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(servers=1)
+    fleet.shared.failing = DOWN
+    assert (await fleet.one.take([Stay("s", "first", 1)])).granted
+    late, told = asyncio.Event(), []
+
+    async def leave(stays: Sequence[Stay]) -> None:
+        await late.wait()
+        told.append([stay.name for stay in stays])
+
+    monkeypatch.setattr(fleet.shared, "leave", leave)
+    leaving = [asyncio.create_task(fleet.one.leave([Stay("s", "first")]))]
+    for name in ("second", "third"):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (await fleet.one.take([Stay("s", name, 1)])).granted, name
+        leaving.append(asyncio.create_task(fleet.one.leave([Stay("s", name)])))
+    late.set()
+    await asyncio.gather(*leaving)
+    assert told == [["first"], ["second", "third"]]
+
+
 async def test_many_values_are_not_looked_for_on_this_machine() -> None:
     fleet = Fleet()
     fleet.shared.failing = DOWN

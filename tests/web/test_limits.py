@@ -310,6 +310,28 @@ async def test_a_place_is_free_again_when_its_request_ends(limited: Limited) -> 
     await granted(limits)
 
 
+async def test_a_place_is_free_again_while_the_store_is_late_to_settle(
+    limited: Limited, store: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = limited(HEADROOM_CALLER_CONCURRENCY=1, HEADROOM_TPM=1000)
+    take, late = store.take, asyncio.Event()
+
+    async def settling_late(claims: Sequence[Claim], *, force: bool = False) -> Taken:
+        if force:
+            await late.wait()
+        return await take(claims, force=force)
+
+    monkeypatch.setattr(store, "take", settling_late)
+    first = await granted(limits, name="first", tokens=10)
+    limits.settled(first, 20, 0)
+    await asyncio.sleep(0)
+    limits.ended(first)
+    await asyncio.sleep(0)
+    await granted(limits, name="second")
+    late.set()
+    await paid()
+
+
 async def test_a_request_waits_a_moment_for_a_place(limited: Limited) -> None:
     limits = limited(HEADROOM_TOTAL_CONCURRENCY=1)
     first = await granted(limits)

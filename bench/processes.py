@@ -150,15 +150,16 @@ def started(
     ready_path: str,
     environment: Mapping[str, str] | None = None,
     ready_limit_seconds: float = 20.0,
+    cwd: Path = ROOT,
 ) -> Iterator[Server]:
-    """Run a server from the repository's top folder until the block ends.
+    """Run a server from the repository's top folder, or another one, until the block ends.
 
     Raises StartError if it never gets ready. `environment` is the child's whole environment; None means ours.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*END_WITH_US, *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -63,3 +63,8 @@ FUZZ_STREAMS ?= 100000
 .PHONY: fuzz-framing
 fuzz-framing: dev ## FUZZ_STREAMS (100,000) generated streams through our connections and h11, which must agree (a minute)
 	$(BIN)/python -m bench.framing --streams $(FUZZ_STREAMS)
+
+COMMIT ?=
+.PHONY: house
+house: dev ## The structure of the package in figures (COMMIT=NAME for another commit than the files here; ten seconds)
+	$(BIN)/python -m bench.house $(COMMIT)

@@ -6,28 +6,27 @@ Settings are loaded once, here, and travel to every worker as one blob; a HUP ru
 from typing import Any
 
 from proxy_pkg.config.blob import pack
-from proxy_pkg.server import hooks, limits, listening
+from proxy_pkg.server import boot, gunicorn_limits, hooks, listening
 from proxy_pkg.server.arbiter import adopt
-from proxy_pkg.server.boot import load_settings, origins_in_force
-from proxy_pkg.server.logs import LOGGERS
+from proxy_pkg.server.log_formats import LOGGERS
 
-settings = load_settings()
-blob = pack(settings, origins_in_force())
+settings = boot.load_settings()
+blob = pack(settings, boot.origins_in_force())
 
 wsgi_app = "proxy_pkg.server.asgi:create_app_from_env"
 worker_class = "proxy_pkg.server.worker.ProxyWorker"
 proc_name = "proxy_pkg"
 
-bind = limits.bind_address(settings)
+bind = gunicorn_limits.bind_address(settings)
 backlog = settings.backlog
 workers = settings.workers
 max_requests = settings.max_requests
-max_requests_jitter = limits.max_requests_jitter(settings)
+max_requests_jitter = gunicorn_limits.max_requests_jitter(settings)
 
 timeout = settings.worker_timeout_seconds
-graceful_timeout = limits.graceful_timeout_seconds(settings)
+graceful_timeout = gunicorn_limits.graceful_timeout_seconds(settings)
 keepalive = settings.keepalive_seconds
-worker_tmp_dir = limits.heartbeat_dir()
+worker_tmp_dir = gunicorn_limits.heartbeat_dir()
 
 loglevel = settings.log_level
 logger_class = LOGGERS[settings.log_format]

@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.server import neighbour
-from proxy_pkg.server.neighbour import LIMIT_SECONDS, asked_at, headers_for
+from proxy_pkg.server import port_owner
+from proxy_pkg.server.port_owner import LIMIT_SECONDS, asked_at, headers_for
 
 _OK: Final = 200
 _WITHOUT_TOKEN: Final = "token_required"  # noqa: S105 (an error code)
@@ -45,4 +45,4 @@ def listens(settings: Settings) -> bool:
 
 def is_ours(settings: Settings) -> bool:
     """Whether what listens there is a server of this kind, by what it says of itself to anybody."""
-    return neighbour.is_ours(settings, settings.host, settings.port)
+    return port_owner.is_ours(settings, settings.host, settings.port)

@@ -90,7 +90,7 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
     if server is None:
         yield ok("server", f"none runs with state directory {settings.state_dir}")
         return
-    if server.is_elsewhere:
+    if server.is_in_other_namespace:
         yield warning("server", f"{elsewhere(settings)}", "run this there")
     elif server.is_orphaned:
         text = f"its master is gone; {len(server.workers)} workers are left, and end by themselves"

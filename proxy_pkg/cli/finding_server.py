@@ -52,7 +52,7 @@ def found_or_exit(settings: Settings, wish: str) -> Running:
     if server is None:
         print_none(settings)
         raise typer.Exit(NOT_RUNNING)
-    if server.is_elsewhere:
+    if server.is_in_other_namespace:
         fail((f"{elsewhere(settings)}; nothing was signalled. Run `proxyctl {wish}` there",))
     if server.other_masters:
         fail((f"{shared(server)}; send a signal to the master that you mean",))

@@ -38,7 +38,7 @@ def status(
         print_json(_document(server, told, silence))
     elif server is None:
         print_none(settings)
-    elif server.is_elsewhere:
+    elif server.is_in_other_namespace:
         print(f"{elsewhere(settings).replace('a', 'A', 1)}.")
     else:
         _print(server, told, silence)

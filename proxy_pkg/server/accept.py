@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy_pkg.server.connection_limit import ConnectionLimit
-from proxy_pkg.server.seats import Seats, Sign
+from proxy_pkg.server.load_table import LoadTable, Reading
 
 TOLERATED_SHARE: Final = 8
 """A worker may have one connection more than another, and this part of its load: so little is not worth a wait.
@@ -27,50 +27,52 @@ _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 logger = logging.getLogger("proxy_pkg")
 
 
-class Share:
-    """This worker's part of the load, and what it knows of the others'. Without `seats` it is the only one."""
+class Balancer:
+    """Compares the load of this worker with that of the others. Without a `load_table` there are no others."""
 
-    def __init__(self, load: Callable[[], int], seats: Seats | None = None, seat: int = -1, pid: int = 0) -> None:
+    def __init__(
+        self, load: Callable[[], int], load_table: LoadTable | None = None, slot: int = -1, pid: int = 0
+    ) -> None:
         self._load = load
-        self._seats = seats if seat >= 0 else None
-        self._seat = seat
+        self._load_table = load_table if slot >= 0 else None
+        self._slot = slot
         self._pid = pid
-        self._idler: list[Sign] = []
-        self._silent: list[Sign] = []
+        self._idler: list[Reading] = []
+        self._silent: list[Reading] = []
         self._has_left = False
 
     def publish(self) -> int:
-        """Tell the others, and return the load."""
+        """Publish the load for the other workers, and return it."""
         load = self._load()
-        if self._seats is not None and not self._has_left:
-            self._seats.publish(self._seat, self._pid, load)
+        if self._load_table is not None and not self._has_left:
+            self._load_table.publish(self._slot, self._pid, load)
         return load
 
     def leave(self) -> None:
-        """Tell the others not to count on this worker."""
+        """Take this worker out of the table: no other worker waits for it from now on."""
         self._has_left = True
-        if self._seats is not None:
-            self._seats.leave(self._seat)
+        if self._load_table is not None:
+            self._load_table.leave(self._slot)
 
     @property
     def is_alone(self) -> bool:
         """Whether no other worker takes connections."""
-        return self._seats is None or not self._seats.others(self._seat)
+        return self._load_table is None or not self._load_table.others(self._slot)
 
     @property
     def exceeded(self) -> bool:
         """Whether a worker that shows life has clearly less to do."""
         load = self.publish()
-        if self._seats is None or self._has_left:
+        if self._load_table is None or self._has_left:
             return False
         less = max(load - 1 - load // TOLERATED_SHARE, min(load, 1))
-        others = self._seats.others(self._seat)
+        others = self._load_table.others(self._slot)
         self._silent = [sign for sign in self._silent if sign in others]
         self._idler = [sign for sign in others if sign[0] < less and sign not in self._silent]
         return bool(self._idler)
 
     def waited(self) -> None:
-        """Waiting was in vain: those who have less to do are not waited for until they say something new."""
+        """The wait brought nothing: a less loaded worker is not waited for again until it publishes a new load."""
         self._silent += self._idler
 
 
@@ -82,24 +84,24 @@ class Acceptor:
         loop: asyncio.AbstractEventLoop,
         listener: Any,
         protocol: Callable[[], asyncio.Protocol],
-        share: Share,
+        balancer: Balancer,
         limit: ConnectionLimit | None = None,
     ) -> None:
         self._loop = loop
         self._listener = listener
         self._protocol = protocol
-        self._share = share
+        self._balancer = balancer
         self._limit = limit
         self._timer: asyncio.TimerHandle | None = None
         self._deferrals = 0
         self._exhausted = False
         self._stopped = False
-        self._opening: set[asyncio.Task[Any]] = set()
+        self._pending: set[asyncio.Task[Any]] = set()
 
     @property
-    def opening(self) -> int:
+    def pending(self) -> int:
         """Connections taken and not yet seen by their protocol."""
-        return len(self._opening)
+        return len(self._pending)
 
     def start(self) -> None:
         self._timer = None
@@ -118,12 +120,12 @@ class Acceptor:
             pass
 
     def _on_readable(self) -> None:
-        if self._share.exceeded:
+        if self._balancer.exceeded:
             if self._deferrals < DEFERRALS_MAX:
                 self._deferrals += 1
                 self._pause(DEFER_SECONDS)
                 return
-            self._share.waited()
+            self._balancer.waited()
         self._deferrals = 0
         if self._limit is not None and self._limit.is_reached:
             # What is closed now is free when the loop has turned, and the listener is still readable then.
@@ -155,18 +157,18 @@ class Acceptor:
             return False
         self._exhausted = False
         peer.setblocking(False)
-        opening = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, peer))
-        self._opening.add(opening)
-        opening.add_done_callback(self._on_opened)
+        pending = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, peer))
+        self._pending.add(pending)
+        pending.add_done_callback(self._on_opened)
         return True
 
-    def _on_opened(self, opening: "asyncio.Task[Any]") -> None:
-        self._opening.discard(opening)
-        if not opening.cancelled() and isinstance(opening.exception(), OSError):
-            logger.debug("a connection was gone before it was open: %s", opening.exception())
+    def _on_opened(self, pending: "asyncio.Task[Any]") -> None:
+        self._pending.discard(pending)
+        if not pending.cancelled() and isinstance(pending.exception(), OSError):
+            logger.debug("a connection was gone before it was open: %s", pending.exception())
 
     def _on_exhausted(self, reason: str) -> None:
-        """Leave the others in the queue until something was given back; said once, not at every try."""
+        """Leave the other connections in the queue until descriptors are free again. Logged once, not at every try."""
         if not self._exhausted:
             logger.error("no connection can be taken for now: %s", reason)
         self._exhausted = True

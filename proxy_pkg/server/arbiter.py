@@ -17,10 +17,10 @@ from gunicorn.errors import HaltServer
 
 from proxy_pkg.config.load import take_notify_socket
 from proxy_pkg.server.boot import in_force, put_back
-from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, told
 from proxy_pkg.server.handover import Handover
-from proxy_pkg.server.notify import ServiceManager
-from proxy_pkg.server.seats import Seats
+from proxy_pkg.server.load_table import LoadTable
+from proxy_pkg.server.systemd import ServiceManager
+from proxy_pkg.server.worker_status import ENDINGS, READY, RETIRING, status_bits
 
 BOOT_RETRY_SECONDS: Final = 1.0
 """Pause before the next try after a worker that ended before it served."""
@@ -36,7 +36,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     """Gunicorn's arbiter with workers that overlap. Made from a plain one by `adopt`."""
 
     generation: int
-    seats: Seats
+    load_table: LoadTable
     handover: Handover
     manager: ServiceManager
     LISTENERS: list[Any]
@@ -46,16 +46,16 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     _retry_at: float
 
     def manage_workers(self) -> None:
-        """Spawn what is missing, and tell those to end whose successors serve."""
-        staying = [worker for worker in self._workers() if self._stays(worker)]
+        """Spawn missing workers, and end those whose successors serve."""
+        current = [worker for worker in self._workers() if self._is_current(worker)]
         if time.monotonic() >= self._retry_at:
-            self._spawn(self.num_workers - len(staying))
-        # Too many: whoever does not serve yet goes first, or the only one that serves could.
-        staying.sort(key=lambda worker: told(worker) & READY)
-        surplus = max(0, len(staying) - self.num_workers)
-        for worker in staying[:surplus]:
+            self._spawn(self.num_workers - len(current))
+        # Too many: those that do not serve yet go first, else the only one that serves might.
+        current.sort(key=lambda worker: status_bits(worker) & READY)
+        surplus = max(0, len(current) - self.num_workers)
+        for worker in current[:surplus]:
             self._end(worker)
-        self._relieve([worker for worker in staying[surplus:] if told(worker) & READY])
+        self._relieve([worker for worker in current[surplus:] if status_bits(worker) & READY])
         self._announce()
 
     def _spawn(self, count: int) -> None:
@@ -137,7 +137,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         """End workers that do not serve yet, before the others: they hold the port open, and who connects after the
         others have gone would be cut off.
         """
-        unready = [worker.pid for worker in self.WORKERS.values() if not told(worker) & READY]
+        unready = [worker.pid for worker in self.WORKERS.values() if not status_bits(worker) & READY]
         for pid in unready:
             self.kill_worker(pid, signal.SIGTERM)
         limit = time.monotonic() + UNREADY_SECONDS
@@ -146,7 +146,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
             self.reap_workers()
 
     def _hurried(self) -> bool:
-        """Whether somebody wants it to end at once. Other signals mean nothing any more."""
+        """Whether a signal asks for an immediate end. Other signals mean nothing any more."""
         return any(number in (signal.SIGINT, signal.SIGQUIT) for number in self.wait_for_signals(timeout=0.001))
 
     def reap_workers(self) -> None:
@@ -170,25 +170,25 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         if any(not worker.was_ready and not worker.ended for worker in gone):
             self._retry_at = time.monotonic() + BOOT_RETRY_SECONDS
 
-    def seat(self) -> int:
-        """A seat for the next worker."""
-        return self.seats.free(worker.seat for worker in self.WORKERS.values())
+    def slot(self) -> int:
+        """The slot of the next worker in the load table."""
+        return self.load_table.free(worker.slot for worker in self.WORKERS.values())
 
     def _workers(self) -> list[Any]:
-        """Those that were not told to end, the oldest first. Notes which of them serve."""
+        """The workers that were not asked to end, the oldest first. Notes which of them serve."""
         workers = sorted(self.WORKERS.values(), key=lambda worker: int(worker.age))
         for worker in workers:
-            if told(worker) & READY:
+            if status_bits(worker) & READY:
                 worker.was_ready = self._serving = True
         return [worker for worker in workers if not worker.ended]
 
-    def _stays(self, worker: Any) -> bool:
-        return worker.generation == self.generation and not told(worker) & WISHES_TO_LEAVE
+    def _is_current(self, worker: Any) -> bool:
+        return worker.generation == self.generation and not status_bits(worker) & RETIRING
 
     def _relieve(self, successors: list[Any]) -> None:
         """End as many of those that should go as the successors can stand in for."""
-        leaving = [worker for worker in self._workers() if not self._stays(worker)]
-        serving = [worker for worker in leaving if told(worker) & READY]
+        leaving = [worker for worker in self._workers() if not self._is_current(worker)]
+        serving = [worker for worker in leaving if status_bits(worker) & READY]
         needed = max(0, self.num_workers - len(successors))
         for worker in leaving:
             if worker not in serving or worker in serving[: max(0, len(serving) - needed)]:
@@ -202,7 +202,7 @@ class ProxyArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         """Say that we are ready: with the first worker after a start, with all of them after a reload."""
         if self._announced:
             return
-        ready = [worker for worker in self._workers() if self._stays(worker) and told(worker) & READY]
+        ready = [worker for worker in self._workers() if self._is_current(worker) and status_bits(worker) & READY]
         if len(ready) >= (self.num_workers if self.generation else 1):
             self._announced = True
             self.manager.ready()
@@ -219,7 +219,7 @@ def adopt(server: Any) -> None:
     # and Python would then find gunicorn's modules in place of its own.
     server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
     server.generation = 0
-    server.seats = Seats()
+    server.load_table = LoadTable()
     server.handover = Handover()
     server.manager = ServiceManager(take_notify_socket())
     server._announced = server._serving = False

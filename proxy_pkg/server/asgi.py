@@ -35,8 +35,8 @@ def create_app_from_env() -> Starlette:
     if problems := what_is_named(settings).problems:
         raise SettingsError(problems)
     prepare(settings.state_dir)
-    if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
-        logger.warning("%s", said)
+    if warning := embedded.prepare(settings.state_dir, settings.store_bytes_max):
+        logger.warning("%s", warning)
     return worker_app(settings, at_start(loaded.sources))
 
 

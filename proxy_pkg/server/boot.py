@@ -1,4 +1,4 @@
-"""The configuration as the gunicorn master gets it: at the start, and again at every HUP."""
+"""The configuration of the gunicorn master: loaded at the start, and again at every HUP."""
 
 import sys
 
@@ -27,10 +27,10 @@ def load_settings() -> Settings:
     try:
         loaded = _loaded()
     except SettingsError as error:
-        _tell("problem", error.problems)
+        _print("problem", error.problems)
         if not _last_good:
             sys.exit(1)
-        _tell("problem", ("the reload is refused; the server goes on with the settings it had",))
+        _print("problem", ("the reload is refused; the server continues with the settings it had",))
         return _last_good[0].settings
     held: tuple[str, ...] = ()
     if not _last_good:
@@ -39,7 +39,7 @@ def load_settings() -> Settings:
         before = _last_good[0]
         settings, held = applied(before.settings, loaded.settings)
         now = Configuration(settings, origins.after_reload(before.origins, before.settings, settings, loaded.sources))
-    _tell("warning", (*loaded.warnings, *held))
+    _print("warning", (*loaded.warnings, *held))
     _last_good[:] = [now]
     return now.settings
 
@@ -70,6 +70,6 @@ def _loaded() -> Loaded:
     return structs.replace(loaded, warnings=(*loaded.warnings, *found.warnings))
 
 
-def _tell(kind: str, sentences: tuple[str, ...]) -> None:
+def _print(kind: str, sentences: tuple[str, ...]) -> None:
     for sentence in sentences:
         STANDARD_ERROR.write(on_one_line(f"proxy_pkg: {kind}: {sentence}") + "\n")

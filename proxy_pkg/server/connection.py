@@ -20,12 +20,24 @@ from uvicorn.server import ServerState
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.server.framing import StrictConnection
 from proxy_pkg.server.handover import Handover
-from proxy_pkg.server.writing import write_in_parts
 
 _HEAD = b"HTTP/1.1 "
 _LAST_REQUEST_SECONDS = 1
 _REQUEST_TIMEOUT = 408
 _UNAVAILABLE = 503
+
+
+def write_in_parts(transport: Any, part_bytes: int) -> None:
+    """Bound what `transport` buffers: a writer is paused above half of `part_bytes`.
+
+    Without a bound of its own the kernel takes some megabytes for each client that reads nothing. It counts what was
+    not sent yet, so a fast reader far away still has as much on its way as its connection can carry.
+    """
+    transport.set_write_buffer_limits(part_bytes // 2)
+    peer = transport.get_extra_info("socket")
+    if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, AttributeError):  # a kernel without it
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2 * part_bytes)
 
 
 class HeadCork:
@@ -63,7 +75,7 @@ class HeadCork:
 
 
 class OpenRequests(set[asyncio.Task[None]]):
-    """The tasks of requests in progress, and whom to tell when the last of them has ended."""
+    """The tasks of requests in progress, with a callback for the end of the last one."""
 
     def __init__(self, on_last: Callable[[], object]) -> None:
         super().__init__()
@@ -76,10 +88,10 @@ class OpenRequests(set[asyncio.Task[None]]):
 
 
 class OpenConnections(ServerState):
-    """What uvicorn's connections share, and whom to tell when there is less."""
+    """What uvicorn's connections share, with a callback for when there is less."""
 
     head_timeout_seconds = math.inf
-    """For how long a new connection may stay silent."""
+    """How long a new connection may send nothing."""
     buffer_bytes = 64 << 10
     """In parts of how many bytes an answer is written."""
 
@@ -179,10 +191,10 @@ class Connection(StrictConnection):
         if self.transport.is_closing():
             return
         descriptor = _descriptor(self.transport)
-        if _unread_bytes(descriptor):
+        if _received_bytes(descriptor):
             return
         # The transport closes in the next turn of the loop only, and the peer should not ask us anything until then.
-        _say_end(descriptor)
+        _send_fin(descriptor)
         super().timeout_keep_alive_handler()
 
     def on_headers_complete(self) -> None:
@@ -210,8 +222,8 @@ def _descriptor(transport: asyncio.Transport) -> int:
     return -1 if peer is None else int(peer.fileno())
 
 
-def _unread_bytes(descriptor: int) -> int:
-    """What the peer sent and nobody has read: the kernel knows before the loop does."""
+def _received_bytes(descriptor: int) -> int:
+    """Bytes that the peer sent and no one has read: the kernel knows before the loop does."""
     try:
         answer = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
     except (OSError, ValueError):
@@ -219,7 +231,7 @@ def _unread_bytes(descriptor: int) -> int:
     return int(struct.unpack("i", answer)[0])
 
 
-def _say_end(descriptor: int) -> None:
+def _send_fin(descriptor: int) -> None:
     """Tell the peer, at once, that nothing more comes."""
     with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as peer:
         peer.shutdown(socket.SHUT_WR)

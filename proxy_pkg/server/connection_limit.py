@@ -22,43 +22,43 @@ logger = logging.getLogger("proxy_pkg")
 
 
 class ConnectionLimit:
-    """The limit of one worker. `opening` tells of connections that are not among `connections` yet."""
+    """The limit of one worker. `pending` counts connections that are not among `connections` yet."""
 
     def __init__(
         self,
         connections: Collection[Any],
-        opening: Callable[[], int],
+        pending: Callable[[], int],
         clock: Callable[[], float],
         most: float = math.inf,
     ) -> None:
         self._connections = connections
-        self._opening = opening
+        self._pending = pending
         self._clock = clock
-        self._was_told = False
+        self._is_logged = False
         self.most = most
 
     @property
     def is_reached(self) -> bool:
-        return len(self._connections) + self._opening() >= self.most
+        return len(self._connections) + self._pending() >= self.most
 
     def make_room(self) -> bool:
         """Close some connections, the oldest first; False where each has something to do. A descriptor is free
         again only when the loop has turned.
         """
-        if not self._was_told:
+        if not self._is_logged:
             logger.warning(
                 "%d connections are open, and descriptors run short: those that wait longest for their client are "
                 "closed; a higher limit for open files (ulimit -n) gives room for more",
                 len(self._connections),
             )
-            self._was_told = True
+            self._is_logged = True
         now = self._clock()
         ages = [
-            (_idle_age(connection, now), _standing_age(connection, now), connection)
+            (_idle_age(connection, now), _stalled_age(connection, now), connection)
             for connection in self._connections
             if isinstance(connection, Connection) and not connection.transport.is_closing()
         ]
-        waiting = [(max(idle, standing), connection) for idle, standing, connection in ages]
+        waiting = [(max(idle, stalled), connection) for idle, stalled, connection in ages]
         candidates = [pair for pair in waiting if pair[0] >= PATIENCE_SECONDS]
         if not candidates:
             # All are new. Where most of them bring bodies, those that will not go on are known in a moment.
@@ -87,7 +87,7 @@ def _idle_age(connection: Connection, now: float) -> float:
     return 0 if connection.wait is None else now - connection.wait.since
 
 
-def _standing_age(connection: Connection, now: float) -> float:
+def _stalled_age(connection: Connection, now: float) -> float:
     """For how long a body has hardly moved; below 0 for everything else."""
     wait: Wait | None = connection.wait
     return now - wait.since if wait is not None and wait.waiting is Waiting.BODY else -1

@@ -16,7 +16,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from proxy_pkg.relay.headers import BODILESS
-from proxy_pkg.server.prompt import PromptCycle
+from proxy_pkg.server.response_cycle import SingleWriteCycle
 from proxy_pkg.web.forward import REFUSED, Forward
 
 _VERSIONS = frozenset(("1.0", "1.1"))
@@ -78,7 +78,7 @@ class LastWords:
             self._transport.close()
 
 
-class UnreadBodyCycle(RequestResponseCycle):
+class UnconsumedBodyCycle(RequestResponseCycle):
     """An answer for a client that asks before it sends its body (`Expect: 100-continue`).
 
     If it is answered at once it may send the body or not, so where its next request begins nobody knows.
@@ -236,9 +236,9 @@ class StrictConnection(HttpToolsProtocol):
             cycle.waiting_for_100_continue = False  # such clients know no 1xx
             cycle.__class__ = EndedByCloseCycle
         elif cycle.waiting_for_100_continue:
-            cycle.__class__ = UnreadBodyCycle
+            cycle.__class__ = UnconsumedBodyCycle
         elif type(cycle) is RequestResponseCycle:  # and not one of ours, or last words
-            cycle.__class__ = PromptCycle
+            cycle.__class__ = SingleWriteCycle
         super()._start_asgi_task(cycle, app)
 
     def _check(self) -> None:

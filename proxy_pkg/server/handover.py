@@ -1,4 +1,4 @@
-"""Idle connections go from a worker that ends to one that goes on: over a queue of descriptors that all workers share.
+"""Hands idle connections of a worker that ends to one that serves, over a queue of descriptors that all workers share.
 
 HTTP/1.1 lets a server close an idle connection, and has no answer to a request that crosses the close on the wire. So
 none is closed for the sake of a worker's end. Made by the master before its first fork; what nobody has taken yet when
@@ -17,23 +17,23 @@ class Handover:
 
     def __init__(self) -> None:
         # Whole messages: a descriptor and the byte that it comes with are always read together.
-        self._inlet, self._outlet = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._inlet.setblocking(False)
-        self._outlet.setblocking(False)
+        self._sender, self._receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sender.setblocking(False)
+        self._receiver.setblocking(False)
 
     def fileno(self) -> int:
         """The descriptor that is readable when a connection waits to be taken."""
-        return self._outlet.fileno()
+        return self._receiver.fileno()
 
     def close(self) -> None:
         """Close both ends, in this process; what waits is lost when the last process does."""
-        self._inlet.close()
-        self._outlet.close()
+        self._sender.close()
+        self._receiver.close()
 
     def give(self, descriptor: int) -> bool:
         """Put a connection into the queue, from where it lives on without us. False if there is no room for now."""
         try:
-            socket.send_fds(self._inlet, [_MESSAGE], [descriptor])
+            socket.send_fds(self._sender, [_MESSAGE], [descriptor])
         except OSError:
             return False
         return True
@@ -45,8 +45,8 @@ class Handover:
         has no descriptor free.
         """
         # The kernel would drop a connection for which it finds no descriptor.
-        os.close(os.dup(self._outlet.fileno()))
-        _, descriptors, _, _ = socket.recv_fds(self._outlet, len(_MESSAGE), 1)
+        os.close(os.dup(self._receiver.fileno()))
+        _, descriptors, _, _ = socket.recv_fds(self._receiver, len(_MESSAGE), 1)
         if not descriptors:
             raise ConnectionAbortedError("a connection was lost on its way from one worker to another")
         os.set_inheritable(descriptors[0], False)

@@ -44,8 +44,8 @@ def on_starting(server: Any, settings: Settings) -> None:
             "give each its own HEADROOM_STATE_DIR",
             settings.state_dir,
         )
-    if said := embedded.prepare(settings.state_dir, settings.store_bytes_max):
-        server.log.warning("%s", said)
+    if warning := embedded.prepare(settings.state_dir, settings.store_bytes_max):
+        server.log.warning("%s", warning)
     # Those that we were started with, and the queue of idle connections.
     server.sockets_at_start = open_sockets()
     _raise_descriptor_limit()
@@ -80,9 +80,9 @@ def pre_fork(server: Any, worker: Any) -> None:
     """In the master: give the worker what it shares with others, and begin to count its time, or none would find out
     that it hangs.
 
-    What makes a fork unsafe is said at every one; a server that serves goes on.
+    What makes a fork unsafe is logged at every fork; a server that serves continues.
     """
-    worker.seat, worker.seats, worker.handover = server.seat(), server.seats, server.handover
+    worker.slot, worker.load_table, worker.handover = server.slot(), server.load_table, server.handover
     worker.notify()
     shared = server.sockets_at_start | {listener.fileno() for listener in worker.sockets}
     for hazard in hazards(shared):

@@ -1,6 +1,6 @@
-"""Whether an address can be listened on, told in one line before gunicorn tries it for five seconds.
+"""Whether an address can be listened on, reported in one line before gunicorn tries it for five seconds.
 
-Gunicorn names neither the setting nor who has the port, and says each try twice.
+Gunicorn names neither the setting nor the process that has the port, and logs each try twice.
 """
 
 import errno
@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from proxy_pkg.config.load import socket_passed
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.server.limits import bind_address
-from proxy_pkg.server.neighbour import holder_of, is_master, is_ours
+from proxy_pkg.server.gunicorn_limits import bind_address
+from proxy_pkg.server.port_owner import is_master, is_ours, owner_of
 
 PATIENCE_SECONDS: Final = 2.0
-"""For a server that was told to end a moment ago, and still has the port."""
+"""For a server that is ending and still has the port."""
 _POLL_SECONDS: Final = 0.1
 OURS: Final = "HEADROOM_HOST and HEADROOM_PORT"
 COMMAND_LINE: Final = "--bind"
@@ -81,7 +81,7 @@ def _sentence(settings: Settings, host: str, port: int, setting: str, fault: OSE
 
 
 def _who(settings: Settings, host: str, port: int, setting: str) -> str:
-    holder = holder_of(port)
+    holder = owner_of(port)
     who = f"process {holder.pid} ({holder.command})" if holder else "a process that cannot be seen from here"
     if is_master(settings, holder) or is_ours(settings, host, port):
         return (

@@ -36,13 +36,13 @@ class Running(Struct, frozen=True):
     """Workers that the kernel does not run, as after SIGSTOP: their master replaces them when their time is up."""
     other_masters: tuple[int, ...] = ()
     """Masters of other servers that were given the same state directory."""
-    is_elsewhere: bool = False
+    is_in_other_namespace: bool = False
     """There is a master, and it cannot be seen from here: in another container, say. Its numbers mean nothing here."""
 
     @property
     def is_orphaned(self) -> bool:
         """Whether the master is gone, and its workers are about to end."""
-        return not self.master_pid and not self.is_elsewhere
+        return not self.master_pid and not self.is_in_other_namespace
 
     @property
     def is_draining(self) -> bool:
@@ -64,8 +64,8 @@ def find(state_dir: str) -> Running | None:
     if os.path.lexists(state_dir) and not os.access(state_dir, os.R_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), state_dir)
     masters = mastership.masters(state_dir)
-    told = read_lifetimes(state_dir)
-    workers = told.now.workers
+    lifetimes = read_lifetimes(state_dir)
+    workers = lifetimes.now.workers
     seen = sorted((age_seconds_of(pid), pid) for pid in masters if pid)
     if not masters and not workers:
         return None
@@ -75,12 +75,12 @@ def find(state_dir: str) -> Running | None:
         pid,
         workers,
         age_seconds,
-        told.now.started_ns,
-        told.now.worker_starts,
-        told.runs,
+        lifetimes.now.started_ns,
+        lifetimes.now.worker_starts,
+        lifetimes.runs,
         tuple(worker.pid for worker in workers if pid and _stands_still(worker.pid, masters)),
         tuple(sorted(others)),
-        is_elsewhere=bool(masters) and not seen,
+        is_in_other_namespace=bool(masters) and not seen,
     )
 
 
@@ -96,7 +96,7 @@ def parent_of(pid: int) -> int:
 
 
 def age_seconds_of(pid: int) -> float:
-    """For how long a process runs; 0 if it is gone or hidden. No clock that somebody could set takes part."""
+    """How long a process has been running, by the boot clock, which nobody can set; 0 if it is gone or hidden."""
     fields = _status(pid)
     if not fields:
         return 0.0

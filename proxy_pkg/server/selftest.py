@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.model import Level
-from proxy_pkg.server.limits import heartbeat_dir
+from proxy_pkg.server.gunicorn_limits import heartbeat_dir
 from proxy_pkg.stats.counters import private_counters
 from proxy_pkg.tokens.count import load
 from proxy_pkg.web.app import ProxyApp, build_app
@@ -29,7 +29,7 @@ _ALONE: Final[dict[str, Any]] = {
     "upstreams": (),
     "access_log": False,
 }
-"""Settings under which nobody else hears of the test, and nobody's token is asked for."""
+"""Settings under which the test reaches no other service and needs no token."""
 
 
 class Outcome(Struct):
@@ -107,17 +107,17 @@ async def _ask(app: ProxyApp, body: bytes) -> tuple[int, bytes]:
         "headers": [(b"content-length", b"%d" % len(body)), (b"anthropic-version", b"2023-06-01")],
     }
     asked = [{"type": "http.request", "body": body, "more_body": False}]
-    told: list[Any] = []
+    sent: list[Any] = []
 
     async def receive() -> Any:
         return asked.pop() if asked else await asyncio.Event().wait()
 
     async def send(message: Any) -> None:
-        told.append(message)
+        sent.append(message)
 
     await app(scope, receive, send)
-    status = next(message["status"] for message in told if message["type"] == "http.response.start")
-    return status, b"".join(message.get("body", b"") for message in told)
+    status = next(message["status"] for message in sent if message["type"] == "http.response.start")
+    return status, b"".join(message.get("body", b"") for message in sent)
 
 
 def _problem(level: Level, status: int, body: bytes, arrived: bytes) -> str:

@@ -5,7 +5,7 @@ The end of a worker, each step within its time:
 1. It is not ready any more and takes no connection but those that are in the queue already.
 2. Each open connection gets the answer it waits for, with `connection: close`. Answers have until the drain limit. One
    that is idle goes to another worker; where there is none, it may bring one request more, for it may be on its way.
-3. Those still open are told so in the stream's own format, at the end of an event, and closed.
+3. Those still open get an error in the stream's own format, at the end of an event, and are closed.
 4. The app closes down: counters and log lines are written.
 """
 
@@ -21,13 +21,13 @@ from typing import Any, Final, Protocol
 from uvicorn.config import Config
 from uvicorn.server import Server, logger
 
-from proxy_pkg.server.accept import Acceptor, Share
+from proxy_pkg.server.accept import Acceptor, Balancer
+from proxy_pkg.server.allocator import allocator_trim
 from proxy_pkg.server.client_timeouts import ClientLimits, ClientTimeouts
 from proxy_pkg.server.connection import Connection, HandedOverConnection, OpenConnections
 from proxy_pkg.server.connection_limit import ConnectionLimit
-from proxy_pkg.server.freed import freed_memory
 from proxy_pkg.server.handover import Handover
-from proxy_pkg.server.seats import Seats
+from proxy_pkg.server.load_table import LoadTable
 
 BEAT_SECONDS: Final = 1.0
 PARTING_SECONDS: Final = 2.0
@@ -38,8 +38,8 @@ _POLL_SECONDS: Final = 0.05
 class Life(Protocol):
     """What the serving loop needs of the process that it runs in."""
 
-    seats: Seats | None
-    seat: int
+    load_table: LoadTable | None
+    slot: int
     handover: Handover | None
     max_requests: int
     client_limits: ClientLimits
@@ -53,12 +53,12 @@ class Life(Protocol):
         """End every open exchange, in good order."""
 
     def beat(self) -> None:
-        """The loop turns: show it to whoever would end the process otherwise."""
+        """The loop turns: report it to the master, which ends a worker that stops reporting."""
 
     def on_ready(self) -> None:
         """The worker serves."""
 
-    def on_worn(self) -> None:
+    def on_retiring(self) -> None:
         """The worker has served as many requests as it should."""
 
     def is_spent(self) -> bool:
@@ -69,22 +69,22 @@ class Life(Protocol):
 
 
 class ServingLoop(Server):
-    """Serves until it is told to end."""
+    """Serves until a signal ends it."""
 
     def __init__(self, config: Config, life: Life) -> None:
         super().__init__(config)
         self._life = life
         self._stop = asyncio.Event()
         self._hurry = False
-        self._worn = False
+        self._is_retiring = False
         self._pulse: asyncio.TimerHandle | None = None
         self._acceptors: list[Acceptor] = []
-        self._heir: Acceptor | None = None
-        self._share = Share(self._load, life.seats, life.seat, os.getpid())
-        self.server_state = OpenConnections(self._share.publish)
+        self._successor: Acceptor | None = None
+        self._balancer = Balancer(self._load, life.load_table, life.slot, os.getpid())
+        self.server_state = OpenConnections(self._balancer.publish)
         self.server_state.head_timeout_seconds = life.client_limits.head_seconds
         self.server_state.buffer_bytes = life.client_limits.buffer_bytes
-        self._freed = freed_memory()
+        self._freed = allocator_trim()
         self._timeouts = ClientTimeouts(self.server_state.connections, life.client_limits)
 
     async def serve(self, sockets: Any = None) -> None:
@@ -108,12 +108,14 @@ class ServingLoop(Server):
             "_loop": loop,
         }
         protocol = partial(Connection, **named)
-        limit = ConnectionLimit(self.server_state.connections, self._opening, loop.time, self._life.connections_max)
+        limit = ConnectionLimit(self.server_state.connections, self._pending, loop.time, self._life.connections_max)
         self.server_state.default_headers = self.config.encoded_headers
-        self._acceptors = [Acceptor(loop, listener, protocol, self._share, limit) for listener in sockets or []]
+        self._acceptors = [Acceptor(loop, listener, protocol, self._balancer, limit) for listener in sockets or []]
         if self._life.handover is not None:
-            self._heir = Acceptor(loop, self._life.handover, partial(HandedOverConnection, **named), self._share)
-            self._acceptors.append(self._heir)
+            self._successor = Acceptor(
+                loop, self._life.handover, partial(HandedOverConnection, **named), self._balancer
+            )
+            self._acceptors.append(self._successor)
         for acceptor in self._acceptors:
             acceptor.start()
         self._life.on_ready()
@@ -125,10 +127,10 @@ class ServingLoop(Server):
         """The steps above."""
         logger.info("draining: %d connections, %d requests", *self._open())
         self._life.begin_drain()
-        self._share.leave()
+        self._balancer.leave()
         for acceptor in self._acceptors:
             acceptor.stop()
-            if acceptor is not self._heir:
+            if acceptor is not self._successor:
                 acceptor.take_all()
         for listener in sockets or []:
             listener.close()
@@ -152,10 +154,10 @@ class ServingLoop(Server):
 
     def _pass_on(self) -> None:
         """Give idle connections to the workers that go on. The last worker takes what others gave before they ended."""
-        if self._life.handover is None or self._heir is None:
+        if self._life.handover is None or self._successor is None:
             return
-        if self._share.is_alone:
-            self._heir.take_all()
+        if self._balancer.is_alone:
+            self._successor.take_all()
             return
         for connection in list(self.server_state.connections):
             if isinstance(connection, Connection) and connection.is_idle:
@@ -180,10 +182,10 @@ class ServingLoop(Server):
         await asyncio.sleep(0)
 
     def _open(self) -> tuple[int, int]:
-        return len(self.server_state.connections) + self._opening(), len(self.server_state.tasks)
+        return len(self.server_state.connections) + self._pending(), len(self.server_state.tasks)
 
-    def _opening(self) -> int:
-        return sum(acceptor.opening for acceptor in self._acceptors)
+    def _pending(self) -> int:
+        return sum(acceptor.pending for acceptor in self._acceptors)
 
     def _load(self) -> int:
         return sum(self._open())
@@ -195,11 +197,11 @@ class ServingLoop(Server):
         self._timeouts.look(asyncio.get_running_loop().time())
         self._freed.look(is_idle=not self.server_state.tasks)
         if not self._stop.is_set():
-            self._share.publish()
-        worn = self.server_state.total_requests >= self._life.max_requests or self._life.is_spent()
-        if worn and not self._worn:
-            self._worn = True
-            self._life.on_worn()
+            self._balancer.publish()
+        is_due = self.server_state.total_requests >= self._life.max_requests or self._life.is_spent()
+        if is_due and not self._is_retiring:
+            self._is_retiring = True
+            self._life.on_retiring()
         if self._life.is_orphan() and not self._hurry:
             logger.error("the master is gone, so nobody would replace or end this worker: it ends now")
             self._end(hurry=True)

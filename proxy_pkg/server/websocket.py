@@ -11,7 +11,9 @@ while, since a socket that is closed with unread bytes resets the connection, an
 import asyncio
 import logging
 from asyncio.transports import BaseTransport
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -24,7 +26,7 @@ from websockets.http11 import Request
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.server.inflating import INLINE_BYTES, CodedFrame, InflatingError, Later
-from proxy_pkg.server.unread import Unread
+from proxy_pkg.web.coding import Coder
 from proxy_pkg.web.websocket import DRAIN, UNREAD
 from proxy_pkg.wire.encoding import Steps
 
@@ -45,6 +47,59 @@ _DROPPED_BYTES_MAX = 64 << 20
 _quiet = logging.getLogger("proxy_pkg.websocket")
 _quiet.setLevel(logging.ERROR)
 
+FRAGMENT_BYTES: Final = 64
+"""What a fragment takes besides its bytes: a message may come in fragments of one byte."""
+
+
+class UndeliveredBytes:
+    """The bytes of one socket: those of the message that is coming, and of messages that wait to be taken."""
+
+    def __init__(self) -> None:
+        self._hold: Callable[[int], None] | None = None
+        self._charged = 0
+        self._waiting: deque[int] = deque()
+        self._waiting_bytes = 0
+        self.fragments_bytes = 0
+        self.inflated_bytes = 0
+        """Of the message that is being inflated."""
+        self.coder: Coder | None = None
+
+    def attach(self, hold: Callable[[int], None] | None, coder: Coder | None = None) -> None:
+        """From now on `hold` is called with each change in bytes, and may raise RefusedError; None ends that.
+
+        `coder` does the work that takes long.
+        """
+        self._hold, self._charged, self.coder = hold, 0, coder
+
+    def add_fragment(self, size_bytes: int) -> None:
+        self.fragments_bytes += size_bytes + FRAGMENT_BYTES
+
+    def complete(self) -> None:
+        """The message that was coming waits to be taken."""
+        self._waiting.append(self.fragments_bytes)
+        self._waiting_bytes += self.fragments_bytes
+        self.fragments_bytes = 0
+
+    def drop(self) -> None:
+        """Nothing is held any more, and nothing will be."""
+        if self._hold is not None:
+            self._hold(-self._charged)
+        self._hold, self._charged = None, 0
+        self._waiting.clear()
+        self._waiting_bytes = self.fragments_bytes = self.inflated_bytes = 0
+
+    def take(self) -> None:
+        """The oldest message that waited is taken."""
+        if self._waiting:  # nothing waits after `drop`
+            self._waiting_bytes -= self._waiting.popleft()
+
+    def charge(self, buffered_bytes: int) -> None:
+        """Say what is held now, with so many bytes of a frame that is not whole. Raises what `hold` raises."""
+        now = buffered_bytes + self.fragments_bytes + self._waiting_bytes + self.inflated_bytes
+        if self._hold is not None and now != self._charged:
+            self._hold(now - self._charged)
+            self._charged = now
+
 
 class SocketConnection(WebSocketsSansIOProtocol):
     """One client's WebSocket connection."""
@@ -54,7 +109,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self.logger = self.conn.logger = _quiet
         self.conn.debug = False
         self.drain = asyncio.Event()
-        self.unread = Unread()
+        self.undelivered = UndeliveredBytes()
         self._refusal: RefusedError | None = None
         self._later: Later | None = None
         self._is_coded = False
@@ -72,7 +127,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
             self._later = self._inflate_later()
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions[DRAIN] = self.drain
-            extensions[UNREAD] = self.unread.attach
+            extensions[UNREAD] = self.undelivered.attach
 
     def _inflate_later(self) -> Later | None:
         """Put our own deflate in the place of the library's, if that was agreed on."""
@@ -91,7 +146,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if self._drops:
             return
         try:
-            self.unread.charge(len(self.conn.reader.buffer))
+            self.undelivered.charge(len(self.conn.reader.buffer))
         except RefusedError as error:
             self._refuse(error)
 
@@ -105,7 +160,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         sent = self.conn.close_sent
         assert sent is not None, "a fault of the client's for which the library closes nothing"
         self._let_go({"type": "websocket.disconnect", "code": sent.code, "reason": sent.reason})
-        self._say_goodbye()
+        self._send_close()
 
     def handle_text(self, event: Frame) -> None:
         self._begin(event)
@@ -116,20 +171,20 @@ class SocketConnection(WebSocketsSansIOProtocol):
         super().handle_bytes(event)
 
     def handle_cont(self, event: Frame) -> None:
-        self.unread.add_fragment(len(event.data))
+        self.undelivered.add_fragment(len(event.data))
         super().handle_cont(event)
 
     def _begin(self, event: Frame) -> None:
         self._is_coded = isinstance(event, CodedFrame)
-        self.unread.add_fragment(len(event.data))
+        self.undelivered.add_fragment(len(event.data))
 
     def send_receive_event_to_app(self) -> None:
         """Have the message wait as it came: `receive` inflates and reads it."""
         if self.close_sent:  # the message is dropped
-            self.unread.fragments_bytes = 0
+            self.undelivered.fragments_bytes = 0
             self.frames = []
             return
-        self.unread.complete()
+        self.undelivered.complete()
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         message: Any = {"type": "websocket.receive", self.curr_msg_data_type: data, _CODED: self._is_coded}
@@ -161,9 +216,9 @@ class SocketConnection(WebSocketsSansIOProtocol):
         data: bytes = message[kind]
         if message[_CODED] and self._later is not None:
             data = await self._inflated(self._later.steps(data))
-        self.unread.take()
-        self.unread.inflated_bytes = 0
-        self.unread.charge(len(self.conn.reader.buffer))  # less than before: nobody refuses that
+        self.undelivered.take()
+        self.undelivered.inflated_bytes = 0
+        self.undelivered.charge(len(self.conn.reader.buffer))  # less than before: nobody refuses that
         if kind == "text":
             return {"type": "websocket.receive", "text": data.decode()}
         return {"type": "websocket.receive", "bytes": data}
@@ -173,28 +228,28 @@ class SocketConnection(WebSocketsSansIOProtocol):
         is raised where there is no room.
         """
         try:
-            while next(steps) <= INLINE_BYTES or self.unread.coder is None:
+            while next(steps) <= INLINE_BYTES or self.undelivered.coder is None:
                 pass
         except StopIteration as end:
             result: bytes = end.value
             return result
-        return await self.unread.coder.decoded(steps, self._grow, has_to=True)
+        return await self.undelivered.coder.decoded(steps, self._grow, has_to=True)
 
     def _grow(self, more_bytes: int) -> None:
         if self._drops:  # for what came meanwhile
             raise self._refusal or InflatingError("the socket is closed", _UNFINISHED)
-        self.unread.inflated_bytes = max(0, self.unread.inflated_bytes + more_bytes)
-        self.unread.charge(len(self.conn.reader.buffer))
+        self.undelivered.inflated_bytes = max(0, self.undelivered.inflated_bytes + more_bytes)
+        self.undelivered.charge(len(self.conn.reader.buffer))
 
     def _fail(self, code: int, reason: str) -> ASGIReceiveEvent:
         """Close the socket for what its client sent; nothing of it is read any more."""
         ending: ASGIReceiveEvent = {"type": "websocket.disconnect", "code": code, "reason": reason}
         self._let_go(ending)
         self.conn.fail(code, reason)
-        self._say_goodbye()
+        self._send_close()
         return ending
 
-    def _say_goodbye(self) -> None:
+    def _send_close(self) -> None:
         """Send the close frame that is ready, and close the connection when its client has had time to read it."""
         self.close_sent = True
         if self.transport.is_closing():
@@ -228,7 +283,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         self._drops = True
         self.frames = []
         self.conn.reader.buffer.clear()
-        self.unread.drop()
+        self.undelivered.drop()
         waiting = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
         for event in (*waiting, ending):
             if event["type"] != "websocket.receive":

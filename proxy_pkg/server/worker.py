@@ -1,10 +1,12 @@
 """The worker class: uvicorn inside gunicorn, fed from Settings alone."""
 
+import asyncio
 import faulthandler
 import gc
 import os
 import signal
 import sys
+import threading
 from typing import Any, Final
 
 from gunicorn.arbiter import Arbiter
@@ -14,16 +16,16 @@ from uvicorn_worker import UvicornWorker
 from proxy_pkg.config.descriptors import descriptor_shares
 from proxy_pkg.config.origins import Origins
 from proxy_pkg.config.settings import Settings
+from proxy_pkg.errors import ProxyError
 from proxy_pkg.relay.websocket import MESSAGE_BYTES_MAX
 from proxy_pkg.server.asgi import worker_app
 from proxy_pkg.server.client_timeouts import ClientLimits
-from proxy_pkg.server.condition import ENDINGS, READY, WISHES_TO_LEAVE, tell
 from proxy_pkg.server.connection import Connection
 from proxy_pkg.server.handover import Handover
-from proxy_pkg.server.seats import Seats
+from proxy_pkg.server.load_table import LoadTable
 from proxy_pkg.server.serving import ServingLoop
-from proxy_pkg.server.threads import ThreadsShortError, prepare_threads
 from proxy_pkg.server.websocket import SocketConnection
+from proxy_pkg.server.worker_status import ENDINGS, READY, RETIRING, report
 
 # A request makes some hundred objects that die by themselves; looking for cycles every 700 costs more than it frees.
 YOUNG_OBJECTS = 20_000
@@ -38,14 +40,45 @@ ORPHAN_GRACE_SECONDS: Final = 3
 
 _MASTER_ONLY = (signal.SIGHUP, signal.SIGUSR2, signal.SIGWINCH)
 
+THREADS_NEEDED: Final = 12
+"""Tried at the start, not at the first request: a process below its limit for threads would serve until it first needs
+one, and libuv, which looks names up on threads of its own, aborts the process where it gets none.
+
+Four of libuv's, those for planning, accounts, explanations, log lines, the watchdog and statistics, and some to spare.
+"""
+
+
+class ThreadsShortError(ProxyError):
+    """The system lets this process start too few threads."""
+
+
+async def prepare_threads() -> None:
+    """Raises ThreadsShortError. Afterwards the loop has the threads that it looks names up on."""
+    enough, threads = threading.Event(), []
+    try:
+        for _ in range(THREADS_NEEDED):
+            thread = threading.Thread(target=enough.wait, name="probe", daemon=True)
+            thread.start()
+            threads.append(thread)
+    except RuntimeError as error:
+        raise ThreadsShortError(
+            f"a worker needs {THREADS_NEEDED} threads besides its own and gets {len(threads)} ({error}): raise the "
+            "limit for processes, which counts threads: TasksMax= of a unit, --pids-limit of a container, or ulimit -u"
+        ) from error
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+    await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 0)
+
 
 class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships no types
     """Runs the app that its Settings describe. The post_fork hook sets `settings` and `origins`, pre_fork the rest."""
 
     settings: Settings
     origins: Origins = Origins()
-    seats: Seats | None = None
-    seat: int = -1
+    load_table: LoadTable | None = None
+    slot: int = -1
     handover: Handover | None = None
     _lacks_watchdog = False
 
@@ -107,7 +140,7 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
         self._end_later(int(self.settings.worker_timeout_seconds) + ORPHAN_GRACE_SECONDS)
 
     def _end_later(self, seconds: int) -> None:
-        """Have a thread end this process unless it is told otherwise by then. Without one, all else goes on."""
+        """Have a thread end this process unless it is cancelled by then. Without a thread, serving continues."""
         try:
             faulthandler.dump_traceback_later(seconds, exit=True)
         except RuntimeError as error:
@@ -118,11 +151,11 @@ class ProxyWorker(UvicornWorker):  # type: ignore[misc]  # the base class ships 
             self._lacks_watchdog = False
 
     def on_ready(self) -> None:
-        tell(self, READY)
+        report(self, READY)
 
-    def on_worn(self) -> None:
+    def on_retiring(self) -> None:
         self.log.info("this worker has served its time and goes when a successor serves")
-        tell(self, WISHES_TO_LEAVE)
+        report(self, RETIRING)
 
     def is_spent(self) -> bool:
         return bool(self.wsgi.is_spent)

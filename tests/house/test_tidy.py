@@ -120,7 +120,5 @@ def test_gunicorns_file_stays_thin() -> None:
     lines = (ROOT / "gunicorn_conf.py").read_text().splitlines()
     assert len(lines) <= 60
     tree = ast.parse("\n".join(lines))
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.BinOp)], (
-        "arithmetic belongs in server/limits.py"
-    )
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.BinOp)], "arithmetic belongs in server/boot.py"
     assert "getenv" not in "\n".join(lines)

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from proxy_pkg.server import accept
-from proxy_pkg.server.accept import DEFER_SECONDS, DEFERRALS_MAX, Acceptor, Share
-from proxy_pkg.server.seats import SEATS, Seats
+from proxy_pkg.server.accept import DEFER_SECONDS, DEFERRALS_MAX, Acceptor, Balancer
+from proxy_pkg.server.load_table import SLOTS, LoadTable
 
 ME, OTHER, THIRD = 0, 1, 2
 
 
 @pytest.fixture
-def seats() -> Seats:
-    made = Seats()
+def load_table() -> LoadTable:
+    made = LoadTable()
     assert [made.free(range(number)) for number in range(3)] == [ME, OTHER, THIRD]
     return made
 
@@ -59,15 +59,15 @@ async def arrived(count: int, limit_seconds: float = 2.0) -> float:
     return loop.time() - began
 
 
-def share(seats: Seats | None, load: int) -> Share:
-    return Share(lambda: load, seats, ME if seats else -1, pid=11)
+def balancer(load_table: LoadTable | None, load: int) -> Balancer:
+    return Balancer(lambda: load, load_table, ME if load_table else -1, pid=11)
 
 
 def test_a_seat_is_the_lowest_that_is_free() -> None:
-    seats = Seats()
-    assert seats.free([]) == 0
-    assert seats.free([0, 2]) == 1
-    assert seats.free(range(SEATS)) == -1
+    load_table = LoadTable()
+    assert load_table.free([]) == 0
+    assert load_table.free([0, 2]) == 1
+    assert load_table.free(range(SLOTS)) == -1
 
 
 @pytest.mark.parametrize(
@@ -75,46 +75,50 @@ def test_a_seat_is_the_lowest_that_is_free() -> None:
     [(1, 0, True), (1, 1, False), (2, 1, False), (3, 1, True), (16, 13, False), (16, 12, True)],
 )
 def test_more_than_a_fair_share_is_more_than_a_little_more(
-    seats: Seats, mine: int, theirs: int, exceeded: bool
+    load_table: LoadTable, mine: int, theirs: int, exceeded: bool
 ) -> None:
-    seats.publish(OTHER, 22, theirs)
-    assert share(seats, mine).exceeded is exceeded
+    load_table.publish(OTHER, 22, theirs)
+    assert balancer(load_table, mine).exceeded is exceeded
 
 
-def test_the_dead_the_leaving_and_the_silent_are_not_waited_for(seats: Seats, monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = share(seats, 9)
+def test_the_dead_the_leaving_and_the_silent_are_not_waited_for(
+    load_table: LoadTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = balancer(load_table, 9)
     assert not mine.exceeded
-    seats.publish(OTHER, 22, 0)
+    load_table.publish(OTHER, 22, 0)
     assert mine.exceeded
-    seats.leave(OTHER)
+    load_table.leave(OTHER)
     assert not mine.exceeded
-    seats.publish(OTHER, 22, 0)
-    monkeypatch.setattr("proxy_pkg.server.seats.FRESH_NS", 0)
+    load_table.publish(OTHER, 22, 0)
+    monkeypatch.setattr("proxy_pkg.server.load_table.FRESH_NS", 0)
     assert not mine.exceeded
 
 
-def test_whoever_was_waited_for_in_vain_is_not_until_it_says_something(seats: Seats) -> None:
-    mine = share(seats, 9)
-    for seat in (OTHER, THIRD):
-        seats.publish(seat, 22, 0)
+def test_whoever_was_waited_for_in_vain_is_not_until_it_says_something(load_table: LoadTable) -> None:
+    mine = balancer(load_table, 9)
+    for slot in (OTHER, THIRD):
+        load_table.publish(slot, 22, 0)
         assert mine.exceeded
         mine.waited()
         assert not mine.exceeded
-    seats.publish(OTHER, 22, 0)
+    load_table.publish(OTHER, 22, 0)
     assert mine.exceeded
 
 
 async def test_a_worker_alone_takes_all_at_once(listener: socket.socket) -> None:
-    acceptor = Acceptor(asyncio.get_running_loop(), listener, Taken, share(None, 9))
+    acceptor = Acceptor(asyncio.get_running_loop(), listener, Taken, balancer(None, 9))
     acceptor.start()
     with clients(listener, 5):
         await arrived(5)
     acceptor.stop()
 
 
-async def test_what_nobody_else_takes_is_taken_after_a_short_wait(listener: socket.socket, seats: Seats) -> None:
-    seats.publish(OTHER, 22, 0)
-    acceptor = Acceptor(asyncio.get_running_loop(), listener, Taken, share(seats, 9))
+async def test_what_nobody_else_takes_is_taken_after_a_short_wait(
+    listener: socket.socket, load_table: LoadTable
+) -> None:
+    load_table.publish(OTHER, 22, 0)
+    acceptor = Acceptor(asyncio.get_running_loop(), listener, Taken, balancer(load_table, 9))
     acceptor.start()
     with clients(listener, 20):
         waited = await arrived(20)
@@ -122,14 +126,14 @@ async def test_what_nobody_else_takes_is_taken_after_a_short_wait(listener: sock
     acceptor.stop()
 
 
-async def test_what_has_been_queued_before_the_end_is_taken(listener: socket.socket, seats: Seats) -> None:
-    seats.publish(OTHER, 22, 0)
-    acceptor = Acceptor(asyncio.get_running_loop(), listener, Taken, share(seats, 9))
+async def test_what_has_been_queued_before_the_end_is_taken(listener: socket.socket, load_table: LoadTable) -> None:
+    load_table.publish(OTHER, 22, 0)
+    acceptor = Acceptor(asyncio.get_running_loop(), listener, Taken, balancer(load_table, 9))
     acceptor.start()
     with clients(listener, 3):
         acceptor.stop()
         acceptor.take_all()
-        assert acceptor.opening == 3
+        assert acceptor.pending == 3
         await arrived(3)
     with clients(listener, 1):
         await asyncio.sleep(0)
@@ -153,7 +157,7 @@ async def test_without_descriptors_connections_wait_and_it_is_said_once(
                 raise OSError(errno.EMFILE, "Too many open files")
             return listener.accept()
 
-    acceptor = Acceptor(asyncio.get_running_loop(), Poor(), Taken, share(None, 0))
+    acceptor = Acceptor(asyncio.get_running_loop(), Poor(), Taken, balancer(None, 0))
     acceptor.start()
     with clients(listener, 1):
         await arrived(1)

@@ -12,11 +12,11 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.errors import HaltServer
 
-from proxy_pkg.server import boot, condition
+from proxy_pkg.server import boot, worker_status
 from proxy_pkg.server.arbiter import BOOT_RETRY_SECONDS, ProxyArbiter
 from proxy_pkg.server.handover import Handover
-from proxy_pkg.server.notify import ServiceManager
-from proxy_pkg.server.seats import Seats
+from proxy_pkg.server.load_table import LoadTable
+from proxy_pkg.server.systemd import ServiceManager
 
 
 class Heartbeat:
@@ -36,7 +36,7 @@ class Worker:
     def __init__(self, pid: int) -> None:
         self.pid = self.age = pid
         self.ppid = -1
-        self.seat = -1
+        self.slot = -1
         self.tmp = Heartbeat()
 
 
@@ -60,7 +60,7 @@ class Master(ProxyArbiter):
         self.WORKERS: dict[int, Any] = {}
         self.log = logging.getLogger("tests.master")
         self.generation = 0
-        self.seats = Seats()
+        self.load_table = LoadTable()
         self.handover = Handover()
         self.manager: Any = Manager()
         self._announced = self._serving = False
@@ -79,7 +79,7 @@ class Master(ProxyArbiter):
         self.ended.append(pid)
 
     def says(self, pid: int, bits: int) -> None:
-        condition.tell(self.WORKERS[pid], bits)
+        worker_status.report(self.WORKERS[pid], bits)
         self.manage_workers()
 
     def gone(self, pid: int) -> None:
@@ -106,50 +106,50 @@ def master(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_ready_is_said_with_the_first_worker_that_serves(master: Master) -> None:
     assert (sorted(master.WORKERS), master.manager.heard) == ([1, 2], [])
-    master.says(2, condition.READY)
-    master.says(1, condition.READY)
+    master.says(2, worker_status.READY)
+    master.says(1, worker_status.READY)
     assert master.manager.heard == ["ready"]
 
 
 def test_old_workers_end_one_by_one_as_new_ones_serve(master: Master) -> None:
-    master.says(1, condition.READY)
-    master.says(2, condition.READY)
+    master.says(1, worker_status.READY)
+    master.says(2, worker_status.READY)
     master.next_generation()
     assert (sorted(master.WORKERS), master.ended) == ([1, 2, 3, 4], [])
-    master.says(3, condition.READY)
+    master.says(3, worker_status.READY)
     assert master.ended == [1]
-    master.says(4, condition.READY)
+    master.says(4, worker_status.READY)
     assert master.ended == [1, 2], "each is told once"
 
 
 def test_a_second_reload_ends_first_what_never_served(master: Master) -> None:
-    master.says(1, condition.READY)
-    master.says(2, condition.READY)
+    master.says(1, worker_status.READY)
+    master.says(2, worker_status.READY)
     master.next_generation()
     master.next_generation()
     assert master.ended == [3, 4], "the old ones are all there is to serve"
-    master.says(5, condition.READY)
-    master.says(6, condition.READY)
+    master.says(5, worker_status.READY)
+    master.says(6, worker_status.READY)
     assert sorted(master.ended) == [1, 2, 3, 4]
 
 
 def test_a_worker_at_its_limit_serves_until_its_successor_does(master: Master) -> None:
-    master.says(1, condition.READY)
-    master.says(2, condition.READY)
-    master.says(1, condition.WISHES_TO_LEAVE)
+    master.says(1, worker_status.READY)
+    master.says(2, worker_status.READY)
+    master.says(1, worker_status.RETIRING)
     assert (sorted(master.WORKERS), master.ended) == ([1, 2, 3], [])
-    master.says(3, condition.READY)
+    master.says(3, worker_status.READY)
     assert master.ended == [1]
     master.gone(1)
     assert sorted(master.WORKERS) == [2, 3]
 
 
 def test_a_dead_worker_is_replaced_while_others_drain(master: Master) -> None:
-    master.says(1, condition.READY)
-    master.says(2, condition.READY)
+    master.says(1, worker_status.READY)
+    master.says(2, worker_status.READY)
     master.next_generation()
-    master.says(3, condition.READY)
-    master.says(4, condition.READY)
+    master.says(3, worker_status.READY)
+    master.says(4, worker_status.READY)
     master.gone(4)
     assert sorted(master.WORKERS) == [1, 2, 3, 5]
 
@@ -165,7 +165,7 @@ def test_one_that_serves_is_not_ended_for_one_that_does_not_yet(master: Master) 
     master.manage_workers()
     assert master.ended == [1], "none serves: the oldest goes"
     master.gone(1)
-    master.says(2, condition.READY)
+    master.says(2, worker_status.READY)
     for number in (2, 1):
         master._num_workers = number
         master.manage_workers()
@@ -173,10 +173,10 @@ def test_one_that_serves_is_not_ended_for_one_that_does_not_yet(master: Master) 
 
 
 def test_who_is_ended_stands_in_for_nobody(master: Master) -> None:
-    master.says(1, condition.READY)
-    master.says(2, condition.READY)
+    master.says(1, worker_status.READY)
+    master.says(2, worker_status.READY)
     master.next_generation()
-    master.says(3, condition.READY)
+    master.says(3, worker_status.READY)
     assert master.ended == [1]
     master._num_workers = 1
     master.manage_workers()
@@ -198,7 +198,7 @@ def test_a_worker_that_cannot_start_halts_only_a_server_that_never_served(
     with pytest.raises(HaltServer):
         master.reap_workers()
     master.manage_workers()
-    master.says(1, condition.READY)
+    master.says(1, worker_status.READY)
     fails.append(HaltServer("Worker failed to boot.", 3))
     master.reap_workers()
     before = dict(master.WORKERS)
@@ -219,7 +219,7 @@ def test_a_system_without_room_for_a_worker_ends_no_server_that_serves(
     monkeypatch.setattr(Arbiter, "spawn_worker", refused)
     with pytest.raises(OSError, match="temporarily"):
         master.gone(1)
-    master.says(2, condition.READY)
+    master.says(2, worker_status.READY)
     master._retry_at = 0.0
     master.manage_workers()
     assert (sorted(master.WORKERS), master.ended) == ([2], [])
@@ -277,16 +277,16 @@ def test_settings_of_a_reload_that_gunicorn_refuses_are_not_in_force(
 
 def test_seats_are_taken_anew(master: Master) -> None:
     for expected, worker in enumerate(master.WORKERS.values()):
-        worker.seat = master.seat()
-        assert worker.seat == expected
+        worker.slot = master.slot()
+        assert worker.slot == expected
     master.gone(1)
-    assert master.seat() == 0
+    assert master.slot() == 0
 
 
 def test_the_condition_of_a_closed_worker_is_nothing() -> None:
     worker = Worker(os.getpid())
-    condition.tell(worker, condition.READY)
-    condition.tell(worker, condition.WISHES_TO_LEAVE)
-    assert condition.told(worker) == condition.READY | condition.WISHES_TO_LEAVE
+    worker_status.report(worker, worker_status.READY)
+    worker_status.report(worker, worker_status.RETIRING)
+    assert worker_status.status_bits(worker) == worker_status.READY | worker_status.RETIRING
     worker.tmp.close()
-    assert condition.told(worker) == 0
+    assert worker_status.status_bits(worker) == 0

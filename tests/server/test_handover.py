@@ -12,7 +12,7 @@ import pytest
 import uvloop
 from uvicorn.config import Config
 
-from proxy_pkg.server.accept import Acceptor, Share
+from proxy_pkg.server.accept import Acceptor, Balancer
 from proxy_pkg.server.connection import Connection, OpenConnections
 from proxy_pkg.server.handover import Handover
 
@@ -80,7 +80,7 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def taking(handover: Handover, worker: Worker) -> AsyncIterator[None]:
-    acceptor = Acceptor(asyncio.get_running_loop(), handover, worker.protocol, Share(lambda: 0))
+    acceptor = Acceptor(asyncio.get_running_loop(), handover, worker.protocol, Balancer(lambda: 0))
     acceptor.start()
     yield
     acceptor.stop()

@@ -31,10 +31,10 @@ class Arbiter:
 
     def __init__(self) -> None:
         self.log = logging.getLogger("tests.arbiter")
-        self.seats, self.handover = 2, 3
+        self.load_table, self.handover = 2, 3
         self.sockets_at_start = hooks.open_sockets()
 
-    def seat(self) -> int:
+    def slot(self) -> int:
         return 1
 
 

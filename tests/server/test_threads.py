@@ -11,8 +11,7 @@ import pytest
 from bench.processes import StartError, free_port, started
 from bench.stacks import ours_environment
 from proxy_pkg.config.load import load
-from proxy_pkg.server.threads import ThreadsShortError, prepare_threads
-from proxy_pkg.server.worker import ProxyWorker
+from proxy_pkg.server.worker import ProxyWorker, ThreadsShortError, prepare_threads
 
 WITHOUT_THREADS = """
 import sys, threading

@@ -14,8 +14,10 @@ from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
 from proxy_pkg.config.row import MIB
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.config.values import size_text
-from proxy_pkg.server.extent import state_bytes_max
+from proxy_pkg.stats.layout import stats_bytes_max
 from proxy_pkg.stats.lifetime import DamagedError, read_lifetime
+from proxy_pkg.stats.slots import slots_max
+from proxy_pkg.store.extent import store_files_bytes_max
 from proxy_pkg.store.layout import FILE as CLAIMS
 from proxy_pkg.store.layout import REGION_BYTES, SIGNATURE
 from proxy_pkg.store.values import FILE as VALUES
@@ -24,6 +26,11 @@ DISK_BYTES_MIN: Final = 16 * MIB
 _IN_MEMORY: Final = frozenset(("tmpfs", "ramfs"))
 _OF_CONTAINER: Final = frozenset(("overlay", "aufs"))
 _OPEN_MS: Final = 200
+
+
+def state_bytes_max(workers: int, store_bytes_max: int) -> int:
+    """The most that a state directory takes on disk, as docs/lifecycle.md says it in round numbers."""
+    return store_files_bytes_max(store_bytes_max) + stats_bytes_max(slots_max(workers))
 
 
 class Mount(Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from gunicorn.config import Config
 
-from proxy_pkg.server.logs import LOGGERS, JsonFormatter, TextFormatter
+from proxy_pkg.server.log_formats import LOGGERS, JsonFormatter, TextFormatter
 
 
 def record(message: Any, *arguments: Any, failed: bool = False) -> logging.LogRecord:

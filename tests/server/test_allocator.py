@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy_pkg.server.freed import BUSY_LOOKS, FREED_BYTES_MIN, FreedMemory, freed_memory
+from proxy_pkg.server.allocator import BUSY_LOOKS, FREED_BYTES_MIN, AllocatorTrim, allocator_trim
 
 
 class Heap:
@@ -18,7 +18,7 @@ class Heap:
 
 def test_what_became_free_is_given_back_once() -> None:
     heap = Heap()
-    freed = FreedMemory(heap.unused, heap.trim)
+    freed = AllocatorTrim(heap.unused, heap.trim)
     assert not freed.look(is_idle=True), "nothing is free"
     heap.unused_bytes = FREED_BYTES_MIN
     assert freed.look(is_idle=True)
@@ -32,20 +32,20 @@ def test_what_became_free_is_given_back_once() -> None:
 
 def test_a_process_that_is_never_idle_waits_with_it() -> None:
     heap = Heap()
-    freed = FreedMemory(heap.unused, heap.trim)
+    freed = AllocatorTrim(heap.unused, heap.trim)
     heap.unused_bytes = FREED_BYTES_MIN
     looks = [freed.look(is_idle=False) for _ in range(BUSY_LOOKS)]
     assert looks == [False] * (BUSY_LOOKS - 1) + [True]
 
 
 def test_without_such_an_allocator_nothing_is_done() -> None:
-    assert not FreedMemory(None, int).look(is_idle=True)
+    assert not AllocatorTrim(None, int).look(is_idle=True)
 
 
 def test_this_process_gives_back_what_it_freed() -> None:
     held = [bytes(60_000) for _ in range(2000)]
     kept = held[::50]
-    freed = freed_memory()
+    freed = allocator_trim()
     freed.look(is_idle=True)
     before = _resident_pages()
     del held

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from proxy_pkg.config.load import load
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.server.limits import bind_address, graceful_timeout_seconds, max_requests_jitter
+from proxy_pkg.server.gunicorn_limits import bind_address, graceful_timeout_seconds, max_requests_jitter
 
 
 @pytest.fixture

@@ -26,40 +26,40 @@ _WORDS_SHOWN: Final = 4
 _CHARACTERS_SHOWN: Final = 80
 
 
-class Holder(Struct, frozen=True):
+class PortOwner(Struct, frozen=True):
     """The process that listens on a port; `command` is the beginning of its command line."""
 
     pid: int
     command: str
 
 
-def holder_of(port: int) -> Holder | None:
+def owner_of(port: int) -> PortOwner | None:
     """Who listens on `port`, the parent where several share the socket; None where that cannot be seen from here."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
     if not sockets:
         return None
     pids = [pid for pid in _processes() if _has_one_of(pid, sockets)]
     eldest = next((pid for pid in pids if _parent(pid) not in pids), 0)
-    return Holder(eldest, _command(eldest)) if eldest else None
+    return PortOwner(eldest, _command(eldest)) if eldest else None
 
 
 def is_ours(settings: Settings, host: str, port: int) -> bool:
-    """Whether what listens there is a server of this kind, by what it says of itself to anybody."""
+    """Whether a server of this kind listens there, by its public health answer."""
     connection = http.client.HTTPConnection(asked_at(host), port, timeout=LIMIT_SECONDS)
     try:
         connection.request("GET", "/health", headers=headers_for(settings, host, port))
         answer = connection.getresponse()
         if answer.getheader("x-headroom-error"):
             return True
-        told = msgspec.json.decode(answer.read(_HEALTH_BYTES_MAX), type=dict[str, Any])
-        return {"status", "version", "worker"} <= told.keys()
+        health = msgspec.json.decode(answer.read(_HEALTH_BYTES_MAX), type=dict[str, Any])
+        return {"status", "version", "worker"} <= health.keys()
     except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError):
         return False
     finally:
         connection.close()
 
 
-def is_master(settings: Settings, holder: Holder | None) -> bool:
+def is_master(settings: Settings, holder: PortOwner | None) -> bool:
     """Whether that process is the master of the server with this state directory, though it may not answer."""
     with suppress(OSError):
         return holder is not None and holder.pid in mastership.masters(settings.state_dir)

@@ -25,7 +25,7 @@ class _Done:
 _DONE: Final = _Done()
 
 
-class PromptCycle(RequestResponseCycle):
+class SingleWriteCycle(RequestResponseCycle):
     """One request and its answer."""
 
     def send(self, message: Any) -> Awaitable[None]:  # type: ignore[override]  # awaited at once, as a coroutine is
@@ -42,12 +42,12 @@ class PromptCycle(RequestResponseCycle):
         headers = [(_checked(name), value) for name, value in headers]
         self.response_started, self.waiting_for_100_continue = True, False
         lines = [STATUS_LINE[status]]
-        is_said = False
+        is_sent = False
         for name, value in headers:
             if name in _FRAMING:
-                is_said = self._frame(name, value) or is_said
+                is_sent = self._frame(name, value) or is_sent
             lines += (name, b": ", value, b"\r\n")
-        if not self.keep_alive and not is_said:
+        if not self.keep_alive and not is_sent:
             lines.append(b"connection: close\r\n")
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in BODILESS:
             self.chunked_encoding = True

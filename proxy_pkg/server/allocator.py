@@ -34,7 +34,7 @@ class _Mallinfo(ctypes.Structure):
     )
 
 
-class FreedMemory:
+class AllocatorTrim:
     """Looks once a second at what the allocator holds unused. `unused` and `trim` are the allocator's own; None where
     it has none, and then nothing is done.
     """
@@ -65,16 +65,16 @@ class FreedMemory:
         return True
 
 
-def freed_memory() -> FreedMemory:
+def allocator_trim() -> AllocatorTrim:
     """That of this process."""
     library: Any = ctypes.CDLL(None)
     info, trim = getattr(library, "mallinfo2", None), getattr(library, "malloc_trim", None)
     if info is None or trim is None:  # another C library, or an old one
-        return FreedMemory(None, int)
+        return AllocatorTrim(None, int)
     info.restype = _Mallinfo
     trim.argtypes = (ctypes.c_size_t,)
 
     def unused() -> int:
         return int(info().fordblks)
 
-    return FreedMemory(unused, lambda: trim(0))
+    return AllocatorTrim(unused, lambda: trim(0))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from proxy_pkg.server.extent import state_bytes_max
+from proxy_pkg.cli.checkups.state import state_bytes_max
 from proxy_pkg.stats.counters import open_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.layout import LIFETIME

@@ -9,7 +9,7 @@ import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from proxy_pkg.server.prompt import PromptCycle
+from proxy_pkg.server.response_cycle import SingleWriteCycle
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -65,7 +65,7 @@ async def answered(
 async def test_an_answer_is_the_one_that_uvicorn_gives(
     method: str, status: int, headers: Headers, body: bytes, keep_alive: bool
 ) -> None:
-    ours = await answered(PromptCycle, method, status, headers, body, keep_alive=keep_alive)
+    ours = await answered(SingleWriteCycle, method, status, headers, body, keep_alive=keep_alive)
     assert ours == await answered(RequestResponseCycle, method, status, headers, body, keep_alive=keep_alive)
     assert ours[0].startswith(b"HTTP/1.1 %d " % status)
 
@@ -73,20 +73,20 @@ async def test_an_answer_is_the_one_that_uvicorn_gives(
 @pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\nb", b"\0", b"\x7f"])
 async def test_a_value_that_would_be_more_than_one_is_not_written(value: bytes) -> None:
     with pytest.raises(RuntimeError, match="value"):
-        await answered(PromptCycle, "GET", 200, [(b"x", value)], b"", keep_alive=True)
+        await answered(SingleWriteCycle, "GET", 200, [(b"x", value)], b"", keep_alive=True)
 
 
 @pytest.mark.parametrize("name", [b"a b", b"a:", b"a\r\n", b"(a)"])
 async def test_a_name_that_is_none_is_not_written(name: bytes) -> None:
     with pytest.raises(RuntimeError, match="name"):
-        await answered(PromptCycle, "GET", 200, [(name, b"x")], b"", keep_alive=True)
+        await answered(SingleWriteCycle, "GET", 200, [(name, b"x")], b"", keep_alive=True)
 
 
 async def test_a_second_head_is_an_error() -> None:
     wire: Any = Wire()
     scope: Any = {"method": "GET", "http_version": "1.1"}
     log = logging.getLogger("test")
-    cycle = PromptCycle(scope, wire, FlowControl(wire), log, log, False, [], asyncio.Event(), False, True, list)
+    cycle = SingleWriteCycle(scope, wire, FlowControl(wire), log, log, False, [], asyncio.Event(), False, True, list)
     await cycle.send({"type": "http.response.start", "status": 200, "headers": []})
     with pytest.raises(RuntimeError):
         await cycle.send({"type": "http.response.start", "status": 200, "headers": []})

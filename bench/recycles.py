@@ -18,7 +18,7 @@ from bench.figures import Figure, keep, table
 from bench.kills import NOTED_SECONDS, WORKERS, Sight
 from bench.processes import Server
 from bench.stacks import canned, ours
-from proxy_pkg.cli.checkups.state import state_bytes_max
+from proxy_pkg.cli.checkups.state_directory import state_bytes_max
 
 SCRAPES = 200
 STORE_BYTES_MAX = 16 << 20

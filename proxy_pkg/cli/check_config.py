@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import typer
 
-from proxy_pkg.cli.asking import is_ours
+from proxy_pkg.cli.finding_server import is_ours
 from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import fail, print_json, tell
 from proxy_pkg.config.load import Examined, examine
+from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.settings import ROWS
-from proxy_pkg.config.values import size_text
 from proxy_pkg.server.preflight import descriptors_needed, inspect
 from proxy_pkg.server.running import find
 

@@ -9,10 +9,9 @@ from typing import Final
 
 import typer
 
-from proxy_pkg.cli.asking import is_ours
-from proxy_pkg.cli.checkups import fleet, knowledge, machine, state, traffic, upstreams
+from proxy_pkg.cli.checkups import knowledge, machine, shared_redis, state_directory, traffic, upstreams
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
-from proxy_pkg.cli.finding_server import elsewhere
+from proxy_pkg.cli.finding_server import elsewhere, is_ours
 from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
@@ -24,7 +23,7 @@ from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.server.preflight import inspect
 from proxy_pkg.server.running import Running, find
 from proxy_pkg.server.selftest import self_test
-from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.snapshot import read_server
 
 _PROBE: Final = "proxy_pkg.web.otel_probe"
 
@@ -126,7 +125,7 @@ def _here(settings: Settings, server: Running | None) -> Iterator[Finding]:
     prices = load_prices()
     yield from machine.examined(settings, pid=server.master_pid if server and server.master_pid else "self")
     yield machine.time_of_day(machine.now_seconds(), server.started_ns if server else 0, prices.as_of)
-    yield from state.examined(settings)
+    yield from state_directory.examined(settings)
     yield knowledge.vocabulary()
     with suppress(SettingsError):  # told with the configuration
         prices = load_prices(settings.prices)
@@ -143,7 +142,7 @@ def _tested(settings: Settings) -> Finding:
 
 
 async def _beyond(settings: Settings) -> list[Finding]:
-    of_upstreams, of_redis = await asyncio.gather(upstreams.examined(settings), fleet.examined(settings))
+    of_upstreams, of_redis = await asyncio.gather(upstreams.examined(settings), shared_redis.examined(settings))
     return of_upstreams + of_redis
 
 

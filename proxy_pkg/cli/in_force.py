@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from msgspec import json, structs
 
-from proxy_pkg.cli.asking import stats_of
+from proxy_pkg.cli.finding_server import stats_of
 from proxy_pkg.config.load import Examined
+from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.row import HIDDEN, Row, shown
 from proxy_pkg.config.settings import ROWS, Settings
-from proxy_pkg.config.values import size_text
 
 _FILES: Final = ("file ", "environment file ")
 

@@ -7,8 +7,8 @@ from typing import NoReturn
 import msgspec
 import typer
 
+from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.row import Row, Scalar, shown
-from proxy_pkg.config.values import size_text
 
 
 def tell(problems: Iterable[str], warnings: Iterable[str] = ()) -> None:

@@ -11,8 +11,7 @@ import typer
 from msgspec import to_builtins
 
 from proxy_pkg import __version__
-from proxy_pkg.cli.asking import stats_of
-from proxy_pkg.cli.finding_server import NOT_RUNNING, elsewhere, found, print_none, settings_of, shared
+from proxy_pkg.cli.finding_server import NOT_RUNNING, elsewhere, found, print_none, settings_of, shared, stats_of
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import age_text, print_json
 from proxy_pkg.server.running import Running

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Callable, Collection
 from typing import Final
 
+from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.settings import ROWS, Settings
-from proxy_pkg.config.values import size_text
 
 TOKEN_CHARACTERS_MIN: Final = 16
 WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 (recognised, not bound)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from proxy_pkg.config import checks, headroom, layers, values
+from proxy_pkg.config import checks, headroom, layers, parsers
 from proxy_pkg.config.cpus import usable_cpus
 from proxy_pkg.config.layers import Layer
 from proxy_pkg.config.row import HIDDEN, Given, Row, Scalar
@@ -91,7 +91,7 @@ def examine(
         read[name] = row.default
         if name in given:
             try:
-                read[name] = values.read(row, given[name].raw)
+                read[name] = parsers.read(row, given[name].raw)
             except ValueError as error:
                 problems.append(_problem(row, given[name], str(error)))
                 faulty.add(name)
@@ -172,7 +172,7 @@ def _merge(found: list[Layer]) -> dict[str, Given]:
 
 
 def _settings(names: Mapping[str, str], read: dict[str, Scalar]) -> Settings:
-    if read["workers"] == values.AUTO:
+    if read["workers"] == parsers.AUTO:
         read["workers"] = min(usable_cpus(), int(ROWS["workers"].maximum))
     read["state_dir"] = read["state_dir"] or _state_dir(names, int(str(read["port"])))
     return msgspec.convert(read, Settings)
@@ -194,8 +194,8 @@ def _directory(path: str) -> str:
 
 def _sources(given: Mapping[str, Given], read: Mapping[str, Scalar]) -> dict[str, str]:
     sources = {name: given[name].source if name in given else "default" for name in ROWS}
-    if read["workers"] == values.AUTO:
-        sources["workers"] += f" ({values.AUTO})"
+    if read["workers"] == parsers.AUTO:
+        sources["workers"] += f" ({parsers.AUTO})"
     return sources
 
 
@@ -204,7 +204,7 @@ def _problem(row: Row, given: Given, reason: str) -> str:
     if row.kind == "upstreams":
         text = "this table"  # it may be long, and hold credentials at any place
     verb = "" if reason.split(" ", 1)[0] in _VERBS else "is "
-    return f"{given.label}: {text} {verb}{reason}; allowed: {values.allowed(row)}"
+    return f"{given.label}: {text} {verb}{reason}; allowed: {parsers.allowed(row)}"
 
 
 def _text(raw: object) -> str:

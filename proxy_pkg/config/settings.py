@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, get_args, get_origin, get_type_hin
 
 from msgspec import structs
 
-from proxy_pkg.config.compression import CompressionSettings
+from proxy_pkg.config.compression_settings import CompressionSettings
 from proxy_pkg.config.row import GIB, KIB, MIB, Row, count, money, most, seconds, shown, size
 from proxy_pkg.model import Level
 

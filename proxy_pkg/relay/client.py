@@ -18,13 +18,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
 from proxy_pkg.relay.connecting import DirectConnector
-from proxy_pkg.relay.failures import EndlessHeadError
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.reading import ReadBuffer, read_in_parts
 from proxy_pkg.relay.request import RelayRequest
 from proxy_pkg.relay.spelling import spell_heads_as_they_came
+from proxy_pkg.relay.upstream_errors import EndlessHeadError
 
 _HEADER_LINE_BYTES_MAX = 64 << 10
 _HEADERS_MAX = 512

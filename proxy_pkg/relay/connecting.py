@@ -20,8 +20,8 @@ from aiohttp.connector import TCPConnector
 
 from proxy_pkg.errors import RelayError
 from proxy_pkg.relay.dns import LookupFailedError
-from proxy_pkg.relay.failures import TooLateError, Way, connect_failure
 from proxy_pkg.relay.names import Names
+from proxy_pkg.relay.upstream_errors import TooLateError, Way, connect_failure
 
 _PROXIED_STEPS: Final = 3  # to the proxy, through it, TLS
 _LOOK_AGAIN_AT: Final = 0.5

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from proxy_pkg.relay.failures import FOREIGN_ERRORS, place_of, translated
+from proxy_pkg.relay.upstream_errors import FOREIGN_ERRORS, place_of, translated
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

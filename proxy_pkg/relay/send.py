@@ -11,8 +11,8 @@ from yarl import URL
 
 from proxy_pkg.errors import UpstreamBrokenError, UpstreamTimeoutError
 from proxy_pkg.relay.client import Connecting, connecting
-from proxy_pkg.relay.exchange import exchange
-from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
+from proxy_pkg.relay.round_trip import exchange
+from proxy_pkg.relay.upstream_errors import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
 
 Body = bytes | AsyncIterator[bytes] | None
 

@@ -16,10 +16,10 @@ from yarl import URL
 
 from proxy_pkg.errors import RefusedError, RelayError, UpstreamBrokenError
 from proxy_pkg.relay.client import send_once, session_options
-from proxy_pkg.relay.failures import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
 from proxy_pkg.relay.keepalive import keep_alive
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.pump import Receive, Send
+from proxy_pkg.relay.upstream_errors import FINAL_MAX, FINAL_MIN, FOREIGN_ERRORS, place_of, translated
 
 MESSAGE_BYTES_MAX = 64 << 20
 """Of one message, in either direction."""

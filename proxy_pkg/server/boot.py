@@ -7,14 +7,23 @@ from msgspec import structs
 from proxy_pkg.config import origins
 from proxy_pkg.config.blob import Configuration
 from proxy_pkg.config.load import Loaded, load
-from proxy_pkg.config.reload import applied
-from proxy_pkg.config.settings import Settings
+from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.server.preflight import what_is_named
 from proxy_pkg.web.escapes import on_one_line
 from proxy_pkg.web.outlet import STANDARD_ERROR
 
 _last_good: list[Configuration] = []
+
+
+def applied(running: Settings, read: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """`read` with what only a restart changes taken from `running`, and a warning that names what was
+    held back.
+    """
+    fixed = {name: getattr(running, name) for name, row in ROWS.items() if not row.reloadable}
+    held = [ROWS[name].environment for name, value in fixed.items() if getattr(read, name) != value]
+    warnings = (f"changed, but only a restart applies it: {', '.join(held)}",) if held else ()
+    return structs.replace(read, **fixed), warnings
 
 
 def load_settings() -> Settings:

@@ -21,7 +21,7 @@ from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.relay.proxies import SOCKS_ADVICE, Proxies
 from proxy_pkg.relay.trust import trusting
 from proxy_pkg.server.listening import refusal
-from proxy_pkg.stats.layout import DISK_FAULTS
+from proxy_pkg.stats.ledger_paths import DISK_FAULTS
 from proxy_pkg.store.address import parse
 from proxy_pkg.tokens.vocabulary import verify
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from proxy_pkg.stats import mastership
-from proxy_pkg.stats.reading import read_lifetimes
+from proxy_pkg.stats.snapshot import read_lifetimes
 from proxy_pkg.stats.sums import Worker
 
 POLL_SECONDS = 0.1

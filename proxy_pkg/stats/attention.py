@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.reading import Reading
+from proxy_pkg.stats.snapshot import Reading
 
 UNSEEN_BODIES_MIN: Final = 50
 """With fewer bodies, having found nothing to compress may be chance."""

@@ -8,13 +8,10 @@ import time
 
 from proxy_pkg.stats import ledger as at
 from proxy_pkg.stats import slots
-from proxy_pkg.stats.arm_record import ArmRecord
 from proxy_pkg.stats.catalogue import CATALOGUE
 from proxy_pkg.stats.feeds import RecordFeed, SpanFeed
 from proxy_pkg.stats.ledger import Ledger
-from proxy_pkg.stats.record import RequestRecord, StoreLoss
-from proxy_pkg.stats.sample_record import SampleRecord
-from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.stats.record import ArmRecord, RequestRecord, SampleRecord, StoreLoss, UsageRecord
 
 _NAMES: dict[type, str] = {UsageRecord: "usage", SampleRecord: "sample", ArmRecord: "arm", StoreLoss: "loss"}
 """What the catalogue calls the records that are not of requests."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.stats import locks
-from proxy_pkg.stats.layout import DISK_FAULTS, SERVER_LOCK, SLOTS, STARTED, slot_paths, started_ns
+from proxy_pkg.stats.ledger_paths import DISK_FAULTS, SERVER_LOCK, SLOTS, STARTED, slot_paths, started_ns
 from proxy_pkg.stats.lifetime import fold
 
 _SHARED_LOCK_TRIES = 500

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.reading import Reading
+from proxy_pkg.stats.snapshot import Reading
 
 Figures = Mapping[str, int]
 

@@ -18,7 +18,6 @@ from msgspec import Struct
 from proxy_pkg.errors import ProxyError
 from proxy_pkg.stats.catalogue import CATALOGUE, METRICS, OTHER
 from proxy_pkg.stats.feeds import Family
-from proxy_pkg.stats.layout import LIFETIME, LIFETIME_DAMAGED, LIFETIME_NEW
 from proxy_pkg.stats.ledger import (
     LEDGER_BYTES,
     MAGIC,
@@ -27,6 +26,7 @@ from proxy_pkg.stats.ledger import (
     WORD_STARTS,
     Ledger,
 )
+from proxy_pkg.stats.ledger_paths import LIFETIME, LIFETIME_DAMAGED, LIFETIME_NEW
 from proxy_pkg.stats.series import metric_name, series_key, series_values
 from proxy_pkg.stats.sums import Sums
 

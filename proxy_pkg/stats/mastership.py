@@ -15,7 +15,7 @@ from typing import Final
 
 from proxy_pkg.errors import ProxyError
 from proxy_pkg.stats import locks
-from proxy_pkg.stats.layout import MASTER_LOCK
+from proxy_pkg.stats.ledger_paths import MASTER_LOCK
 
 MASTERS_MAX: Final = 16
 """While an upgrade in place lasts there are two."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from proxy_pkg.stats.catalogue import METRICS
 from proxy_pkg.stats.comparison import compared
-from proxy_pkg.stats.reading import Reading
+from proxy_pkg.stats.snapshot import Reading
 
 USAGE_BASIS: Final = (
     "as the providers' answers tell it; of an answer that broke off, what it had told. `input` is what no cache served "

@@ -2,13 +2,72 @@
 
 from msgspec import Struct
 
-from proxy_pkg.stats.usage_record import UsageRecord
-
 UNKNOWN = "unknown"
 """The model of a request that names none, as far as anybody looked."""
 
 SpanCount = tuple[str, str, str, int]
 """(kind, verdict, reason, how many spans of one body share them)"""
+
+
+class UsageRecord(Struct):
+    """One answer's usage, its price, and what compression changed about it.
+
+    As in RequestRecord, an empty label does not apply and an amount of zero did not happen. Tokens are the provider's;
+    dollars are millionths.
+    """
+
+    protocol: str = ""
+    model: str = ""
+    """As the request or the answer names it, if that is plain enough for a label."""
+    missing: str = ""
+    """Why there is no usage: untold, cut, unread, uncounted."""
+    unpriced: str = ""
+    """The model, where no price is known for it."""
+
+    told: int = 0
+    """1 for an answer that told its usage."""
+    incomplete: int = 0
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+
+    cost_microdollars: int = 0
+    gross_microdollars: int = 0
+    gain_microdollars: int = 0
+    loss_microdollars: int = 0
+
+
+class SampleRecord(Struct):
+    """Both counts, their ratio and its square in millionths."""
+
+    model: str
+    estimated: int
+    reported: int
+    ratio_ppm: int
+    ratio_square_ppm: int
+    samples: int = 1
+
+
+class ArmRecord(Struct):
+    """Cost is in hundredths of a cent, input in thousands of tokens.
+
+    The log of a conversation is ln(millionths of a dollar / tokens of input) over all its answers so far, in
+    millionths. It changes with each of them, and what the sums over conversations of it and of its square rise or fall
+    by is here: no counter falls.
+    """
+
+    arm: str
+    """compressed, held_out"""
+    conversations: int
+    """1 for the first request of a conversation."""
+    cost: int
+    input: int
+    log_rise: int = 0
+    log_fall: int = 0
+    square_rise: int = 0
+    square_fall: int = 0
+    requests: int = 1
 
 
 class RequestRecord(Struct):

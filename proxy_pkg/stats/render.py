@@ -13,7 +13,7 @@ from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import CATALOGUE, OTHER, Metric
 from proxy_pkg.stats.figures import Figures, main_figures
 from proxy_pkg.stats.ledger import SCOPES
-from proxy_pkg.stats.reading import Reading, Series
+from proxy_pkg.stats.snapshot import Reading, Series
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

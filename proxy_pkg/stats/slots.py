@@ -7,8 +7,8 @@ from pathlib import Path
 
 from proxy_pkg.errors import ProxyError
 from proxy_pkg.stats import locks
-from proxy_pkg.stats.layout import SLOTS, SUFFIX
 from proxy_pkg.stats.ledger import LEDGER_BYTES
+from proxy_pkg.stats.ledger_paths import SLOTS, SUFFIX
 
 
 class SlotError(ProxyError):

@@ -11,7 +11,7 @@ from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import METRICS, Metric
 from proxy_pkg.stats.figures import main_figures, told
 from proxy_pkg.stats.money import money_dict, usage_dict
-from proxy_pkg.stats.reading import Reading, Server
+from proxy_pkg.stats.snapshot import Reading, Server
 
 TOKENS_BASIS = "estimate, o200k_base"
 BYTES_BASIS = "decoded request bodies that were looked at"

@@ -18,11 +18,8 @@ from proxy_pkg.planning.policy import Tokens
 from proxy_pkg.prices.table import Price, Prices
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.table import Match
-from proxy_pkg.stats.arm_record import ArmRecord
 from proxy_pkg.stats.counters import Counters
-from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.stats.sample_record import SampleRecord
-from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.stats.record import ArmRecord, RequestRecord, SampleRecord, UsageRecord
 from proxy_pkg.store.turns import Turn, Turns
 from proxy_pkg.web.calibration import Calibration, estimate_of
 from proxy_pkg.web.conversations import Conversation, SharedTurns

@@ -14,7 +14,7 @@ from proxy_pkg.errors import RefusedError
 from proxy_pkg.planning.offload import STUCK_MAX, Planner
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.counters import Counters
-from proxy_pkg.stats.reading import Server
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.explaining import Explaining, explaining_route
 from proxy_pkg.web.fleet import Fleet

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.reading import Server
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.store.contract import Scope
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web.callers import Callers

@@ -14,8 +14,8 @@ from proxy_pkg.relay.headers import BODILESS, request_headers, response_headers
 from proxy_pkg.relay.pump import Departure, Message, Receive, Send, pump
 from proxy_pkg.relay.retry import insist
 from proxy_pkg.relay.send import Body, send
-from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
+from proxy_pkg.stats.series import client_label
 from proxy_pkg.web.accounts import Answer, check_countable, tells_usage
 from proxy_pkg.web.body import BodyReader, announced_bytes, announces_body
 from proxy_pkg.web.callers import number

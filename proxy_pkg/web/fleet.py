@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from proxy_pkg.stats.figures import Figures, added, main_figures, told
-from proxy_pkg.stats.reading import Server
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.store.contract import Store
 
 KEPT_SECONDS: Final = 400 * 86_400

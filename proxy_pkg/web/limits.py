@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from proxy_pkg.errors import RefusedError
-from proxy_pkg.stats.reading import Server
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Claim, Rate, Standing, Stay, Store, Taken
 from proxy_pkg.store.fallback import Lost
 from proxy_pkg.web.failures import Allowance, LimitedError

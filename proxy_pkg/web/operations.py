@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from proxy_pkg import __version__
 from proxy_pkg.stats.counters import Counters
-from proxy_pkg.stats.reading import Server, read_lifetimes
 from proxy_pkg.stats.render import METRICS_CONTENT_TYPE, metrics_text
+from proxy_pkg.stats.snapshot import Server, read_lifetimes
 from proxy_pkg.stats.summary import lifetime_dict, stats_dict
 from proxy_pkg.web.aside import aside
 from proxy_pkg.web.loopback import host_names, is_loopback_host, names_this_machine

@@ -32,7 +32,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from proxy_pkg import __version__
-from proxy_pkg.stats.reading import Server
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.web.conventions import attributes_of, error_of, name_of
 from proxy_pkg.web.measures import Measures
 from proxy_pkg.web.otel_data import SERVICE, measures_data, resource_of, totals_data

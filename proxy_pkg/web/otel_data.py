@@ -24,8 +24,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from proxy_pkg import __version__
 from proxy_pkg.stats.catalogue import CATALOGUE, Metric
-from proxy_pkg.stats.reading import Reading
 from proxy_pkg.stats.render import series_of
+from proxy_pkg.stats.snapshot import Reading
 from proxy_pkg.web.measures import INSTRUMENTS, Instrument, Measures
 
 SERVICE: Final = "proxy_pkg"

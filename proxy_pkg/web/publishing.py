@@ -14,8 +14,8 @@ from typing import Final
 
 from proxy_pkg.stats import locks
 from proxy_pkg.stats.counters import Counters
-from proxy_pkg.stats.layout import PUBLISHER_LOCK
-from proxy_pkg.stats.reading import Server, read_lifetimes
+from proxy_pkg.stats.ledger_paths import PUBLISHER_LOCK
+from proxy_pkg.stats.snapshot import Server, read_lifetimes
 from proxy_pkg.web.aside import aside
 
 PERIOD_SECONDS: Final = 5.0

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.stats.record import UsageRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, RING_NOTES_MAX, Store
 from proxy_pkg.web.ended import Ended
 

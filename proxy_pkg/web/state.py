@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from proxy_pkg.prices.table import Source
 from proxy_pkg.stats.figures import Figures
-from proxy_pkg.stats.reading import Server
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.web.board import Board
 
 Section = Callable[[Server], Awaitable[object]]

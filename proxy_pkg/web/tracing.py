@@ -17,8 +17,8 @@ from proxy_pkg.config.extras import how
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.lifetime import DamagedError, read_lifetime
-from proxy_pkg.stats.reading import Server
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.web.usage import Usage
 
 _ENGINE: Final = "proxy_pkg.web.otel"

@@ -1,7 +1,7 @@
 """The settings as the rules that planning decides by: the same for a server and for `proxyctl compress`."""
 
 from proxy_pkg.compressors.producers import tools
-from proxy_pkg.config.compression import CompressionSettings
+from proxy_pkg.config.compression_settings import CompressionSettings
 from proxy_pkg.planning.policy import Rules
 
 

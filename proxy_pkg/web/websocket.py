@@ -15,8 +15,8 @@ from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.headers import request_headers, response_headers
 from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
-from proxy_pkg.stats.clients import client_label
 from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.stats.series import client_label
 from proxy_pkg.web.accounts import Answer, check_countable
 from proxy_pkg.web.callers import number
 from proxy_pkg.web.charging import charge, leave, settle

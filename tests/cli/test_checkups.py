@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from proxy_pkg.cli.checkups import knowledge, machine, state
+from proxy_pkg.cli.checkups import knowledge, machine, state_directory
 from proxy_pkg.cli.checkups.finding import Finding
-from proxy_pkg.cli.checkups.state import Mount
+from proxy_pkg.cli.checkups.state_directory import Mount
 from proxy_pkg.config.load import load
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.prices.table import Source
@@ -120,7 +120,7 @@ def test_the_machine_is_examined_as_the_kernel_tells_it(tmp_path: Path) -> None:
     ],
 )
 def test_a_state_that_ends_with_a_restart_is_told(state_dir: str, mount: Mount, expected: str) -> None:
-    found = state.fate(state_dir, mount)
+    found = state_directory.fate(state_dir, mount)
     assert found.state == expected
     assert has_advice(found) == (expected == "warning")
 
@@ -134,14 +134,14 @@ def test_the_innermost_mount_holds_a_directory(tmp_path: Path) -> None:
         f"2 1 0:2 / {str(inner).replace(' ', chr(92) + '040')} rw shared:1 - tmpfs tmpfs rw\n"
         f"3 1 0:3 / {tmp_path}/a rw - overlay overlay rw\n"
     )
-    assert state.mount_of(inner, table) == Mount(str(inner), "tmpfs")
-    assert state.mount_of(tmp_path, table).kind == "ext4"
-    assert state.mount_of(tmp_path, tmp_path / "none").kind == "unknown"
+    assert state_directory.mount_of(inner, table) == Mount(str(inner), "tmpfs")
+    assert state_directory.mount_of(tmp_path, table).kind == "ext4"
+    assert state_directory.mount_of(tmp_path, tmp_path / "none").kind == "unknown"
 
 
 def test_room_is_told_with_what_it_may_grow_to(tmp_path: Path) -> None:
-    assert state.room(settings(store_bytes_max=1 << 20), tmp_path).state == "ok"
-    found = state.room(settings(store_bytes_max=1 << 60), tmp_path)
+    assert state_directory.room(settings(store_bytes_max=1 << 20), tmp_path).state == "ok"
+    found = state_directory.room(settings(store_bytes_max=1 << 60), tmp_path)
     assert (found.state, has_advice(found)) == ("warning", True)
 
 
@@ -153,7 +153,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def states(directory: Path) -> dict[str, str]:
-    return {each.subject: each.state for each in state.sound(directory)}
+    return {each.subject: each.state for each in state_directory.sound(directory)}
 
 
 def test_a_sound_store_is_left_as_it_is(directory: Path) -> None:
@@ -182,7 +182,7 @@ def test_an_empty_directory_is_sound(tmp_path: Path) -> None:
 def test_a_damaged_store_is_told_and_left_alone(directory: Path, harm: Callable[[Path], object]) -> None:
     harm(directory)
     names = sorted(path.name for path in directory.iterdir())
-    found = [each for each in state.sound(directory) if each.subject == "store"]
+    found = [each for each in state_directory.sound(directory) if each.subject == "store"]
     assert [has_advice(each) for each in found] == [True]
     assert sorted(path.name for path in directory.iterdir()) == names
 

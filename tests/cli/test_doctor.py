@@ -10,9 +10,9 @@ import pytest
 from msgspec import structs
 from typer.testing import Result
 
-from proxy_pkg.cli.checkups import fleet
+from proxy_pkg.cli.checkups import shared_redis
 from proxy_pkg.cli.checkups.finding import Finding
-from proxy_pkg.cli.checkups.fleet import Told
+from proxy_pkg.cli.checkups.shared_redis import Told
 from proxy_pkg.cli.checkups.upstreams import skew_seconds
 from proxy_pkg.config.load import load
 from proxy_pkg.store.address import parse
@@ -36,7 +36,7 @@ def free_port() -> int:
     ],
 )
 def test_what_redis_tells_is_judged(told: Told, wrong: str) -> None:
-    found = list(fleet.judged(told, 100))
+    found = list(shared_redis.judged(told, 100))
     assert [each.advice for each in found if each.state != "ok" and wrong in each.advice] == [
         each.advice for each in found if each.state != "ok"
     ]
@@ -54,7 +54,7 @@ def test_what_redis_tells_is_judged(told: Told, wrong: str) -> None:
     ],
 )
 def test_a_redis_elsewhere_without_tls_is_told(url: str, warned: bool) -> None:
-    found = list(fleet.exposure(parse(url)))
+    found = list(shared_redis.exposure(parse(url)))
     assert bool(found) == warned
     assert all(each.state == "warning" and each.advice for each in found)
 
@@ -82,7 +82,7 @@ def redis(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 
 async def examined(url: str, **changed: object) -> list[Finding]:
-    return await fleet.examined(structs.replace(load({}).settings, redis_url=url, **changed))
+    return await shared_redis.examined(structs.replace(load({}).settings, redis_url=url, **changed))
 
 
 async def test_a_good_redis_is_told_with_version_and_latency(redis: Callable[..., str]) -> None:

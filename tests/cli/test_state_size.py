@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from proxy_pkg.cli.checkups.state import state_bytes_max
+from proxy_pkg.cli.checkups.state_directory import state_bytes_max
 from proxy_pkg.stats.counters import open_counters
 from proxy_pkg.stats.directory import prepare
-from proxy_pkg.stats.layout import LIFETIME
+from proxy_pkg.stats.ledger_paths import LIFETIME
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, Budget, Rate, Stay, StoreError
 from proxy_pkg.store.embedded import Embedded

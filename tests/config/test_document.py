@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from proxy_pkg.config.document import TARGET, render
 from proxy_pkg.config.settings import ROWS, SOURCES
+from proxy_pkg.config.settings_page import TARGET, render
 
 
 def test_the_page_tells_every_setting() -> None:

@@ -1,5 +1,5 @@
 from proxy_pkg.config.load import load
-from proxy_pkg.config.reload import applied
+from proxy_pkg.server.boot import applied
 
 
 def test_a_hup_applies_what_it_can_and_names_the_rest() -> None:

@@ -3,8 +3,8 @@ import pytest
 from msgspec import structs
 
 from proxy_pkg.config.load import load
+from proxy_pkg.config.parsers import ALLOWED, READERS, allowed, read
 from proxy_pkg.config.settings import BY_ENVIRONMENT, ROWS, Settings
-from proxy_pkg.config.values import ALLOWED, READERS, allowed, read
 
 FIXED = {
     "HEADROOM_HOST": "127.0.0.1",

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy_pkg.config.parsers import READERS, read, size_text
 from proxy_pkg.config.settings import ROWS
-from proxy_pkg.config.values import READERS, read, size_text
 
 GOOD = [
     ("port", "65535", 65535),

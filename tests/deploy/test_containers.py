@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from bench.processes import ROOT
-from proxy_pkg.cli.checkups.state import state_bytes_max
+from proxy_pkg.cli.checkups.state_directory import state_bytes_max
 from proxy_pkg.config.load import load
 from proxy_pkg.config.settings import BY_ENVIRONMENT, SOURCES
 from proxy_pkg.stats.catalogue import METRICS

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from proxy_pkg.config import document as settings_document
 from proxy_pkg.config import headroom_page
+from proxy_pkg.config import settings_page as settings_document
 from proxy_pkg.config.settings import BY_ENVIRONMENT, SOURCES
-from proxy_pkg.stats import document as metrics_document
+from proxy_pkg.stats import metrics_page as metrics_document
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,13 +12,12 @@ from msgspec import structs
 from multidict import CIMultiDict
 
 from proxy_pkg.errors import UpstreamConnectError, UpstreamTimeoutError
-from proxy_pkg.relay import dns, system_names
+from proxy_pkg.relay import dns, names
 from proxy_pkg.relay import names as names_module
 from proxy_pkg.relay.client import PoolLimits, open_session
 from proxy_pkg.relay.dns import Found, LookupFailedError, ask
-from proxy_pkg.relay.names import FAILURE_SECONDS, Names, open_names
+from proxy_pkg.relay.names import FAILURE_SECONDS, Names, SystemNames, has_more_sources, open_names
 from proxy_pkg.relay.send import send
-from proxy_pkg.relay.system_names import SystemNames, has_more_sources
 from tests.fakes.nameserver import NameServer, name_server
 from tests.fakes.upstream import Upstream
 
@@ -239,8 +238,8 @@ async def test_the_system_is_asked_in_few_threads_one_for_each_name(monkeypatch:
         gate.wait(10)
         return Found((host,))
 
-    monkeypatch.setattr(system_names, "_looked_up", looked_up)
-    monkeypatch.setattr(system_names, "THREADS_MAX", 2)
+    monkeypatch.setattr(names, "_looked_up", looked_up)
+    monkeypatch.setattr(names, "THREADS_MAX", 2)
     system = SystemNames()
     first = [asyncio.ensure_future(system.ask(name)) for name in ("a", "b")]
     await asyncio.sleep(0)

@@ -17,11 +17,11 @@ from yarl import URL
 from proxy_pkg.errors import RelayError, UpstreamBrokenError, UpstreamConnectError, UpstreamTimeoutError
 from proxy_pkg.relay.client import PoolLimits, open_session
 from proxy_pkg.relay.dns import LookupFailedError
-from proxy_pkg.relay.failures import TooLateError, Way, connect_failure, translated
 from proxy_pkg.relay.names import open_names
 from proxy_pkg.relay.proxies import Proxies
 from proxy_pkg.relay.send import send
 from proxy_pkg.relay.trust import trusting
+from proxy_pkg.relay.upstream_errors import TooLateError, Way, connect_failure, translated
 from proxy_pkg.relay.websocket import connect, open_socket_session
 from tests.fakes.nameserver import name_server
 from tests.fakes.tunnel import Proxy, handshakes, private_ca, proxying, tls_before

@@ -5,8 +5,8 @@ from yarl import URL
 
 from proxy_pkg.config.load import load
 from proxy_pkg.errors import UpstreamConnectError
-from proxy_pkg.relay.failures import place_of, translated
 from proxy_pkg.relay.proxies import Proxies
+from proxy_pkg.relay.upstream_errors import place_of, translated
 from proxy_pkg.server.preflight import Findings, proxies_usable
 
 HTTPS, HTTP = "http://secure.proxy:3128", "http://user:p%40ss@plain.proxy:8080"

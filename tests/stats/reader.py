@@ -1,7 +1,7 @@
 """Short questions to the counters of a directory."""
 
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.reading import Series, read_server
+from proxy_pkg.stats.snapshot import Series, read_server
 
 
 def total(state_dir: str, name: str = "proxy_requests_total") -> int:

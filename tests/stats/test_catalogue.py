@@ -4,15 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from proxy_pkg.stats.arm_record import ArmRecord
 from proxy_pkg.stats.catalogue import CATALOGUE, METRICS, Metric
-from proxy_pkg.stats.clients import client_label
-from proxy_pkg.stats.document import metrics_markdown
 from proxy_pkg.stats.ledger import SERIES_CELLS_MAX
-from proxy_pkg.stats.record import RequestRecord, StoreLoss
+from proxy_pkg.stats.metrics_page import metrics_markdown
+from proxy_pkg.stats.record import ArmRecord, RequestRecord, SampleRecord, StoreLoss, UsageRecord
 from proxy_pkg.stats.render import _DERIVED
-from proxy_pkg.stats.sample_record import SampleRecord
-from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.stats.series import client_label
 
 FIELDS = {
     "request": set(dir(RequestRecord)),

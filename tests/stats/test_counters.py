@@ -10,8 +10,8 @@ from proxy_pkg.stats import catalogue, counters, feeds
 from proxy_pkg.stats.catalogue import CATALOGUE, METRICS
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.metric import FAMILIES_MAX
-from proxy_pkg.stats.reading import read_server
 from proxy_pkg.stats.record import RequestRecord, status_class
+from proxy_pkg.stats.snapshot import read_server
 from tests.stats.reader import series, total
 
 Start = Callable[[], Counters]

@@ -13,7 +13,7 @@ import pytest
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.stats.counters import Counters, open_counters
 from proxy_pkg.stats.directory import prepare
-from proxy_pkg.stats.layout import slot_paths, started_ns
+from proxy_pkg.stats.ledger_paths import slot_paths, started_ns
 
 
 def mode(path: Path) -> int:

@@ -6,10 +6,9 @@ import subprocess
 import pytest
 
 from proxy_pkg.stats.counters import private_counters
-from proxy_pkg.stats.reading import read_lifetimes
-from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.record import RequestRecord, UsageRecord
 from proxy_pkg.stats.render import metrics_text
-from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.stats.snapshot import read_lifetimes
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (on Debian: prometheus)")

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from proxy_pkg.stats.counters import open_counters
-from proxy_pkg.stats.layout import slot_paths
 from proxy_pkg.stats.ledger import LEDGER_BYTES
-from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.ledger_paths import slot_paths
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.snapshot import read_server
 from tests.stats.reader import total
 
 

@@ -15,12 +15,12 @@ from proxy_pkg.stats import directory, lifetime
 from proxy_pkg.stats.counters import Counters, open_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.figures import main_figures
-from proxy_pkg.stats.layout import LIFETIME, LIFETIME_DAMAGED, slot_paths, stats_bytes_max
 from proxy_pkg.stats.ledger import LEDGER_BYTES, Ledger
+from proxy_pkg.stats.ledger_paths import LIFETIME, LIFETIME_DAMAGED, slot_paths, stats_bytes_max
 from proxy_pkg.stats.metric import Label, Metric
-from proxy_pkg.stats.reading import read_lifetimes, read_server
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.stats.series import series_key
+from proxy_pkg.stats.snapshot import read_lifetimes, read_server
 from tests.stats.reader import total
 
 STEPS = ("fsync", "replace", "unlink", "pwrite")

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.layout import slot_paths
-from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.ledger_paths import slot_paths
+from proxy_pkg.stats.snapshot import read_server
 from tests.stats.reader import total
 
 WORKER = Path(__file__).with_name("worker.py")

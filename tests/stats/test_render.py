@@ -11,9 +11,9 @@ from proxy_pkg.prices.table import Source
 from proxy_pkg.stats.attention import UNSEEN_BODIES_MIN
 from proxy_pkg.stats.catalogue import CATALOGUE
 from proxy_pkg.stats.counters import Counters
-from proxy_pkg.stats.reading import read_server
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.stats.render import metrics_text
+from proxy_pkg.stats.snapshot import read_server
 from proxy_pkg.stats.summary import stats_dict
 
 Start = Callable[[], Counters]

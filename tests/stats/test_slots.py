@@ -9,10 +9,10 @@ import pytest
 
 from proxy_pkg.stats import locks, slots
 from proxy_pkg.stats.counters import Counters, open_counters, private_counters
-from proxy_pkg.stats.layout import slot_paths
 from proxy_pkg.stats.ledger import LEDGER_BYTES
-from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.ledger_paths import slot_paths
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.snapshot import read_server
 from tests.stats.reader import total
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.processes import Server
-from proxy_pkg.stats.layout import stats_bytes_max
+from proxy_pkg.stats.ledger_paths import stats_bytes_max
 from tests.fakes.client import Caller, ask
 from tests.fakes.scripts import reply
 from tests.fakes.upstream import Upstream

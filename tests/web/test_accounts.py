@@ -16,7 +16,7 @@ from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.protocols.table import match
 from proxy_pkg.stats.catalogue import METRICS
 from proxy_pkg.stats.counters import Counters, private_counters
-from proxy_pkg.stats.reading import Reading, read_server
+from proxy_pkg.stats.snapshot import Reading, read_server
 from proxy_pkg.stats.summary import stats_dict
 from proxy_pkg.store.turns import Turns
 from proxy_pkg.web.accounts import Accounts, Answer, tells_usage

@@ -10,8 +10,7 @@ import pytest
 
 from proxy_pkg.protocols import anthropic
 from proxy_pkg.protocols.table import Match
-from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.stats.usage_record import UsageRecord
+from proxy_pkg.stats.record import RequestRecord, UsageRecord
 from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here, StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import board

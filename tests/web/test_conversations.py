@@ -11,7 +11,7 @@ import pytest
 from proxy_pkg.prices.table import load
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.stats.counters import private_counters
-from proxy_pkg.stats.reading import read_server
+from proxy_pkg.stats.snapshot import read_server
 from proxy_pkg.store.contract import StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.store.turns import Turn, Turns, packed, unpacked

@@ -10,8 +10,8 @@ import pytest
 
 from proxy_pkg.stats.counters import Counters, open_counters, private_counters
 from proxy_pkg.stats.directory import prepare
-from proxy_pkg.stats.reading import Server, read_lifetimes
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.stats.snapshot import Server, read_lifetimes
 from proxy_pkg.store.contract import StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web.fleet import Fleet

@@ -10,7 +10,7 @@ import pytest
 from proxy_pkg.config.load import load
 from proxy_pkg.protocols import anthropic, gemini, openai
 from proxy_pkg.protocols.grammar import Api
-from proxy_pkg.stats.reading import Reading, Server
+from proxy_pkg.stats.snapshot import Reading, Server
 from proxy_pkg.store.contract import Claim, Rate, StoreError, Taken
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import rules

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from proxy_pkg.stats.reading import Reading, Server
+from proxy_pkg.stats.snapshot import Reading, Server
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the otel extra is not installed")
 

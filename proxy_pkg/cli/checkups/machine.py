@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
+from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.row import MIB
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.config.values import size_text
 from proxy_pkg.server.preflight import descriptors_needed
 
 SERVER_BYTES: Final = 64 * MIB

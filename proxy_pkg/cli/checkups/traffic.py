@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from proxy_pkg.cli.checkups.finding import Finding, ok, warning
 from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import METRICS
-from proxy_pkg.stats.reading import Reading
+from proxy_pkg.stats.snapshot import Reading
 
 
 def examined(reading: Reading) -> Iterator[Finding]:

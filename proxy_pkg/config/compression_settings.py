@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from proxy_pkg.config.connections import ConnectionSettings
+from proxy_pkg.config.connection_settings import ConnectionSettings
 from proxy_pkg.config.row import GIB, KIB, MIB, Row, size
 from proxy_pkg.model import Level
 

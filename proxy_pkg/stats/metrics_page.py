@@ -1,4 +1,4 @@
-"""Writes docs/metrics.md from the catalogue: `python -m proxy_pkg.stats.document > docs/metrics.md`."""
+"""Writes docs/metrics.md from the catalogue: `python -m proxy_pkg.stats.metrics_page > docs/metrics.md`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from proxy_pkg.stats.metric import FAMILIES_MAX
 
 _HEAD = """# Metrics
 
-Written from `proxy_pkg/stats/catalogue.py` by `python -m proxy_pkg.stats.document`; edit the catalogue, not
+Written from `proxy_pkg/stats/catalogue.py` by `python -m proxy_pkg.stats.metrics_page`; edit the catalogue, not
 this file.
 
 `/metrics` gives these as Prometheus text, `/stats` the same totals as JSON. Both answer for all workers

@@ -1,13 +1,13 @@
-"""Writes docs/settings.md from the settings table: `python -m proxy_pkg.config.document [FILE]`."""
+"""Writes docs/settings.md from the settings table: `python -m proxy_pkg.config.settings_page [FILE]`."""
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from proxy_pkg.config.parsers import allowed, size_text
 from proxy_pkg.config.row import Row
 from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS, SOURCES, USUAL_VARIABLES
-from proxy_pkg.config.values import allowed, size_text
 
 TARGET: Final = Path("docs/settings.md")
 
@@ -24,7 +24,7 @@ def _usual() -> str:
 INTRODUCTION: Final = f"""# Settings
 
 This page is made from the table in `proxy_pkg/config/settings.py` by `python -m
-proxy_pkg.config.document`.
+proxy_pkg.config.settings_page`.
 
 ## Where a value comes from
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from proxy_pkg.stats.catalogue import CATALOGUE, METRICS, Metric
-from proxy_pkg.stats.layout import slot_number, slot_paths, started_ns
+from proxy_pkg.stats.ledger_paths import slot_number, slot_paths, started_ns
 from proxy_pkg.stats.lifetime import DamagedError, Lifetime, read_lifetime
 from proxy_pkg.stats.series import metric_name, series_values
 from proxy_pkg.stats.sums import Sums, Worker

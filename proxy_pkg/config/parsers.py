@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from proxy_pkg.config import upstreams, urls
+from proxy_pkg.config import upstream_table, urls
 from proxy_pkg.config.row import GIB, KIB, MIB, Row, Scalar
 from proxy_pkg.model import Upstream
 
@@ -188,7 +188,7 @@ def _glob_list(_row: Row, raw: object) -> str:
 
 
 def _upstreams(_row: Row, raw: object) -> tuple[Upstream, ...]:
-    return upstreams.upstreams(dict(raw) if raw == () else raw)
+    return upstream_table.upstreams(dict(raw) if raw == () else raw)
 
 
 def _plain(row: Row, number: float) -> str:

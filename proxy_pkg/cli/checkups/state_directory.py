@@ -11,10 +11,10 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
+from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.row import MIB
 from proxy_pkg.config.settings import Settings
-from proxy_pkg.config.values import size_text
-from proxy_pkg.stats.layout import stats_bytes_max
+from proxy_pkg.stats.ledger_paths import stats_bytes_max
 from proxy_pkg.stats.lifetime import DamagedError, read_lifetime
 from proxy_pkg.stats.slots import slots_max
 from proxy_pkg.store.extent import store_files_bytes_max

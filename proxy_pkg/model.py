@@ -51,8 +51,8 @@ class Producer(Struct, frozen=True, dict=True):
     @cached_property
     def digest(self) -> bytes:
         """What the call is told from others by, made once."""
-        told = f"{self.name!r}{dict(self.arguments)!r}{self.question!r}" + "program" * self.for_program
-        return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+        content = f"{self.name!r}{dict(self.arguments)!r}{self.question!r}" + "program" * self.for_program
+        return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 class Span(Struct, frozen=True):

@@ -8,7 +8,7 @@ import typer
 from proxy_pkg.cli.finding_server import is_ours
 from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import fail, print_json, tell
+from proxy_pkg.cli.report import fail, print_findings, print_json
 from proxy_pkg.config.load import Examined, examine
 from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.settings import ROWS
@@ -51,7 +51,7 @@ def check_config(
         _print_effective(effective)
     if problems:
         fail(problems, warnings)
-    tell((), warnings)
+    print_findings((), warnings)
     print(f"{server} The configuration can be used." if server else "The configuration can be used.")
 
 

@@ -113,7 +113,7 @@ def compress(
     if as_json:
         print_json(explanation.as_dict())
         return
-    _print(explanation, told=output is not None)
+    _print(explanation, is_output=output is not None)
 
 
 def _read(file: str, raw: bool, bytes_max: int) -> bytes:
@@ -152,7 +152,7 @@ def _explain(data: bytes, producer: Producer, raw: bool, protocol_name: str, rul
         fail((f"as {protocol.name} the body goes through as it came: {error}",))
 
 
-def _print(explanation: Explanation, *, told: bool) -> None:
+def _print(explanation: Explanation, *, is_output: bool) -> None:
     for number, span in enumerate(explanation.spans, 1):
         print(_line(number, span))
     for doubt in explanation.doubts:
@@ -161,7 +161,7 @@ def _print(explanation: Explanation, *, told: bool) -> None:
     share = 100 * (before - after) / before if before else 0
     what = f"{explanation.protocol} body" if explanation.protocol else "tool output"
     print(f"{what}: {len(explanation.spans)} texts, {before} tokens before, {after} after, {share:.1f} % saved")
-    if not explanation.protocol and not told:
+    if not explanation.protocol and not is_output:
         print("--- what would be sent:")
         sys.stdout.flush()
         sys.stdout.buffer.write(explanation.sent)

@@ -6,7 +6,7 @@ from msgspec import structs
 from proxy_pkg.cli.finding_server import NOT_RUNNING, settings_of
 from proxy_pkg.cli.in_force import asked, differences, text_of
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import age_text, fail, print_json, tell, value_text
+from proxy_pkg.cli.report import age_text, fail, print_findings, print_json, value_text
 from proxy_pkg.config.load import Examined, examine
 from proxy_pkg.config.row import shown
 from proxy_pkg.config.settings import ROWS
@@ -45,7 +45,7 @@ def show(
         print(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}")
     if examined.problems:
         fail(examined.problems, examined.warnings)
-    tell((), examined.warnings)
+    print_findings((), examined.warnings)
 
 
 def _source(examined: Examined, name: str) -> str:
@@ -65,17 +65,17 @@ def _show_running(overrides: dict[str, str], json: bool) -> None:
     settings = settings_of(overrides)
     section, silence = asked(settings)
     if silence:
-        tell((f"the server at {settings.host} port {settings.port} cannot be asked: {silence}",))
+        print_findings((f"the server at {settings.host} port {settings.port} cannot be asked: {silence}",))
         raise typer.Exit(NOT_RUNNING)
     if json:
         print_json(section)
         return
     print(f"read {section['read']}, {age_text(section['read_age_seconds'])} ago")
-    rows = [(ROWS[name], told) for name, told in section["settings"].items() if name in ROWS]
+    rows = [(ROWS[name], value) for name, value in section["settings"].items() if name in ROWS]
     cells = [
-        (row.name, text_of(row, told["value"]), age_text(told["age_seconds"]), told["source"]) for row, told in rows
+        (row.name, text_of(row, value["value"]), age_text(value["age_seconds"]), value["source"]) for row, value in rows
     ]
     widths = [max(len(row[column]) for row in cells) for column in (0, 1, 2)]
     for name, value, age, source in cells:
         print(f"{name:{widths[0]}}  {value:{widths[1]}}  {age:>{widths[2]}}  {source}")
-    tell((), (text for _, text in differences(examine(overrides=overrides), section)))
+    print_findings((), (text for _, text in differences(examine(overrides=overrides), section)))

@@ -11,7 +11,7 @@ import typer
 
 from proxy_pkg.cli.checkups import knowledge, machine, shared_redis, state_directory, traffic, upstreams
 from proxy_pkg.cli.checkups.finding import Finding, ok, problem, warning
-from proxy_pkg.cli.finding_server import elsewhere, is_ours
+from proxy_pkg.cli.finding_server import is_ours, not_visible_here
 from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import print_json
@@ -90,7 +90,7 @@ def _running(settings: Settings, server: Running | None) -> Iterator[Finding]:
         yield ok("server", f"none runs with state directory {settings.state_dir}")
         return
     if server.is_in_other_namespace:
-        yield warning("server", f"{elsewhere(settings)}", "run this there")
+        yield warning("server", f"{not_visible_here(settings)}", "run this there")
     elif server.is_orphaned:
         text = f"its master is gone; {len(server.workers)} workers are left, and end by themselves"
         yield problem("server", text, "start it again; the log, or the system's about memory, says why it ended")

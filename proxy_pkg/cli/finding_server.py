@@ -92,13 +92,13 @@ def found_or_exit(settings: Settings, wish: str) -> Running:
         print_none(settings)
         raise typer.Exit(NOT_RUNNING)
     if server.is_in_other_namespace:
-        fail((f"{elsewhere(settings)}; nothing was signalled. Run `proxyctl {wish}` there",))
+        fail((f"{not_visible_here(settings)}; nothing was signalled. Run `proxyctl {wish}` there",))
     if server.other_masters:
         fail((f"{shared(server)}; send a signal to the master that you mean",))
     return server
 
 
-def elsewhere(settings: Settings) -> str:
+def not_visible_here(settings: Settings) -> str:
     """Says of a server that its processes cannot be seen."""
     return (
         f"a server uses {settings.state_dir}, but its master cannot be seen from here: it runs in another container "

@@ -15,10 +15,10 @@ _FILES: Final = ("file ", "environment file ")
 
 def asked(settings: Settings) -> tuple[dict[str, Any], str]:
     """The section `configuration` of the server where these settings have it; and why there is none."""
-    told, silence = stats_of(settings)
+    stats, silence = stats_of(settings)
     if silence:
         return {}, silence
-    section = told.get("configuration")
+    section = stats.get("configuration")
     if not isinstance(section, dict) or not isinstance(section.get("settings"), dict):
         return {}, "it does not say what it runs with: it is of another version"
     return section, ""

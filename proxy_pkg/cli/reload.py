@@ -7,7 +7,7 @@ import typer
 from proxy_pkg.cli.finding_server import found_or_exit
 from proxy_pkg.cli.in_force import asked, differences
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import fail, tell
+from proxy_pkg.cli.report import fail, print_findings
 from proxy_pkg.config.load import FILE_OPTIONS, Examined, examine
 from proxy_pkg.config.settings import CONFIG_FILE, ENVIRONMENT_FILE, ROWS
 from proxy_pkg.server.preflight import inspect
@@ -42,7 +42,7 @@ def reload(
     problems = (*examined.problems, *findings.problems)
     if problems:
         fail((*problems, "nothing was reloaded; the server goes on as it was"))
-    tell((), (*examined.warnings, *findings.warnings))
+    print_findings((), (*examined.warnings, *findings.warnings))
     server = found_or_exit(examined.settings, "reload")
     if server.is_orphaned:
         fail(("its master is gone, so that nobody could start new workers: start the server again",))
@@ -52,7 +52,7 @@ def reload(
     if held:
         fail((*held, "nothing was reloaded; the server goes on as it was"))
     if silence:
-        tell(
+        print_findings(
             (), (f"{silence}; so a setting that only a restart applies may have changed here and stay as it was there",)
         )
     try:

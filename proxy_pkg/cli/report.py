@@ -11,7 +11,7 @@ from proxy_pkg.config.parsers import size_text
 from proxy_pkg.config.row import Row, Scalar, shown
 
 
-def tell(problems: Iterable[str], warnings: Iterable[str] = ()) -> None:
+def print_findings(problems: Iterable[str], warnings: Iterable[str] = ()) -> None:
     """Prints them, problems first."""
     for label, sentences in (("problem", problems), ("warning", warnings)):
         for sentence in sentences:
@@ -20,7 +20,7 @@ def tell(problems: Iterable[str], warnings: Iterable[str] = ()) -> None:
 
 def fail(problems: Iterable[str], warnings: Iterable[str] = ()) -> NoReturn:
     """Prints them and ends the command with exit code 1."""
-    tell(problems, warnings)
+    print_findings(problems, warnings)
     raise typer.Exit(1)
 
 

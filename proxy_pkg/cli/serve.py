@@ -8,7 +8,7 @@ import typer
 
 import proxy_pkg
 from proxy_pkg.cli.options import command_app, with_overrides
-from proxy_pkg.cli.report import fail, tell
+from proxy_pkg.cli.report import fail, print_findings
 from proxy_pkg.config.load import environment_for, examine
 from proxy_pkg.server.preflight import Findings, inspect
 
@@ -32,7 +32,7 @@ def serve(
         problems.append(f"{CONFIGURATION} is missing from the installed package; install it again")
     if path is None or problems:
         fail(problems, (*examined.warnings, *findings.warnings))
-    tell((), findings.warnings)
+    print_findings((), findings.warnings)
     sys.stdout.flush()
     sys.stderr.flush()
     # -P: a module in the working directory must not stand in for one of the same name that gunicorn needs.

@@ -11,7 +11,7 @@ import typer
 from msgspec import to_builtins
 
 from proxy_pkg import __version__
-from proxy_pkg.cli.finding_server import NOT_RUNNING, elsewhere, found, print_none, settings_of, shared, stats_of
+from proxy_pkg.cli.finding_server import NOT_RUNNING, found, not_visible_here, print_none, settings_of, shared, stats_of
 from proxy_pkg.cli.options import command_app, with_overrides
 from proxy_pkg.cli.report import age_text, print_json
 from proxy_pkg.server.running import Running
@@ -32,19 +32,19 @@ def status(
     """
     settings = settings_of(overrides)
     server = found(settings)
-    told, silence = stats_of(settings) if server else ({}, "")
+    stats, silence = stats_of(settings) if server else ({}, "")
     if json:
-        print_json(_document(server, told, silence))
+        print_json(_document(server, stats, silence))
     elif server is None:
         print_none(settings)
     elif server.is_in_other_namespace:
-        print(f"{elsewhere(settings).replace('a', 'A', 1)}.")
+        print(f"{not_visible_here(settings).replace('a', 'A', 1)}.")
     else:
-        _print(server, told, silence)
+        _print(server, stats, silence)
     raise typer.Exit(0 if server and server.serving else NOT_RUNNING)
 
 
-def _document(server: Running | None, told: dict[str, Any], silence: str) -> dict[str, Any]:
+def _document(server: Running | None, stats: dict[str, Any], silence: str) -> dict[str, Any]:
     if server is None:
         return {"running": False}
     return {
@@ -53,19 +53,19 @@ def _document(server: Running | None, told: dict[str, Any], silence: str) -> dic
         "started": _moment(server.started_ns).isoformat(),
         "in_flight": server.in_flight,
         "draining": server.is_draining,
-        "version": told.get("version", ""),
+        "version": stats.get("version", ""),
         "installed_version": __version__,
-        "live": told.get("live"),
+        "live": stats.get("live"),
         "silence": silence,
     }
 
 
-def _print(server: Running, told: dict[str, Any], silence: str) -> None:
+def _print(server: Running, stats: dict[str, Any], silence: str) -> None:
     if server.is_orphaned:
         print(f"the master is gone: {len(server.workers)} workers are left, and end by themselves; then start it again")
     else:
         print(f"master {server.master_pid}, {len(server.serving)} workers serve, {server.in_flight} requests in flight")
-    version = told.get("version", "")
+    version = stats.get("version", "")
     running_version = f"version {version}" if version else "version unknown"
     if version and version != __version__:
         running_version += f" (installed is {__version__}: it takes effect with a restart)"
@@ -86,7 +86,7 @@ def _print(server: Running, told: dict[str, Any], silence: str) -> None:
     if silence:
         print(f"what is open cannot be told: {silence}")
     else:
-        _print_open(told.get("live", {}).get("newest", []))
+        _print_open(stats.get("live", {}).get("newest", []))
 
 
 def _print_open(notes: list[dict[str, str]]) -> None:

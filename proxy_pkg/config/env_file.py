@@ -30,14 +30,14 @@ class EnvFile(Struct, frozen=True):
     """
 
     values: dict[str, str]
-    unread: dict[int, str]
+    unreadable: dict[int, str]
     open_line: int = 0
 
 
 def parse(text: str) -> EnvFile:
     """Never raises. Lines without an equals sign mean nothing, as for systemd."""
     values: dict[str, str] = {}
-    unread: dict[int, str] = {}
+    unreadable: dict[int, str] = {}
     line = 1
     counted = 0
     at = _end(BETWEEN, text, 0)
@@ -49,13 +49,13 @@ def parse(text: str) -> EnvFile:
         if text.startswith("=", at):
             value, at = _value(text, at + 1)
             if value is None:
-                return EnvFile(values, unread, line)
+                return EnvFile(values, unreadable, line)
             if NAME.fullmatch(name):
                 values[name] = value
             else:
-                unread[line] = name
+                unreadable[line] = name
         at = _end(BETWEEN, text, at)
-    return EnvFile(values, unread)
+    return EnvFile(values, unreadable)
 
 
 def _value(text: str, at: int) -> tuple[str | None, int]:

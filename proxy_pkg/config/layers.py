@@ -40,7 +40,7 @@ class Layer(Struct, frozen=True):
     complete: bool = True
 
 
-def unread(problem: str) -> Layer:
+def unreadable(problem: str) -> Layer:
     """A layer that could not be read at all."""
     return Layer(problems=(problem,), complete=False)
 
@@ -84,13 +84,13 @@ def from_toml(path: str) -> Layer:
     """A TOML file of `name = value` at its top level; one problem and no value where it cannot be used."""
     text, problem = read_text(path)
     if problem:
-        return unread(f"{CONFIG_FILE}={printable(path)}: {problem}")
+        return unreadable(f"{CONFIG_FILE}={printable(path)}: {problem}")
     try:
         table = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError is one, and so is what a number of 5,000 digits raises
-        return unread(f"{CONFIG_FILE}={printable(path)}: not valid TOML: {error}")
+        return unreadable(f"{CONFIG_FILE}={printable(path)}: not valid TOML: {error}")
     except RecursionError:
-        return unread(f"{CONFIG_FILE}={printable(path)}: its values are nested too deeply")
+        return unreadable(f"{CONFIG_FILE}={printable(path)}: its values are nested too deeply")
     return _from_keys(table, f" in {printable(path)}", f"file {printable(path)}")
 
 
@@ -100,9 +100,9 @@ def from_json(document: str) -> Layer:
         table = msgspec.json.decode(document.encode("utf-8", "surrogateescape"))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error) if isinstance(error, msgspec.DecodeError) else "not UTF-8, or nested too deeply"
-        return unread(f"{CONFIG_JSON}: not valid JSON: {reason}")
+        return unreadable(f"{CONFIG_JSON}: not valid JSON: {reason}")
     if not isinstance(table, dict):
-        return unread(f"{CONFIG_JSON}: not a JSON object with setting names as keys")
+        return unreadable(f"{CONFIG_JSON}: not a JSON object with setting names as keys")
     return _from_keys(table, f" in {CONFIG_JSON}", f"environment {CONFIG_JSON}")
 
 
@@ -111,12 +111,12 @@ def from_env_file(path: str) -> tuple[Mapping[str, str], Layer]:
     place = f"{ENVIRONMENT_FILE}={printable(path)}"
     text, problem = read_text(path)
     if problem:
-        return {}, unread(f"{place}: {problem}")
+        return {}, unreadable(f"{place}: {problem}")
     parsed = env_file.parse(text)
     layer = from_environment(parsed.values, printable(path))
     faults = [
         f"{place}: line {line}: {printable(name)!r} is not a name; write NAME=value"
-        for line, name in parsed.unread.items()
+        for line, name in parsed.unreadable.items()
         if any(word in BY_ENVIRONMENT or word.startswith(PREFIX) for word in name.split())
     ]
     if parsed.open_line:

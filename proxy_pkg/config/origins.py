@@ -37,13 +37,13 @@ def after_reload(before: Origins, old: Settings, new: Settings, sources: Mapping
     result = {}
     for name, row in ROWS.items():
         known = before.by_setting.get(name, Origin("default", now))
-        stays = getattr(old, name) == getattr(new, name)
+        is_same = getattr(old, name) == getattr(new, name)
         source = sources[name] if row.reloadable else known.source
-        result[name] = Origin(source, known.since_ns if stays else now)
+        result[name] = Origin(source, known.since_ns if is_same else now)
     return Origins(now, result)
 
 
-def told(settings: Settings, origins: Origins) -> dict[str, Any]:
+def origins_section(settings: Settings, origins: Origins) -> dict[str, Any]:
     """Each setting in force, its source and its age, for people and scripts. Secrets are hidden."""
     now = time.time_ns()
     values = structs.asdict(settings)

@@ -71,7 +71,7 @@ class Question:
     def begin(self) -> None:
         """Ask. Raises LookupFailedError."""
         try:
-            self._channel.getaddrinfo(self._host, None, type=socket.SOCK_STREAM, callback=self._told)
+            self._channel.getaddrinfo(self._host, None, type=socket.SOCK_STREAM, callback=self._on_answer)
         except (UnicodeError, ValueError) as error:
             raise LookupFailedError(self._host, "unknown", "it is no host name") from error
         self._tick()
@@ -88,7 +88,7 @@ class Question:
             self._watch(socket_number, False, False)
         self._channel.close()
 
-    def _told(self, result: Any, error: int | None) -> None:
+    def _on_answer(self, result: Any, error: int | None) -> None:
         if self.answer.done():
             return
         if error is None:

@@ -54,14 +54,14 @@ def compared(arms: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     if not arms:
         return {}
     full = {arm: {name: arms.get(arm, {}).get(name, 0) for name in _SUMS} for arm in _ARMS}
-    told: dict[str, Any] = {"basis": BASIS, "arms": {arm: _arm(sums) for arm, sums in full.items()}}
+    result: dict[str, Any] = {"basis": BASIS, "arms": {arm: _arm(sums) for arm, sums in full.items()}}
     fewest = min(sums["conversations"] for sums in full.values())
     if fewest < CONVERSATIONS_MIN or not all(sums["input"] and sums["cost"] for sums in full.values()):
-        return told | {"result": f"not enough data: {fewest} of {CONVERSATIONS_MIN} conversations in an arm"}
+        return result | {"result": f"not enough data: {fewest} of {CONVERSATIONS_MIN} conversations in an arm"}
     compressed, held_out = (mean_of(full[arm]) for arm in _ARMS)
     difference = compressed.value - held_out.value
     error = _Z_95 * sqrt(compressed.variance + held_out.variance)
-    return told | {
+    return result | {
         "difference_percent": _percent(difference),
         "interval_95_percent": [_percent(difference - error), _percent(difference + error)],
         "result": _result(difference, error),

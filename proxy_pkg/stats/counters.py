@@ -91,7 +91,7 @@ class Counters:
                 feed.count(record)
         self._words[at.WORD_FINISHED] += 1
 
-    def settled(self, record: UsageRecord | SampleRecord | ArmRecord) -> None:
+    def count_usage(self, record: UsageRecord | SampleRecord | ArmRecord) -> None:
         """Count what an answer cost or taught, once, after its last byte was sent: no answer waits for it. A worker
         that is killed in between has counted the request and not its cost.
         """

@@ -33,7 +33,7 @@ def added(several: Iterable[Figures]) -> dict[str, int]:
     return sums
 
 
-def told(figures: Figures) -> dict[str, int]:
+def as_counts(figures: Figures) -> dict[str, int]:
     """The same with what follows from them, for people."""
     return {
         **figures,

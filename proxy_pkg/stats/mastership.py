@@ -116,6 +116,6 @@ def _is_proven(state_dir: str, pid: int) -> bool:
         notes = [os.pread(fd, _STARTED.size, at * _STARTED.size) for at in places]
     finally:
         os.close(fd)
-    told = [_STARTED.unpack(note)[0] for note in notes if len(note) == _STARTED.size]
+    started = [_STARTED.unpack(note)[0] for note in notes if len(note) == _STARTED.size]
     # One that began before this was noted has no note.
-    return bool(places) and all(ticks in (0, started_ticks(pid)) for ticks in told)
+    return bool(places) and all(ticks in (0, started_ticks(pid)) for ticks in started)

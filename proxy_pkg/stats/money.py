@@ -45,7 +45,7 @@ def usage_dict(reading: Reading) -> dict[str, Any]:
         missing[protocol][reason] = cells[0]
     return {
         "basis": USAGE_BASIS,
-        "requests": _sum(reading, "proxy_usage_told_total"),
+        "requests": _sum(reading, "proxy_usage_reported_total"),
         "tokens": dict(totals),
         "by_model": dict(models),
         "incomplete": _sum(reading, "proxy_usage_incomplete_total"),

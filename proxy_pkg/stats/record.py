@@ -24,7 +24,7 @@ class UsageRecord(Struct):
     unpriced: str = ""
     """The model, where no price is known for it."""
 
-    told: int = 0
+    reported: int = 0
     """1 for an answer that told its usage."""
     incomplete: int = 0
     input: int = 0

@@ -9,7 +9,7 @@ import msgspec
 
 from proxy_pkg.stats.attention import unseen_clients
 from proxy_pkg.stats.catalogue import METRICS, Metric
-from proxy_pkg.stats.figures import main_figures, told
+from proxy_pkg.stats.figures import as_counts, main_figures
 from proxy_pkg.stats.money import money_dict, usage_dict
 from proxy_pkg.stats.snapshot import Reading, Server
 
@@ -69,7 +69,7 @@ def lifetime_dict(server: Server, now_ns: int) -> dict[str, Any]:
         "runs": server.runs,
         "worker_starts": server.lifetime.worker_starts,
         "basis": LIFETIME_BASIS,
-        **told(main_figures(server.lifetime)),
+        **as_counts(main_figures(server.lifetime)),
         **({"problem": server.problem} if server.problem else {}),
     }
 

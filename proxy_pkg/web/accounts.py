@@ -127,7 +127,7 @@ class Accounts:
     def uncounted(self, matched: Match, method: str, status: int) -> None:
         """Count a good answer that tells no usage which is read here, if that may have cost something."""
         if _OK <= status < _OK + 100 and is_uncounted(matched, method):
-            self._counters.settled(UsageRecord(protocol=matched.protocol.name, missing="uncounted"))
+            self._counters.count_usage(UsageRecord(protocol=matched.protocol.name, missing="uncounted"))
 
     def _settle_gathered(self) -> None:
         if self._timer is not None:
@@ -182,7 +182,7 @@ class Accounts:
                 record.missing = _why_missing(answer, text)
             else:
                 self._count_usage(answer, text, usage, record)
-            self._counters.settled(record)
+            self._counters.count_usage(record)
             if answer.request is not None:
                 answer.request.usage, answer.request.awaits_usage = record, False
         finally:  # whatever fails, nothing stays reserved
@@ -192,7 +192,7 @@ class Accounts:
     def _count_usage(self, answer: Answer, text: bytes, usage: Usage, record: UsageRecord) -> None:
         model, price = self._model(answer, text)
         record.model = label(model)
-        record.told, record.incomplete = 1, int(not answer.complete)
+        record.reported, record.incomplete = 1, int(not answer.complete)
         record.input, record.output = usage.input, usage.output
         record.cache_read, record.cache_write = usage.cache_read, usage.cache_write
         if price is None:
@@ -246,12 +246,12 @@ class Accounts:
             if self._shared is not None:
                 self._shared.note(conversation, saving.turn)
             if answer.arm:
-                self._counters.settled(_of_arm(answer.arm, last, saving))
+                self._counters.count_usage(_of_arm(answer.arm, last, saving))
 
     def _learn(self, model: str, reported: int, estimated: int) -> None:
         ratio = self._calibration.learn(model, estimated, reported)
         if ratio:
-            self._counters.settled(
+            self._counters.count_usage(
                 SampleRecord(
                     model=model,
                     estimated=estimated,
@@ -318,8 +318,8 @@ def check_countable(matched: Match, method: str) -> None:
 
 def _why_missing(answer: Answer, text: bytes) -> str:
     if not answer.complete:
-        return "cut"
-    return "untold" if text else "unread"
+        return "truncated"
+    return "absent" if text else "unreadable"
 
 
 def _conversation(answer: Answer) -> Conversation:

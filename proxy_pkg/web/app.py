@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from proxy_pkg.config.origins import Origins, told
+from proxy_pkg.config.origins import Origins, origins_section
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.planning.offload import STUCK_MAX, Planner
@@ -94,7 +94,7 @@ def build_app(settings: Settings, counters: Counters, encoder: Encoder, origins:
 
 async def _configuration(settings: Settings, origins: Origins, _: Server) -> object:
     """What this server runs with, for `/stats`. All workers have it from the master, and say the same."""
-    return told(settings, origins)
+    return origins_section(settings, origins)
 
 
 @asynccontextmanager

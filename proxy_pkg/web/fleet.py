@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from proxy_pkg.stats.figures import Figures, added, main_figures, told
+from proxy_pkg.stats.figures import Figures, added, as_counts, main_figures
 from proxy_pkg.stats.snapshot import Server
 from proxy_pkg.store.contract import Store
 
@@ -73,7 +73,7 @@ class Fleet:
             "meaning": "all servers that share this Redis, each over its lifetime",
             "scope": "fleet" if self._store.reached else "last known",
             "read_seconds_ago": round(time.monotonic() - self._heard_monotonic, 1),
-            **told(added(said.figures for said in all_said.values())),
+            **as_counts(added(said.figures for said in all_said.values())),
             "servers": [_share(name, said.figures, ages[name], own) for name, said in sorted(all_said.items())],
             "servers_live": sum(age <= LIVE_SECONDS for age in ages.values()),
             "servers_left_out": self._left_out,

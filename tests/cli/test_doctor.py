@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from proxy_pkg.cli.checkups import shared_redis
 from proxy_pkg.cli.checkups.finding import Finding
-from proxy_pkg.cli.checkups.shared_redis import Told
+from proxy_pkg.cli.checkups.shared_redis import RedisFacts
 from proxy_pkg.cli.checkups.upstreams import skew_seconds
 from proxy_pkg.config.load import load
 from proxy_pkg.store.address import parse
@@ -27,16 +27,16 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("told", "wrong"),
+    ("facts", "wrong"),
     [
-        (Told("7.4", "", 0.4, 0.0), ""),
-        (Told("7.4", "", 80.0, 0.0), "HEADROOM_REDIS_TIMEOUT_MS"),
-        (Told("7.4", "volatile-lru", 0.4, 0.0), "noeviction"),
-        (Told("7.4", "", 0.4, -90.0), "set both clocks"),
+        (RedisFacts("7.4", "", 0.4, 0.0), ""),
+        (RedisFacts("7.4", "", 80.0, 0.0), "HEADROOM_REDIS_TIMEOUT_MS"),
+        (RedisFacts("7.4", "volatile-lru", 0.4, 0.0), "noeviction"),
+        (RedisFacts("7.4", "", 0.4, -90.0), "set both clocks"),
     ],
 )
-def test_what_redis_tells_is_judged(told: Told, wrong: str) -> None:
-    found = list(shared_redis.judged(told, 100))
+def test_what_redis_tells_is_judged(facts: RedisFacts, wrong: str) -> None:
+    found = list(shared_redis.judged(facts, 100))
     assert [each.advice for each in found if each.state != "ok" and wrong in each.advice] == [
         each.advice for each in found if each.state != "ok"
     ]

@@ -32,11 +32,11 @@ CASES = {
 def test_reads_as_systemd_does(text: str, values: dict[str, str]) -> None:
     parsed = parse(text)
     assert parsed.values == values
-    assert parsed.unread == {} and parsed.open_line == 0
+    assert parsed.unreadable == {} and parsed.open_line == 0
 
 
 def test_a_line_that_is_no_assignment_is_told_with_its_number() -> None:
-    assert parse("\nexport A=1\nB=2\n").unread == {2: "export A"}
+    assert parse("\nexport A=1\nB=2\n").unreadable == {2: "export A"}
 
 
 @pytest.mark.parametrize("quote", ["'", '"'])
@@ -46,7 +46,7 @@ def test_an_open_quote_is_told_with_its_line(quote: str) -> None:
 
 
 def test_a_file_of_nothing_but_faults_is_read_in_one_pass() -> None:
-    assert len(parse("a b=\n" * 200_000).unread) == 200_000
+    assert len(parse("a b=\n" * 200_000).unreadable) == 200_000
 
 
 @given(st.text(alphabet=" \t\r\n#;=\\'\"$AB1é"))

@@ -25,7 +25,7 @@ def test_promtool_finds_no_fault() -> None:
             read_ns=9,
         )
     )
-    counters.settled(UsageRecord(protocol="p", model="m", told=1, input=3, output=4, cost_microdollars=5))
+    counters.count_usage(UsageRecord(protocol="p", model="m", reported=1, input=3, output=4, cost_microdollars=5))
     with counters.buffer as own:
         server = read_lifetimes("", own)
     text = metrics_text(server.now, server.lifetime)

@@ -166,7 +166,7 @@ def test_what_has_no_usage_or_price_is_said(server: Start, upstream: Upstream) -
     ask(running.port, "POST", PATH, (), b'{"model":"mystery","messages":[]}')
     eventually(lambda: stats(running)["usage"]["requests"] == 1)
     told = stats(running)
-    assert told["usage"]["missing"] == {"openai_chat": {"untold": 1}}
+    assert told["usage"]["missing"] == {"openai_chat": {"absent": 1}}
     assert told["money"]["cost_usd"] > 0  # the answer named a model that has a price
     assert told["money"]["prices"] == [{"source": "shipped", "as_of": load_prices().as_of}]
     assert upstream.requests[0].body == b'{"model":"gpt-5","messages":[],"stream":true}'

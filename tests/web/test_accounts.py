@@ -109,9 +109,9 @@ async def test_missing_usage_has_its_reason(place: Place) -> None:
     place.settle(b'{"cut', protocol=gemini.GENERATE, complete=False)
     place.settle(b"no gzip", coding="br")
     assert (await place.stats())["usage"]["missing"] == {
-        "anthropic_messages": {"unread": 1},
-        "gemini_generate": {"cut": 1},
-        "openai_chat": {"untold": 1},
+        "anthropic_messages": {"unreadable": 1},
+        "gemini_generate": {"truncated": 1},
+        "openai_chat": {"absent": 1},
     }
 
 

@@ -160,9 +160,9 @@ async def test_a_note_waits_no_longer_than_that_and_the_last_ones_not_at_all() -
     late.add(ended("late", RequestRecord(awaits_usage=True)))
     await late.publish()
     assert len(await store.recent("recent", 9)) == 2
-    late.add(ended("told", RequestRecord(usage=UsageRecord(missing="cut"))))
+    late.add(ended("told", RequestRecord(usage=UsageRecord(missing="truncated"))))
     await late.publish()
-    assert msgspec.json.decode((await late.newest())[0])["usage"] == {"missing": "cut"}
+    assert msgspec.json.decode((await late.newest())[0])["usage"] == {"missing": "truncated"}
 
 
 async def test_what_does_not_fit_is_left_out_and_counted() -> None:

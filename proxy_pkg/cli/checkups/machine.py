@@ -33,8 +33,8 @@ def descriptors(settings: Settings, files_max: int | None) -> Finding:
     """`files_max` is the hard limit, to which the server raises its own; None if nobody knows."""
     needed = descriptors_needed(settings)
     if files_max is None or files_max >= needed:
-        told = "a limit that cannot be read" if files_max is None else f"the limit is {files_max}"
-        return ok("open files", f"a worker needs up to {needed}, {told}")
+        limit_text = "a limit that cannot be read" if files_max is None else f"the limit is {files_max}"
+        return ok("open files", f"a worker needs up to {needed}, {limit_text}")
     advice = f"LimitNOFILE={needed} in the unit, or --ulimit nofile={needed}; or lower HEADROOM_LIMIT_CONCURRENCY"
     return warning("open files", f"a worker may need {needed}, and the limit is {files_max}", advice)
 

@@ -22,7 +22,7 @@ _SUBJECT: Final = "Redis"
 _HERE: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
-class Told(Struct, frozen=True):
+class RedisFacts(Struct, frozen=True):
     """What a Redis tells about itself. `evicts` is its policy where it may drop keys, else empty; skew is how far its
     clock is ahead of ours.
     """
@@ -44,8 +44,8 @@ async def examined(settings: Settings) -> list[Finding]:
     client = clients.connect(address, CALL_MS / 1000)
     store = engine.Redis(client, settings.redis_key_prefix, CALL_MS)
     try:
-        told = await _told(client)
-        found += judged(told, settings.redis_timeout_ms)
+        facts = await _facts_of(client)
+        found += judged(facts, settings.redis_timeout_ms)
         await store.take([Rate("doctor", 1, 0, 1)])
         found.append(ok(_SUBJECT, f"takes our scripts, for keys that begin with {settings.redis_key_prefix}"))
     except (errors.AuthenticationError, errors.AuthorizationError, errors.NoPermissionError) as error:
@@ -70,25 +70,25 @@ def exposure(address: Address) -> Iterator[Finding]:
         yield warning(_SUBJECT, text, "use rediss://, unless the network between is yours alone")
 
 
-def judged(told: Told, timeout_ms: int) -> Iterator[Finding]:
+def judged(facts: RedisFacts, timeout_ms: int) -> Iterator[Finding]:
     """What its answers mean for limits and budgets."""
-    latency = f"version {told.version} answers in {told.latency_ms:.1f} ms"
-    if told.latency_ms > timeout_ms / 2:
+    latency = f"version {facts.version} answers in {facts.latency_ms:.1f} ms"
+    if facts.latency_ms > timeout_ms / 2:
         advice = "raise HEADROOM_REDIS_TIMEOUT_MS, or bring it nearer: calls that are late count as lost"
         yield warning(_SUBJECT, f"{latency}, and {timeout_ms} ms are all it gets", advice)
     else:
         yield ok(_SUBJECT, f"{latency}; the limit is {timeout_ms} ms")
-    if told.evicts:
-        text = f"drops keys when it is full ({told.evicts}): limits and budgets would begin anew"
+    if facts.evicts:
+        text = f"drops keys when it is full ({facts.evicts}): limits and budgets would begin anew"
         yield warning(_SUBJECT, text, "CONFIG SET maxmemory-policy noeviction, on a Redis of our own")
-    if abs(told.skew_seconds) > SKEW_SECONDS_MAX:
-        text = f"its clock is {told.skew_seconds:.0f} seconds ahead of ours"
+    if abs(facts.skew_seconds) > SKEW_SECONDS_MAX:
+        text = f"its clock is {facts.skew_seconds:.0f} seconds ahead of ours"
         yield warning("clock", text, "set both clocks: each day's budget begins at midnight, as this machine has it")
     else:
         yield ok("clock", "that of Redis and ours agree")
 
 
-async def _told(client: Any) -> Told:
+async def _facts_of(client: Any) -> RedisFacts:
     latencies = [await _milliseconds(client.ping) for _ in range(SAMPLES)]
     info: Mapping[str, Any] = _of_one(await client.execute_command("INFO"), "redis_version")
     asked = time.time()
@@ -98,7 +98,7 @@ async def _told(client: Any) -> Told:
     is_bounded = int(info.get("maxmemory", 0)) > 0
     version = str(info.get("valkey_version") or info.get("redis_version") or "unknown")
     evicts = policy if is_bounded and policy != "noeviction" else ""
-    return Told(version, evicts, statistics.median(latencies), skew)
+    return RedisFacts(version, evicts, statistics.median(latencies), skew)
 
 
 async def _time(client: Any) -> tuple[int, int]:

@@ -17,8 +17,8 @@ def examined(reading: Reading) -> Iterator[Finding]:
         yield ok("clients", "no conversation has come yet; `proxyctl env` prints what points a client here")
         return
     most = sorted(by_client, key=lambda client: -by_client[client])[:3]
-    told = ", ".join(f"{client} {by_client[client]}" for client in most)
-    yield ok("clients", f"bodies of conversations since the start: {sum(by_client.values())} ({told})")
+    shares = ", ".join(f"{client} {by_client[client]}" for client in most)
+    yield ok("clients", f"bodies of conversations since the start: {sum(by_client.values())} ({shares})")
     for unseen in unseen_clients(reading):
         text = f"{unseen.client} sent {unseen.bodies} bodies, and nothing in them could be shortened"
         advice = "an update may have changed how it writes tool results: see one with `proxyctl compress`"

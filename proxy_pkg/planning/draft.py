@@ -23,7 +23,7 @@ TEXT_CHARS_MIN: Final = 160
 TEXTS_MAX: Final = 8192
 """Texts of one body that are looked at. A conversation grows at its end alone, so what is beyond stays as it is."""
 CANDIDATES_MAX: Final = 2048
-"""Texts of one body that may change, likewise: as many as the marks have room for (store/marks.py)."""
+"""Texts of one body that may change, likewise: as many as the marks have room for (store/decision_table.py)."""
 
 # What objects take in memory beside the characters that they hold, as measured.
 _ITEM_BYTES, _TEXT_BYTES, _DECIDED_BYTES, _RUN_BYTES, _PLACE_BYTES = 900, 450, 450, 160, 160

@@ -9,7 +9,7 @@ from proxy_pkg.planning.terms import Ways, conversation_key, key_of, references_
 
 
 class Fleet(Protocol):
-    """What all servers know of texts sent before (store/ways.py)."""
+    """What all servers know of texts sent before (store/fleet_decisions.py)."""
 
     def knows(self, key: int) -> bool:
         """Whether nobody needs to be asked for the way of this text."""

@@ -14,7 +14,7 @@ _CONVERSATION = b"conversation"
 
 
 class Ways(Protocol):
-    """What all workers know of texts sent before: which of the two ways each took first (store/marks.py)."""
+    """What all workers know of texts sent before: which of the two ways each took first (store/decision_table.py)."""
 
     def key(self, group: bytes, *parts: bytes, caller: int = 0) -> int: ...
     def get(self, key: int) -> int | None: ...

@@ -1,4 +1,4 @@
-"""A circuit breaker: after some failures in a row nobody waits for what is down, until a probe finds it back."""
+"""A circuit breaker: after some failures in a row no call waits for what is down, until a probe finds it back."""
 
 from collections.abc import Callable
 from typing import Final
@@ -51,7 +51,7 @@ class Breaker:
             self._probe_at = now + self._pause_seconds
 
     def probe_due(self) -> bool:
-        """True, once in a while, if it is open and somebody should try; the next pause is twice as long."""
+        """True, once in a while, if it is open and a probe is due; the next pause is twice as long."""
         if self.allows or self._clock() < self._probe_at:
             return False
         self._pause_seconds = min(2 * self._pause_seconds, PAUSE_SECONDS_MAX)

@@ -1,4 +1,4 @@
-"""Rates, budgets and stays in the shared file, taken all or none."""
+"""Rates, budgets and leases in the shared file, taken all or none."""
 
 import time
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from proxy_pkg.store.budgets import Budgets
-from proxy_pkg.store.contract import Budget, Claim, Here, Rate, Scope, Stay, StoreError, Taken
-from proxy_pkg.store.holds import Holds
+from proxy_pkg.store.contract import Acquisition, Budget, Claim, Lease, LeaseHolder, Rate, Scope, StoreError
+from proxy_pkg.store.leases import Leases
 from proxy_pkg.store.rates import Rates
 from proxy_pkg.store.region import Now, Region, now
-from proxy_pkg.store.stays import Stays
+from proxy_pkg.store.reservations import Reservations
 
-SETTLE_PAUSE_SECONDS: Final = 0.2
-"""A refused stay, and a budget of which much is reserved, make us look for dead workers, at most this often."""
+RECONCILE_PAUSE_SECONDS: Final = 0.2
+"""A refused lease, and a budget of which much is reserved, make us look for dead workers, at most this often."""
 
 
 class Claims:
@@ -22,57 +22,57 @@ class Claims:
     def __init__(self, region: Region, scope: Scope) -> None:
         self._region = region
         self._scope: Scope = scope
-        self.stays = Stays(region)
-        self.holds = Holds(region, self.stays.owner)
+        self.leases = Leases(region)
+        self.holds = Reservations(region, self.leases.owner)
         budgets = Budgets(region, self.holds)
-        self._books: dict[type, Any] = {Rate: Rates(region), Budget: budgets, Stay: self.stays}
-        """Claim -> where it is kept: each has `look`, `add` and `standing`."""
-        self._settled_at = 0.0
+        self._books: dict[type, Any] = {Rate: Rates(region), Budget: budgets, Lease: self.leases}
+        """Claim -> where it is kept: each has `look`, `add` and `state`."""
+        self._reconciled_at = 0.0
         with suppress(StoreError), region:  # where many workers begin at once, the first claim does it
-            self._settle()
+            self._reconcile()
 
-    def take(self, claims: Sequence[Claim], force: bool) -> Taken:
+    def acquire(self, claims: Sequence[Claim], force: bool) -> Acquisition:
         """As the contract says."""
         with self._region:
             moment = now()
-            self._settle_first()
-            taken = self._take(claims, force, moment)
-            if not taken.granted and self._may_be_of_the_dead(claims, taken) and self._settled():
-                taken = self._take(claims, force, moment)
-            return taken
+            self._reconcile_first()
+            acquired = self._take(claims, force, moment)
+            if not acquired.granted and self._may_be_of_the_dead(claims, acquired) and self._reconciled():
+                acquired = self._take(claims, force, moment)
+            return acquired
 
-    def leave(self, stays: Sequence[Stay]) -> None:
+    def release(self, leases: Sequence[Lease]) -> None:
         """As the contract says."""
         with self._region:
-            for stay in stays:
-                self.stays.leave(stay)
+            for lease in leases:
+                self.leases.release(lease)
 
-    def here(self, key: str) -> list[Here]:
-        """As `stays` in the contract."""
+    def here(self, key: str) -> list[LeaseHolder]:
+        """As `leases` in the contract."""
         with self._region:
-            self._settle_first()
-            return self.stays.those(key)
+            self._reconcile_first()
+            return self.leases.those(key)
 
     def close(self) -> None:
-        """End the stays of this worker, and free what it has reserved."""
+        """End the leases of this worker, and free what it has reserved."""
         with self._region:
             self.holds.close()
-            self.holds.settle(self.stays.lives)
-            self.stays.close()
+            self.holds.reconcile(self.leases.lives)
+            self.leases.close()
 
-    def _settle_first(self) -> None:
-        if self.stays.unsettled():
-            self._settle()
+    def _reconcile_first(self) -> None:
+        if self.leases.unsettled():
+            self._reconcile()
 
-    def _settle(self) -> None:
-        self.holds.settle(self.stays.lives)
-        self.stays.settle()
+    def _reconcile(self) -> None:
+        self.holds.reconcile(self.leases.lives)
+        self.leases.reconcile()
 
     @staticmethod
-    def _may_be_of_the_dead(claims: Sequence[Claim], taken: Taken) -> bool:
-        return type(claims[taken.refused]) is Stay or taken.standings[taken.refused].reserved > 0
+    def _may_be_of_the_dead(claims: Sequence[Claim], acquired: Acquisition) -> bool:
+        return type(claims[acquired.refused]) is Lease or acquired.states[acquired.refused].reserved > 0
 
-    def _take(self, claims: Sequence[Claim], force: bool, moment: Now) -> Taken:
+    def _take(self, claims: Sequence[Claim], force: bool, moment: Now) -> Acquisition:
         steps = []
         refused = -1
         for number, claim in enumerate(claims):
@@ -83,31 +83,29 @@ class Claims:
                 refused = number
             steps.append((claim, book, view, blocked))
         used = [step[2].used for step in steps] if refused >= 0 else self._add(steps, moment)
-        standings = tuple(
-            [book.standing(claim, view, used.pop(0), moment, blocked) for claim, book, view, blocked in steps]
-        )
-        return Taken(refused < 0, refused, standings, self._scope)
+        states = tuple([book.state(claim, view, used.pop(0), moment, blocked) for claim, book, view, blocked in steps])
+        return Acquisition(refused < 0, refused, states, self._scope)
 
     def _add(self, steps: list[tuple[Claim, Any, Any, bool]], moment: Now) -> list[int]:
-        # A stay may find no room, and must find out before anything else is taken.
-        entered = {id(claim): book.add(claim, view, moment) for claim, book, view, _ in steps if type(claim) is Stay}
+        # A lease may find no room, and must find out before anything else is taken.
+        entered = {id(claim): book.add(claim, view, moment) for claim, book, view, _ in steps if type(claim) is Lease}
         return [
-            entered[id(claim)] if type(claim) is Stay else book.add(claim, view, moment)
+            entered[id(claim)] if type(claim) is Lease else book.add(claim, view, moment)
             for claim, book, view, _ in steps
         ]
 
-    def _settled(self) -> bool:
+    def _reconciled(self) -> bool:
         clock = time.monotonic()
-        if clock - self._settled_at < SETTLE_PAUSE_SECONDS:
+        if clock - self._reconciled_at < RECONCILE_PAUSE_SECONDS:
             return False
-        self._settled_at = clock
-        self._settle()
+        self._reconciled_at = clock
+        self._reconcile()
         return True
 
 
 def in_the_way(claim: Claim, view: Any) -> bool:
-    """Whether a claim's limit would be passed; `view` says what is used, and for a stay whether it is here already."""
-    if isinstance(claim, Stay):
+    """Whether a claim's limit would be passed; `view` says what is used, and for a lease whether it is here already."""
+    if isinstance(claim, Lease):
         return view.at < 0 and bool(view.used >= claim.limit)
     if isinstance(claim, Budget) and claim.hold:
         all_units = view.used + view.reserved + claim.cost + claim.hold

@@ -2,7 +2,7 @@
 
 Five kinds of state, and one operation or two for each:
 
-    claims   `take`, `leave`, `stays`    rates, budgets and who is here now; a request makes one call for all of them
+    claims   `acquire`, `release`, `leases`    rates, budgets and leases; a request makes one call for all of them
     rings    `append`, `recent`          the last few notes of a kind
     totals   `add`, `totals`             integers that only grow together
     values   `put`, `get`, `delete`      bytes under a key, for a while; `put_many` and `get_many` in one call
@@ -23,7 +23,7 @@ from msgspec import Struct
 from proxy_pkg.errors import ProxyError
 
 NOTE_BYTES_MAX: Final = 1000
-"""The longest note of a stay or a ring."""
+"""The longest note of a lease or a ring."""
 VALUE_BYTES_MAX: Final = 8 * 1024 * 1024
 """The longest value, and the most that several put at once may have together."""
 MANY_MAX: Final = 1024
@@ -96,11 +96,11 @@ class Budget(Struct, frozen=True, tag=True):
     freed: tuple[str, ...] = ()
 
 
-class Stay(Struct, frozen=True, tag=True):
-    """One of at most `limit` that are here at once under `key`, from `take` to `leave`.
+class Lease(Struct, frozen=True, tag=True):
+    """One of at most `limit` that are here at once under `key`, from `acquire` to `release`.
 
-    `name` is unique under the key, say a request id; a second `take` of the same name replaces its `note`, which is
-    what `stays` shows to others, and counts once. A stay ends by itself when its worker dies: at once on this
+    `name` is unique under the key, say a request id; a second `acquire` of the same name replaces its `note`, which is
+    what `leases` shows to others, and counts once. A lease ends by itself when its worker dies: at once on this
     machine, within STAY_SECONDS_MAX on others. A `limit` of 0 never refuses.
     A name longer than 200 bytes is shown cut.
     """
@@ -111,24 +111,24 @@ class Stay(Struct, frozen=True, tag=True):
     note: bytes = b""
 
 
-STAY_SECONDS_MAX: Final = 30
+LEASE_SECONDS_MAX: Final = 30
 RATE_COST_MAX: Final = 2**31 - 1
 
-Claim = Rate | Budget | Stay
+Claim = Rate | Budget | Lease
 
 
-class Standing(Struct, frozen=True, gc=False):
-    """How a claim stands after `take`, whether granted or not."""
+class ClaimState(Struct, frozen=True, gc=False):
+    """How a claim stands after `acquire`, whether granted or not."""
 
     used: int
-    """Units taken and not yet free again; for a stay, how many are here."""
+    """Units taken and not yet free again; for a lease, how many are here."""
     remaining: int
     """What is left of the limit, at least 0; 0 too where there is no limit."""
     retry_after_ms: int
     """0 for a claim that did not stand in the way. Else the time until it would be granted if nobody else took
-    any; NEVER if its cost is above its limit; 0 for a stay too, since nobody knows when another leaves."""
+    any; NEVER if its cost is above its limit; 0 for a lease too, since nobody knows when another leaves."""
     reset_ms: int
-    """The time until all that is used is free again; 0 for a stay."""
+    """The time until all that is used is free again; 0 for a lease."""
     reserved: int = 0
     """Of a budget: what all holds have together, before this claim."""
 
@@ -136,17 +136,17 @@ class Standing(Struct, frozen=True, gc=False):
 NEVER: Final = -1
 
 
-class Taken(Struct, frozen=True):
-    """The answer of `take`. `standings` has one entry for each claim, in order."""
+class Acquisition(Struct, frozen=True):
+    """The answer of `acquire`. `standings` has one entry for each claim, in order."""
 
     granted: bool
     refused: int
     """The index of the first claim that stood in the way, or -1."""
-    standings: tuple[Standing, ...]
+    states: tuple[ClaimState, ...]
     scope: Scope
 
 
-class Here(NamedTuple):
+class LeaseHolder(NamedTuple):
     """One that is here now."""
 
     name: str
@@ -156,7 +156,7 @@ class Here(NamedTuple):
 class Store(Protocol):
     """An engine. Methods may be called at once from many tasks of one event loop; each worker opens its own."""
 
-    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+    async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
         """Take all claims or none of them, in one atomic step over all workers (and machines).
 
         A claim stands in the way if its used units and its cost (at least 1) are above its limit: so a cost of 0
@@ -166,11 +166,11 @@ class Store(Protocol):
         """
         ...
 
-    async def leave(self, stays: Sequence[Stay]) -> None:
-        """End stays of this worker; those that have ended already do no harm."""
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """End leases of this worker; those that have ended already do no harm."""
         ...
 
-    async def stays(self, key: str) -> list[Here]:
+    async def leases(self, key: str) -> list[LeaseHolder]:
         """Who is here under `key`, over all workers (and machines), in no order."""
         ...
 
@@ -225,7 +225,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the stays of this worker, and let go of what it holds."""
+        """End the leases of this worker, and let go of what it holds."""
         ...
 
 
@@ -238,7 +238,7 @@ def checked_claims(claims: Sequence[Claim]) -> None:
     if len(claims) > CLAIMS_MAX:
         raise StoreError(f"more than {CLAIMS_MAX} claims at once", "size")
     for claim in claims:
-        if type(claim) is Stay:
+        if type(claim) is Lease:
             checked_notes((claim.note,))
 
 

@@ -6,26 +6,40 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from proxy_pkg.store import decision_table, journal, turns
 from proxy_pkg.store.claims import Claims
 from proxy_pkg.store.contract import (
+    Acquisition,
     Claim,
-    Here,
+    Lease,
+    LeaseHolder,
     Scope,
-    Stay,
     StoreError,
-    Taken,
     checked_claims,
     checked_many,
     checked_notes,
 )
 from proxy_pkg.store.filing import Filing
+from proxy_pkg.store.layout import REGION_BYTES
 from proxy_pkg.store.region import Region, open_region, private_region
 from proxy_pkg.store.rings import Rings
-from proxy_pkg.store.values import Values
+from proxy_pkg.store.values import PAGE_BYTES, PAGES_MIN, Values
 
 VALUES_BYTES_MAX: Final = 256 * 1024 * 1024
 
 logger = logging.getLogger("proxy_pkg")
+
+_JOURNAL_SLACK_BYTES: Final = 64 * 1024
+_JOURNAL_PAGE_BYTES: Final = 8
+"""What SQLite's rollback journal adds to each page that it keeps."""
+FIXED_BYTES: Final = 2 * REGION_BYTES + 2 * decision_table.BYTES + turns.BYTES + journal.BYTES
+"""Claims, and a damaged file of them that was set aside; decisions, and what was asked for; turns; the journal."""
+
+
+def store_files_bytes_max(values_bytes_max: int) -> int:
+    """The most that all files of the store take: values three times, with their journal and a damaged file."""
+    pages = max(PAGES_MIN, values_bytes_max // PAGE_BYTES)
+    return FIXED_BYTES + pages * (3 * PAGE_BYTES + _JOURNAL_PAGE_BYTES) + _JOURNAL_SLACK_BYTES
 
 
 class Embedded:
@@ -55,14 +69,14 @@ class Embedded:
             logger.warning(warning)
         return region, Filing(Path(state_dir), values_bytes_max, logger.warning)
 
-    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+    async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
         checked_claims(claims)
-        return self._claims.take(claims, force)
+        return self._claims.acquire(claims, force)
 
-    async def leave(self, stays: Sequence[Stay]) -> None:
-        self._claims.leave(stays)
+    async def release(self, leases: Sequence[Lease]) -> None:
+        self._claims.release(leases)
 
-    async def stays(self, key: str) -> list[Here]:
+    async def leases(self, key: str) -> list[LeaseHolder]:
         return self._claims.here(key)
 
     async def append(self, ring: str, notes: Sequence[bytes]) -> None:
@@ -115,12 +129,12 @@ def prepare(state_dir: str, values_bytes_max: int = VALUES_BYTES_MAX) -> str:
 
     Returns a sentence where one was damaged and made anew, or where it cannot be made: the server starts anyway.
     """
-    said: list[str] = []
+    warnings: list[str] = []
     try:
         region, warning = open_region(Path(state_dir))
-        said.append(warning)
+        warnings.append(warning)
         region.close()
-        values = Values(Path(state_dir), values_bytes_max, said.append)
+        values = Values(Path(state_dir), values_bytes_max, warnings.append)
         try:
             for _ in range(2):  # the first call may find the file damaged
                 try:
@@ -129,9 +143,9 @@ def prepare(state_dir: str, values_bytes_max: int = VALUES_BYTES_MAX) -> str:
                 except StoreError as error:
                     failure = str(error)
             else:
-                said.append(failure)
+                warnings.append(failure)
         finally:
             values.close()
     except OSError as error:
-        said.append(f"limits are kept in each worker alone: {error.strerror or error}")
-    return "; ".join(filter(None, said))
+        warnings.append(f"limits are kept in each worker alone: {error.strerror or error}")
+    return "; ".join(filter(None, warnings))

@@ -3,19 +3,19 @@
 Whatever fails, the answer is one that lets the request go on, and `lost` is told which operation and why. While the
 fleet's store is out of reach:
 
-    rates and stays   hold for this machine by itself, at its share of each limit: one part in `servers`; those who
-                      leave meanwhile are told to the fleet when it is back, lest they hold their places there
+    rates and leases   hold for this machine by itself, at its share of each limit: one part in `servers`; those who
+                      leave meanwhile are reported to the fleet when it is back, lest they hold their places there
     budgets           start from what the fleet had last spent; of what was left then, this machine has its share. A
-                      store that comes back empty is told what each worker had last seen of it
+                      store that comes back empty learns what each worker had last seen of it
     rings             take and show what is this machine's own
     totals            keep what is added in this worker, and show it on top of what was last seen
     values            are kept on this machine, and found there as long as this worker lives, where they are put and
                       asked for one by one. What many are put at once is not kept, nor looked for here: whoever asks
                       for many does so while a request waits, and has files of its own
 
-When it is back, what was spent, added and ended meanwhile is paid in by a task of its own, at most DEBTS_MAX keys per
+When it is back, what was spent, added and ended meanwhile is written by a task of its own, at most DEBTS_MAX keys per
 worker; a worker that ends before that takes its part along. A call that ran into its timeout may have been done all
-the same, so that paying in may count it twice: at most the calls that were under way when the store fell silent.
+the same, so that writing may count it twice: at most the calls that were under way when the store fell silent.
 """
 
 import asyncio
@@ -28,24 +28,24 @@ from msgspec import structs
 
 from proxy_pkg.store.contract import (
     CLAIMS_MAX,
+    Acquisition,
     Budget,
     Claim,
-    Here,
+    ClaimState,
+    Lease,
+    LeaseHolder,
     Scope,
-    Standing,
-    Stay,
     Store,
     StoreError,
-    Taken,
 )
-from proxy_pkg.store.debts import Debts
+from proxy_pkg.store.write_behind import WriteBehind
 
 NOTHING_FITS: Final = -1
-_UNKNOWN: Final = Standing(0, 0, 0, 0)
+_UNKNOWN: Final = ClaimState(0, 0, 0, 0)
 
 T = TypeVar("T")
 Lost = Callable[[str, str], None]
-"""Told the operation (take, leave, …) and the reason of a StoreError."""
+"""Called with the operation (acquire, release, …) and the reason of a StoreError."""
 
 
 class Fallback:
@@ -59,11 +59,11 @@ class Fallback:
         self._servers = servers
         self._local_scope = local_scope
         self._lost = lost
-        self._debts = Debts()
-        self._paying: asyncio.Task[None] | None = None
+        self._write_behind = WriteBehind()
+        self._flushing: asyncio.Task[None] | None = None
         self._here: set[tuple[str, str]] = set()
-        """Stays and holds that were taken on this machine."""
-        self._ended: list[Stay] = []
+        """Leases and holds that were taken on this machine."""
+        self._ended: list[Lease] = []
         self._releasing: asyncio.Task[None] | None = None
         self._values_here = False
         self.reached = shared is not None
@@ -79,35 +79,35 @@ class Fallback:
         """With whom limits are shared now."""
         return "fleet" if self.reached else self._local_scope
 
-    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+    async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
         if self._shared is not None:
             try:
-                taken = await self._shared.take(self._debts.reminding(claims), force=force)
+                acquired = await self._shared.acquire(self._write_behind.reminding(claims), force=force)
             except StoreError as error:
-                self._missed("take", error)
+                self._missed("acquire", error)
             else:
-                self._debts.saw(claims, taken.standings)
+                self._write_behind.saw(claims, acquired.states)
                 self._answered()
                 await self._free_here(claims)
-                return taken
+                return acquired
         try:
-            return await self._take_here(claims, force)
+            return await self._acquire_here(claims, force)
         except StoreError as error:
-            self._lost("take", error.reason)
-            return Taken(True, -1, (_UNKNOWN,) * len(claims), "none")
+            self._lost("acquire", error.reason)
+            return Acquisition(True, -1, (_UNKNOWN,) * len(claims), "none")
 
-    async def leave(self, stays: Sequence[Stay]) -> None:
-        """End stays: first on this machine, where a fleet that answers late must not keep places taken; then in the
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """End leases: first on this machine, where a fleet that answers late must not keep places taken; then in the
         fleet, for all calls that come meanwhile at once.
         """
         if self._shared is None:
-            await self._safely("leave", self._local.leave(stays), None)
+            await self._safely("release", self._local.release(leases), None)
             return
-        if mine := [stay for stay in stays if (stay.key, stay.name) in self._here]:
-            self._here.difference_update((stay.key, stay.name) for stay in mine)
-            await self._safely("leave", self._local.leave(mine), None)
+        if mine := [lease for lease in leases if (lease.key, lease.name) in self._here]:
+            self._here.difference_update((lease.key, lease.name) for lease in mine)
+            await self._safely("release", self._local.release(mine), None)
         # Those of this machine too: a call that ran into its timeout may have been done, and then the fleet knows them.
-        self._ended += stays
+        self._ended += leases
         if self._releasing is None or self._releasing.done():
             self._releasing = asyncio.get_running_loop().create_task(self._release(self._shared))
         await asyncio.shield(self._releasing)
@@ -115,15 +115,15 @@ class Fallback:
     async def _release(self, fleet: Store) -> None:
         while self._ended:
             ended, self._ended = self._ended, []
-            if not await self._done("leave", fleet.leave(ended)):
-                self._debts.owe_ends(ended)
+            if not await self._done("release", fleet.release(ended)):
+                self._write_behind.enqueue_ends(ended)
 
-    async def stays(self, key: str) -> list[Here]:
+    async def leases(self, key: str) -> list[LeaseHolder]:
         if self._shared is not None:
-            found = await self._from_fleet("stays", self._shared.stays(key), None)
+            found = await self._from_fleet("leases", self._shared.leases(key), None)
             if found is not None:
                 return found
-        return await self._safely("stays", self._local.stays(key), [])
+        return await self._safely("leases", self._local.leases(key), [])
 
     async def append(self, ring: str, notes: Sequence[bytes]) -> None:
         if self._shared is None or not await self._done("append", self._shared.append(ring, notes)):
@@ -140,13 +140,13 @@ class Fallback:
         if self._shared is None:
             await self._safely("add", self._local.add(key, amounts, ttl_s), None)
         elif not await self._done("add", self._shared.add(key, amounts, ttl_s)):
-            self._debts.owe_totals(key, amounts, ttl_s)
+            self._write_behind.enqueue_totals(key, amounts, ttl_s)
 
     async def totals(self, key: str) -> dict[str, int]:
         if self._shared is None:
             return await self._safely("totals", self._local.totals(key), {})
         found = await self._from_fleet("totals", self._shared.totals(key), None)
-        return self._debts.totals(key, found)
+        return self._write_behind.totals(key, found)
 
     async def put(self, key: str, value: bytes, ttl_s: int, *, keep: bool = False) -> bytes:
         if self._shared is not None:
@@ -183,10 +183,10 @@ class Fallback:
     async def close(self) -> None:
         if self._releasing is not None:
             await self._releasing
-        if self._paying is not None:
-            self._paying.cancel()
+        if self._flushing is not None:
+            self._flushing.cancel()
             with suppress(asyncio.CancelledError):
-                await self._paying
+                await self._flushing
         for store in (self._shared, self._local):
             if store is not None:
                 await self._safely("close", store.close(), None)
@@ -201,40 +201,40 @@ class Fallback:
         ]
         if freed:
             self._here.difference_update((claim.key, name) for claim in freed for name in claim.freed)
-            await self._safely("take", self._local.take(freed, force=True), None)
+            await self._safely("acquire", self._local.acquire(freed, force=True), None)
 
-    async def _take_here(self, claims: Sequence[Claim], force: bool) -> Taken:
+    async def _acquire_here(self, claims: Sequence[Claim], force: bool) -> Acquisition:
         if self._shared is None:
-            return await self._local.take(claims, force=force)
-        taken = await self._local.take([self._share(claim) for claim in claims], force=force)
-        if taken.granted:
-            self._debts.owe_claims(claims)
+            return await self._local.acquire(claims, force=force)
+        acquired = await self._local.acquire([self._share(claim) for claim in claims], force=force)
+        if acquired.granted:
+            self._write_behind.enqueue_claims(claims)
             for claim in claims:
-                if isinstance(claim, Stay) or (isinstance(claim, Budget) and claim.hold):
+                if isinstance(claim, Lease) or (isinstance(claim, Budget) and claim.hold):
                     self._here.add((claim.key, claim.name))
                 if isinstance(claim, Budget) and claim.freed:
                     self._here.difference_update((claim.key, name) for name in claim.freed)
-        standings = tuple(
-            structs.replace(standing, used=standing.used + self._debts.spent(claim), remaining=standing.remaining)
-            for claim, standing in zip(claims, taken.standings, strict=True)
+        states = tuple(
+            structs.replace(state, used=state.used + self._write_behind.spent(claim), remaining=state.remaining)
+            for claim, state in zip(claims, acquired.states, strict=True)
         )
-        return structs.replace(taken, standings=standings)
+        return structs.replace(acquired, states=states)
 
     def _share(self, claim: Claim) -> Claim:
         if not claim.limit:
             return claim
-        left = claim.limit - self._debts.spent(claim)
+        left = claim.limit - self._write_behind.spent(claim)
         least = NOTHING_FITS if isinstance(claim, Budget) else 1
         return structs.replace(claim, limit=max(least, left // self._servers) or least)
 
     async def _done(self, operation: str, call: Awaitable[None]) -> bool:
         """True if the fleet's store did it."""
 
-        async def told() -> bool:
+        async def found() -> bool:
             await call
             return True
 
-        return await self._from_fleet(operation, told(), False)
+        return await self._from_fleet(operation, found(), False)
 
     async def _from_fleet(self, operation: str, call: Awaitable[T], otherwise: T) -> T:
         try:
@@ -259,24 +259,24 @@ class Fallback:
 
     def _answered(self) -> None:
         self.reached = True
-        if self._debts and (self._paying is None or self._paying.done()):
-            self._paying = asyncio.get_running_loop().create_task(self._pay())
+        if self._write_behind and (self._flushing is None or self._flushing.done()):
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
-    async def _pay(self) -> None:
+    async def _flush(self) -> None:
         """Bring to the fleet what was spent, added and ended while it was out of reach."""
         assert self._shared is not None, "without a fleet there is nothing to owe"
         try:
-            ended = self._debts.ends()
-            await self._shared.leave(ended)
-            self._debts.paid_ends(ended)
-            claims = iter(self._debts.claims())
+            ended = self._write_behind.ends()
+            await self._shared.release(ended)
+            self._write_behind.flushed_ends(ended)
+            claims = iter(self._write_behind.claims())
             while batch := list(islice(claims, CLAIMS_MAX)):
-                await self._shared.take(batch, force=True)
-                self._debts.paid_claims(batch)
+                await self._shared.acquire(batch, force=True)
+                self._write_behind.flushed_claims(batch)
                 back = [structs.replace(claim, cost=-claim.cost, least=0) for claim in batch]
-                await self._safely("take", self._local.take(back, force=True), None)
-            for key, amounts, ttl_s in self._debts.additions():
+                await self._safely("acquire", self._local.acquire(back, force=True), None)
+            for key, amounts, ttl_s in self._write_behind.additions():
                 await self._shared.add(key, amounts, ttl_s)
-                self._debts.paid_totals(key, amounts)
+                self._write_behind.flushed_totals(key, amounts)
         except StoreError as error:
-            self._missed("pay", error)
+            self._missed("flush", error)

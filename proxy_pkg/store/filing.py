@@ -22,8 +22,8 @@ class Filing:
     it was about to write may still be written.
     """
 
-    def __init__(self, state_dir: Path, bytes_max: int, told: Callable[[str], None]) -> None:
-        self._values = Values(state_dir, bytes_max, told)
+    def __init__(self, state_dir: Path, bytes_max: int, found: Callable[[str], None]) -> None:
+        self._values = Values(state_dir, bytes_max, found)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         with suppress(RuntimeError):  # later there may be none to be had
             self._thread.submit(int)

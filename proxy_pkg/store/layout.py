@@ -6,7 +6,7 @@ All integers are in the machine's own byte order; offsets below are in words of 
     budgets  BUDGETS records: key, used, expiry in seconds of Unix time, reserved
     rates    RATES records: key, newest part, the sum, and PARTS counts of 4 bytes, one for each part of the period
     heads    HEADS records: key, how many are here
-    stays    STAYS records: key, owner, length; then the length and the bytes of the name, and the note
+    leases   LEASES records: key, owner, length; then the length and the bytes of the name, and the note
     rings    RINGS_MAX x RING_NOTES_MAX records: length, note
     holds    HOLDS records: key of the budget and its worker, key of the budget, owner, what it has reserved
 """
@@ -21,7 +21,7 @@ FILE: Final = "claims-2"
 
 HEADER_BYTES: Final = 4096
 UNSETTLED: Final = 1
-"""The word that is 1 while a stay is being entered or ended: found so, the heads are counted anew."""
+"""The word that is 1 while a lease is being entered or ended: found so, the heads are counted anew."""
 WAITING: Final = 2
 """The word that is 1 while a worker waits for the lock: those that come later let it go first."""
 RING_NAMES: Final = 8
@@ -41,14 +41,14 @@ HEADS: Final = 4096
 HEAD_WORDS: Final = 2
 HEADS_AT: Final = RATES_AT + RATES * RATE_WORDS
 
-STAYS: Final = 4096
+LEASES: Final = 4096
 NAME_BYTES_MAX: Final = 200
-STAY_HEAD_WORDS: Final = 3
-STAY_WORDS: Final = STAY_HEAD_WORDS + (1 + NAME_BYTES_MAX + NOTE_BYTES_MAX + WORD - 1) // WORD
-STAYS_AT: Final = HEADS_AT + HEADS * HEAD_WORDS
+LEASE_HEAD_WORDS: Final = 3
+LEASE_WORDS: Final = LEASE_HEAD_WORDS + (1 + NAME_BYTES_MAX + NOTE_BYTES_MAX + WORD - 1) // WORD
+LEASES_AT: Final = HEADS_AT + HEADS * HEAD_WORDS
 
 RING_WORDS: Final = 1 + (NOTE_BYTES_MAX + WORD - 1) // WORD
-RINGS_AT: Final = STAYS_AT + STAYS * STAY_WORDS
+RINGS_AT: Final = LEASES_AT + LEASES * LEASE_WORDS
 
 HOLDS: Final = 8192
 HOLD_WORDS: Final = 4

@@ -5,9 +5,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from proxy_pkg.store.contract import AGE_PARTS, NEVER, PERIOD_PARTS, RATE_COST_MAX, Rate, Standing
+from proxy_pkg.store.contract import AGE_PARTS, NEVER, PERIOD_PARTS, RATE_COST_MAX, ClaimState, Rate
+from proxy_pkg.store.hash_table import HashTable
 from proxy_pkg.store.layout import PARTS, RATE_WORDS, RATES, RATES_AT
-from proxy_pkg.store.places import Places
 from proxy_pkg.store.region import Now, Region, hash_of
 
 PART_UNITS_MAX: Final = 2**32 - 1
@@ -33,13 +33,13 @@ class Rates:
         self._words = region.words
         self._halves = region.halves
         self._bytes = region.bytes
-        self._places = Places(region, RATES_AT, RATE_WORDS, RATES, self._newest)
+        self._table = HashTable(region, RATES_AT, RATE_WORDS, RATES, self._newest)
 
     def look(self, claim: Rate, now: Now) -> Window:
         """The window of a claim, with the parts that have passed out of it cleared."""
         part = now.boot_ns // (claim.period_s * _PART_NS)
         key = hash_of(claim.key)
-        at = self._places.find(key)
+        at = self._table.find(key)
         if at < 0:
             return Window(at, key, part, 0)
         words = self._words
@@ -51,7 +51,7 @@ class Rates:
         if at < 0:
             if cost <= 0:
                 return 0
-            at = self._places.claim(window.key)
+            at = self._table.claim(window.key)
             self._words[at + 1] = window.part
             self._words[at] = window.key
         counts = (at + _COUNTS) * 2
@@ -64,14 +64,14 @@ class Rates:
         self._words[at + 2] = used
         return used
 
-    def standing(self, claim: Rate, window: Window, used: int, now: Now, in_the_way: bool) -> Standing:
-        """What to tell about a claim, `used` being its units after `take`."""
+    def state(self, claim: Rate, window: Window, used: int, now: Now, in_the_way: bool) -> ClaimState:
+        """The state of a claim, `used` being its units after `acquire`."""
         if not used:
-            return Standing(0, claim.limit, NEVER if in_the_way else 0, 0)
+            return ClaimState(0, claim.limit, NEVER if in_the_way else 0, 0)
         part_ns = claim.period_s * _PART_NS
         reset_ms = ((window.part + PARTS) * part_ns - now.boot_ns) // 10**6 + 1
         retry_ms = self._retry_ms(claim, window, now) if in_the_way else 0
-        return Standing(used, max(0, claim.limit - used), retry_ms, reset_ms)
+        return ClaimState(used, max(0, claim.limit - used), retry_ms, reset_ms)
 
     def _retry_ms(self, claim: Rate, window: Window, now: Now) -> int:
         cost = max(claim.cost, 1)
@@ -111,9 +111,9 @@ class Rates:
         for part in parts:
             if newest - PARTS < part <= newest:
                 place = counts + part % PARTS
-                taken = min(left, self._halves[place])
-                self._halves[place] -= taken
-                left -= taken
+                acquired = min(left, self._halves[place])
+                self._halves[place] -= acquired
+                left -= acquired
                 if left == 0:
                     break
         return units - left

@@ -27,30 +27,30 @@ from redis.exceptions import (
 
 from proxy_pkg.store import scripts
 from proxy_pkg.store.breaker import Breaker
-from proxy_pkg.store.clients import close
+from proxy_pkg.store.connection_log import ConnectionLog
 from proxy_pkg.store.connections import Connections
 from proxy_pkg.store.contract import (
+    LEASE_SECONDS_MAX,
     PERIOD_PARTS,
     RATE_COST_MAX,
-    STAY_SECONDS_MAX,
     UNITS_MAX,
     VALUE_BYTES_MAX,
+    Acquisition,
     Budget,
     Claim,
-    Here,
+    ClaimState,
+    Lease,
+    LeaseHolder,
     Rate,
-    Standing,
-    Stay,
     StoreError,
-    Taken,
     checked_claims,
     checked_many,
     checked_notes,
 )
-from proxy_pkg.store.standing import Joining
+from proxy_pkg.store.redis_client import close
 
-RENEW_SECONDS: Final = STAY_SECONDS_MAX / 3
-STAYS_AT_ONCE: Final = 100
+RENEW_SECONDS: Final = LEASE_SECONDS_MAX / 3
+LEASES_AT_ONCE: Final = 100
 SLOTS_AT_ONCE: Final = 8
 CONNECT_SECONDS: Final = 5.0
 """For connecting; a probe may also look for a new primary meanwhile."""
@@ -81,7 +81,7 @@ class Redis:
     ) -> None:
         self._client = client
         self._connect_seconds = connect_seconds
-        self._joining = Joining(place, timeout_ms)
+        self._connection_log = ConnectionLog(place, timeout_ms)
         self._timeout_seconds = timeout_ms / 1000
         self._claims = f"{prefix}{{claims}}:"
         self._prefix = prefix
@@ -89,8 +89,8 @@ class Redis:
         """Where a Cluster has a key; one script reaches one slot."""
         self._breaker = Breaker(time.monotonic)
         self._connections = Connections(client)
-        self._mine: dict[tuple[str, str], Stay] = {}
-        """The stays of this worker, which it renews."""
+        self._mine: dict[tuple[str, str], Lease] = {}
+        """The leases of this worker, which it renews."""
         self._worker = secrets.token_hex(8)
         self._holds: dict[str, dict[str, int]] = {}
         """What this worker has reserved: key of a budget -> name -> units. Renewed too, which also puts right what a
@@ -103,7 +103,7 @@ class Redis:
         """False while the breaker is open."""
         return self._breaker.allows
 
-    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+    async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
         checked_claims(claims)
         keys: list[str] = []
         values: list[str | bytes | int] = [int(force)]
@@ -111,17 +111,17 @@ class Redis:
             keys += self._keys(claim)
             values += _fields(claim, self._hold(claim) if isinstance(claim, Budget) else "")
 
-        async def take() -> Taken:
+        async def acquire() -> Acquisition:
             return _taken(claims, convert(await self._run(TAKE, keys, values), list[int]))
 
-        taken = await self._call(take)
-        if taken.granted:
+        acquired = await self._call(acquire)
+        if acquired.granted:
             for claim in claims:
-                if isinstance(claim, Stay):
+                if isinstance(claim, Lease):
                     self._mine[claim.key, claim.name] = claim
                 elif isinstance(claim, Budget) and claim.hold:
                     self._holds.setdefault(claim.key, {})[claim.name] = claim.hold
-        return taken
+        return acquired
 
     def _hold(self, claim: Budget) -> str:
         """What the script is told of a claim's hold. What is freed is so from now on, whatever becomes of the call."""
@@ -129,18 +129,18 @@ class Redis:
         freed = sum(mine.pop(name, 0) for name in claim.freed)
         return f"{self._worker} {claim.hold} {claim.hold - freed}"
 
-    async def leave(self, stays: Sequence[Stay]) -> None:
-        for stay in stays:
-            self._mine.pop((stay.key, stay.name), None)
-        for start in range(0, len(stays), STAYS_AT_ONCE):
-            batch = stays[start : start + STAYS_AT_ONCE]
-            await self._call(partial(self._run, LEAVE, self._keys_of(batch), [stay.name for stay in batch]))
+    async def release(self, leases: Sequence[Lease]) -> None:
+        for lease in leases:
+            self._mine.pop((lease.key, lease.name), None)
+        for start in range(0, len(leases), LEASES_AT_ONCE):
+            batch = leases[start : start + LEASES_AT_ONCE]
+            await self._call(partial(self._run, LEAVE, self._keys_of(batch), [lease.name for lease in batch]))
 
-    async def stays(self, key: str) -> list[Here]:
-        async def here() -> list[Here]:
-            flat = convert(await self._run(HERE, self._keys(Stay(key, "")), []), list[bytes])
+    async def leases(self, key: str) -> list[LeaseHolder]:
+        async def here() -> list[LeaseHolder]:
+            flat = convert(await self._run(HERE, self._keys(Lease(key, "")), []), list[bytes])
             pairs = zip(flat[::2], flat[1::2], strict=True)
-            return [Here(name.decode("utf-8", "replace"), note) for name, note in pairs]
+            return [LeaseHolder(name.decode("utf-8", "replace"), note) for name, note in pairs]
 
         return await self._call(here)
 
@@ -231,7 +231,7 @@ class Redis:
             with suppress(asyncio.CancelledError):
                 await self._tending
         with suppress(StoreError):
-            await self.leave(list(self._mine.values()))
+            await self.release(list(self._mine.values()))
             for held in self._holds.values():
                 held.clear()
             await self._renew_holds()
@@ -242,8 +242,8 @@ class Redis:
     def _keys(self, claim: Claim) -> list[str]:
         kind = type(claim).__name__.lower()
         key = f"{self._claims}{kind}:{claim.key}"
-        # A stay and a budget may have the same key: what stands beside them is told apart too.
-        return [key, f"{self._claims}{'note' if isinstance(claim, Stay) else 'held'}:{claim.key}"]
+        # A lease and a budget may have the same key: what stands beside them is told apart too.
+        return [key, f"{self._claims}{'note' if isinstance(claim, Lease) else 'held'}:{claim.key}"]
 
     def _keys_of(self, claims: Sequence[Claim]) -> list[str]:
         return [key for claim in claims for key in self._keys(claim)]
@@ -257,13 +257,13 @@ class Redis:
             answer = await _within(self._timeout_seconds, call)
         except StoreError as error:
             if error.reason != "size":
-                self._breaker.failed(at_once=self._joining.is_lasting(error))
+                self._breaker.failed(at_once=self._connection_log.is_lasting(error))
             if not self._breaker.allows:
-                self._joining.failed(error)
+                self._connection_log.failed(error)
                 self._opened.set()
             raise
         self._breaker.succeeded()
-        self._joining.succeeded()
+        self._connection_log.succeeded()
         return answer
 
     async def _run(self, script: Script, keys: Sequence[str], values: Sequence[Any]) -> Any:
@@ -278,7 +278,7 @@ class Redis:
             return await self._client.execute_command(*words)
 
     async def _tend(self) -> None:
-        """Renew the stays of this worker, and find out when Redis is back."""
+        """Renew the leases of this worker, and find out when Redis is back."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_SECONDS):
@@ -288,7 +288,7 @@ class Redis:
                 if self._breaker.probe_due() and await self._probe():
                     self._connections.joined()
                     self._breaker.succeeded()
-                    self._joining.succeeded()
+                    self._connection_log.succeeded()
             self._opened.clear()
             with suppress(StoreError):
                 await self._renew()
@@ -301,23 +301,23 @@ class Redis:
             # Once more, now that it is connected: what takes longer than a call may is of no use to calls.
             await _within(self._timeout_seconds, probe)
         except StoreError as error:
-            self._joining.failed(error)
+            self._connection_log.failed(error)
             return False
         return True
 
     async def _renew(self) -> None:
         mine = list(self._mine)
-        for start in range(0, len(mine), STAYS_AT_ONCE):
+        for start in range(0, len(mine), LEASES_AT_ONCE):
             # Some may have left while an earlier batch was on its way.
-            batch = [self._mine[which] for which in mine[start : start + STAYS_AT_ONCE] if which in self._mine]
-            flat = [part for stay in batch for part in (stay.name, stay.note)]
+            batch = [self._mine[which] for which in mine[start : start + LEASES_AT_ONCE] if which in self._mine]
+            flat = [part for lease in batch for part in (lease.name, lease.note)]
             await self._call(partial(self._run, RENEW, self._keys_of(batch), flat))
         await self._renew_holds()
 
     async def _renew_holds(self) -> None:
         budgets = list(self._holds)
-        for start in range(0, len(budgets), STAYS_AT_ONCE):
-            batch = budgets[start : start + STAYS_AT_ONCE]
+        for start in range(0, len(budgets), LEASES_AT_ONCE):
+            batch = budgets[start : start + LEASES_AT_ONCE]
             units = [sum(self._holds[key].values()) for key in batch]
             keys = [f"{self._claims}note:{key}" for key in batch]
             await self._call(partial(self._run, HOLD, keys, [self._worker, *units]))
@@ -331,8 +331,8 @@ def _one_slot(_key: str) -> int:
 
 
 def _fields(claim: Claim, hold: str) -> list[str | bytes | int]:
-    if isinstance(claim, Stay):
-        return ["stay", 1, claim.limit, 0, claim.name, claim.note]
+    if isinstance(claim, Lease):
+        return ["lease", 1, claim.limit, 0, claim.name, claim.note]
     if isinstance(claim, Rate):
         return [
             "rate",
@@ -349,16 +349,14 @@ def _bounded(number: int, most: int) -> int:
     return max(-most, min(number, most))
 
 
-def _taken(claims: Sequence[Claim], answer: list[int]) -> Taken:
+def _taken(claims: Sequence[Claim], answer: list[int]) -> Acquisition:
     refused = answer[0] - 1
-    standings = [
-        _standing(claim, *answer[at : at + 4]) for at, claim in zip(range(1, len(answer), 4), claims, strict=True)
-    ]
-    return Taken(refused < 0, refused, tuple(standings), "fleet")
+    states = [_state(claim, *answer[at : at + 4]) for at, claim in zip(range(1, len(answer), 4), claims, strict=True)]
+    return Acquisition(refused < 0, refused, tuple(states), "fleet")
 
 
-def _standing(claim: Claim, used: int, retry_after_ms: int, reset_ms: int, reserved: int) -> Standing:
-    return Standing(used, max(0, claim.limit - used), retry_after_ms, reset_ms, reserved)
+def _state(claim: Claim, used: int, retry_after_ms: int, reset_ms: int, reserved: int) -> ClaimState:
+    return ClaimState(used, max(0, claim.limit - used), retry_after_ms, reset_ms, reserved)
 
 
 async def _within(seconds: float, call: Callable[[], Awaitable[T]]) -> T:

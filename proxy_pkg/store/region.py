@@ -27,7 +27,7 @@ from proxy_pkg.store.layout import FILE, HEADER_BYTES, REGION_BYTES, SIGNATURE, 
 
 LOCK_WAIT_MS: Final = 100
 """The lock is held for microseconds; a holder that has no CPU for so long is not waited for. After some such waits in
-a row nobody waits at all, until the lock is found free."""
+a row no call waits at all, until the lock is found free."""
 DIRECTORY_TRIES: Final = 400
 DIRECTORY_PAUSE_SECONDS: Final = 0.005
 _TAKE: Final = LOCK_EX | LOCK_NB

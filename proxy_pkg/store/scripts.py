@@ -5,7 +5,7 @@ Time is the server's own (TIME), so that all machines agree. Integers are whole 
 
 from typing import Final
 
-from proxy_pkg.store.contract import AGE_PARTS, PERIOD_PARTS, RING_NOTES_MAX, STAY_SECONDS_MAX
+from proxy_pkg.store.contract import AGE_PARTS, LEASE_SECONDS_MAX, PERIOD_PARTS, RING_NOTES_MAX
 
 _CLOCK: Final = """
 local time = redis.call('TIME')
@@ -14,8 +14,8 @@ local now_ms = math.floor(now_us / 1000)
 local function whole(number) return string.format('%.0f', number) end
 """
 
-_STAYS: Final = f"""
-local stay_ms = {STAY_SECONDS_MAX * 1000}
+_LEASES: Final = f"""
+local lease_ms = {LEASE_SECONDS_MAX * 1000}
 local function forget(places, notes)
   local gone = redis.call('ZRANGEBYSCORE', places, '-inf', whole(now_ms), 'LIMIT', 0, 1000)
   if #gone > 0 then
@@ -24,10 +24,10 @@ local function forget(places, notes)
   end
 end
 local function enter(places, notes, name, note)
-  redis.call('ZADD', places, whole(now_ms + stay_ms), name)
+  redis.call('ZADD', places, whole(now_ms + lease_ms), name)
   redis.call('HSET', notes, name, note)
-  redis.call('PEXPIRE', places, 2 * stay_ms)
-  redis.call('PEXPIRE', notes, 2 * stay_ms)
+  redis.call('PEXPIRE', places, 2 * lease_ms)
+  redis.call('PEXPIRE', notes, 2 * lease_ms)
 end
 """
 
@@ -36,8 +36,8 @@ local function keep(holds, worker, units)
   if units <= 0 then
     redis.call('HDEL', holds, worker, 't:' .. worker)
   else
-    redis.call('HSET', holds, worker, whole(units), 't:' .. worker, whole(now_ms + stay_ms))
-    redis.call('PEXPIRE', holds, 2 * stay_ms)
+    redis.call('HSET', holds, worker, whole(units), 't:' .. worker, whole(now_ms + lease_ms))
+    redis.call('PEXPIRE', holds, 2 * lease_ms)
   end
 end
 local function reserve(holds, worker, change)
@@ -48,14 +48,14 @@ end
 # ARGV: force, then for each claim: kind, cost, limit, span (microseconds of a part, or seconds to live), name (for a
 # rate, how many ms ago was taken what it gives back; for a budget, the least that is used), note (for a budget, "worker
 # hold change": what this claim wants to reserve, and by how much what its worker has reserved grows or shrinks).
-# KEYS: two for each claim; the second has the notes of a stay, and what workers have reserved of a budget: worker ->
+# KEYS: two for each claim; the second has the notes of a lease, and what workers have reserved of a budget: worker ->
 # units, and "t:" and worker -> until when that holds.
 # Answer: the number of the claim in the way or 0, then used, retry and reset in ms, and what is reserved, for each;
 # retry -1 is never.
 # A rate is a hash: part -> units, and n the newest part, s the sum, t the oldest part that may be there.
 TAKE: Final = (
     _CLOCK
-    + _STAYS
+    + _LEASES
     + _HOLDS
     + f"""
 local PARTS = {PERIOD_PARTS + 1}
@@ -111,7 +111,7 @@ local function look_budget(claim)
   claim.used = math.max(claim.held, tonumber(claim.name))
 end
 
-local function look_stay(claim)
+local function look_lease(claim)
   forget(claim.key, claim.notes)
   claim.used = redis.call('ZCARD', claim.key)
   claim.present = redis.call('ZSCORE', claim.key, claim.name)
@@ -170,7 +170,7 @@ local function add_budget(claim)
   end
 end
 
-local function add_stay(claim)
+local function add_lease(claim)
   if not claim.present then claim.used = claim.used + 1 end
   enter(claim.key, claim.notes, claim.name, claim.note)
 end
@@ -201,8 +201,8 @@ local function times(claim, blocked)
   return retry, reset
 end
 
-local look = {rate = look_rate, budget = look_budget, stay = look_stay}
-local add = {rate = add_rate, budget = add_budget, stay = add_stay}
+local look = {rate = look_rate, budget = look_budget, lease = look_lease}
+local add = {rate = add_rate, budget = add_budget, lease = add_lease}
 local refused = 0
 for number = 1, (#ARGV - 1) / 6 do
   local at = 2 + (number - 1) * 6
@@ -232,10 +232,10 @@ return answer
 """
 )
 
-# KEYS: places and notes of each stay. ARGV: name, note, name, note…
+# KEYS: places and notes of each lease. ARGV: name, note, name, note…
 RENEW: Final = (
     _CLOCK
-    + _STAYS
+    + _LEASES
     + """
 for index = 1, #ARGV, 2 do enter(KEYS[index], KEYS[index + 1], ARGV[index], ARGV[index + 1]) end
 return #ARGV / 2
@@ -245,7 +245,7 @@ return #ARGV / 2
 # KEYS: what workers have reserved of each budget. ARGV: the worker, then what it has reserved in truth of each.
 HOLD: Final = (
     _CLOCK
-    + _STAYS
+    + _LEASES
     + _HOLDS
     + """
 for index = 1, #KEYS do keep(KEYS[index], ARGV[1], tonumber(ARGV[index + 1])) end
@@ -253,7 +253,7 @@ return #KEYS
 """
 )
 
-# KEYS: places and notes of each stay. ARGV: names.
+# KEYS: places and notes of each lease. ARGV: names.
 LEAVE: Final = """
 for number, name in ipairs(ARGV) do
   redis.call('ZREM', KEYS[2 * number - 1], name)
@@ -265,7 +265,7 @@ return #ARGV
 # KEYS: places and notes of one key. Answer: name, note, name, note…
 HERE: Final = (
     _CLOCK
-    + _STAYS
+    + _LEASES
     + """
 forget(KEYS[1], KEYS[2])
 return redis.call('HGETALL', KEYS[2])

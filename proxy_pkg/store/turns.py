@@ -1,7 +1,7 @@
 """What the last turn of a conversation cost, for each of many conversations, shared by all workers of a machine.
 
-A file of fixed size, mapped into every worker, as that of the marks is: no lock, no system call, no waiting. A turn is
-four aligned stores of 8 bytes, its key last. A worker that is killed between them, or two that write one place at
+A file of fixed size, mapped into every worker like that of the decisions: no lock, no system call, no waiting. A turn
+is four aligned stores of 8 bytes, its key last. A worker that is killed between them, or two that write one place at
 once, leave figures of two turns under one key, for one conversation, until its next turn. Where the table is full,
 the oldest turn of a few gives way.
 """
@@ -81,7 +81,7 @@ class Turns:
         """The last turn under `key`."""
         words = self._words
         home = key % ENTRIES * _WORDS
-        for place in (home,) if words[home] == key else _places(key):
+        for place in (home,) if words[home] == key else _table(key):
             if words[place] == key:
                 first, second, third = words[place + 1], words[place + 2], words[place + 3]
                 return Turn(
@@ -105,7 +105,7 @@ class Turns:
         if words[home] == key:
             return home
         oldest, oldest_s = home, UINT_MAX + 1
-        for place in _places(key):
+        for place in _table(key):
             if words[place] == key:
                 return place
             at_s = words[place + 1] & UINT_MAX if words[place] else -1
@@ -114,7 +114,7 @@ class Turns:
         return oldest
 
 
-def _places(key: int) -> list[int]:
+def _table(key: int) -> list[int]:
     home = key % ENTRIES
     return [(home + step) % ENTRIES * _WORDS for step in range(PROBES)]
 

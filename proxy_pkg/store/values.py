@@ -49,11 +49,11 @@ class Values:
     """The values of a directory. `bytes_max` bounds the file itself, the log comes on top. One thread may use it."""
 
     def __init__(
-        self, state_dir: Path, bytes_max: int, told: Callable[[str], None], clock: Callable[[], float] = time.time
+        self, state_dir: Path, bytes_max: int, found: Callable[[str], None], clock: Callable[[], float] = time.time
     ) -> None:
         self._path = state_dir / FILE
         self._pages_max = max(PAGES_MIN, bytes_max // PAGE_BYTES)
-        self._told = told
+        self._found = found
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
@@ -194,7 +194,7 @@ class Values:
             if self._inode in (0, self._path.stat().st_ino):
                 self._path.replace(aside)
                 Path(f"{self._path}-journal").unlink(missing_ok=True)
-                self._told(f"{self._path} was damaged: it is now {aside.name}, and a new one is made")
+                self._found(f"{self._path} was damaged: it is now {aside.name}, and a new one is made")
 
     def _sweep(self, connection: sqlite3.Connection, now_s: int) -> None:
         if time.monotonic() - self._swept_at < SWEEP_SECONDS and self._swept_at:

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 
 from proxy_pkg.errors import RefusedError
 from proxy_pkg.stats.snapshot import Server
-from proxy_pkg.store.contract import CLAIMS_MAX, Budget, Claim, Rate, Standing, Stay, Store, Taken
+from proxy_pkg.store.contract import CLAIMS_MAX, Acquisition, Budget, Claim, ClaimState, Lease, Rate, Store
 from proxy_pkg.store.fallback import Lost
 from proxy_pkg.web.failures import Allowance, LimitedError
 from proxy_pkg.web.needs import Need
@@ -29,10 +29,10 @@ RESERVED_RETRY_SECONDS: Final = 5
 """When to try again where a budget is not spent and all that is left is reserved: when an answer may have ended."""
 _PLACE_LOOK_SECONDS: Final = 0.02
 _NAME_CHARS_MAX: Final = 128
-OWED_MAX: Final = 10_000
+QUEUED_MAX: Final = 10_000
 """Keys with something to settle that wait for the store; what is owed under further ones is lost."""
 _CLOSE_SECONDS: Final = 1.0
-_OWED_PER_SECOND: Final = 4
+_QUEUED_PER_SECOND: Final = 4
 BYTES_PER_TOKEN: Final = 4
 """For the estimate that holds until the provider tells the tokens. It takes images for text, and so too many."""
 
@@ -44,7 +44,7 @@ class Granted(Struct):
     """What one request was let in with. `tokens` is what it has been charged for so far, by key."""
 
     caller: str
-    stays: list[Stay] = []
+    leases: list[Lease] = []
     tokens: dict[str, int] = {}
     name: str = ""
     need: Need = NOTHING
@@ -71,9 +71,9 @@ class Limits:
         self._of_requests = [rule for rule in rules if rule.kind == "requests"]
         self._of_places = [rule for rule in rules if rule.kind == "concurrency"]
         self._of_no_place = [rule for rule in rules if rule.kind != "concurrency"]
-        self._owed: dict[tuple[str, int], Rate | Budget] = {}
+        self._queued: dict[tuple[str, int], Rate | Budget] = {}
         """By key, and for what is given back by the quarter of a second in which it was taken; else that is 0."""
-        self._paying: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Task[None] | None = None
         self._releasing: set[asyncio.Task[None]] = set()
 
     @property
@@ -92,56 +92,56 @@ class Limits:
         if not rules:
             return granted
         try:
-            taken = await self._ask(rules, granted)
-            if not taken.granted and body_bytes > 0 and rules[taken.refused].kind == "tokens":
-                taken = await self._ask_for_all(rules, granted, _estimate(body_bytes))
+            acquired = await self._ask(rules, granted)
+            if not acquired.granted and body_bytes > 0 and rules[acquired.refused].kind == "tokens":
+                acquired = await self._ask_for_all(rules, granted, _estimate(body_bytes))
         except BaseException:
             self.ended(granted)
             raise
-        if taken.granted:
+        if acquired.granted:
             return granted
         self.ended(granted)
-        raise _refusal(rules, taken, time.time())
+        raise _refusal(rules, acquired, time.time())
 
     async def occupy(self, granted: Granted) -> None:
         """Take the places of a request whose body has come, unless it has them. Raises LimitedError: then it counts for
         nothing. Whatever happens, `ended` follows.
         """
-        if granted.stays or not self._of_places:
+        if granted.leases or not self._of_places:
             return
-        taken = await self._ask(self._of_places, granted)
-        if taken.granted:
+        acquired = await self._ask(self._of_places, granted)
+        if acquired.granted:
             return
         self.ended(granted)
         self._uncount(granted, time.time())
         others = self._of_no_place
         if others:  # the client is told how it stands with all of its limits
-            looked = await self._store.take(self._claims(others, granted, look=True), force=True)
-            taken = structs.replace(taken, standings=taken.standings + looked.standings)
-        raise _refusal([*self._of_places, *others], taken, time.time())
+            looked = await self._store.acquire(self._claims(others, granted, look=True), force=True)
+            acquired = structs.replace(acquired, states=acquired.states + looked.states)
+        raise _refusal([*self._of_places, *others], acquired, time.time())
 
-    async def _ask(self, rules: Sequence[Rule], granted: Granted) -> Taken:
+    async def _ask(self, rules: Sequence[Rule], granted: Granted) -> Acquisition:
         """Ask for what `rules` say; where a place is wanting, for a little while."""
         claims = self._claims(rules, granted)
-        granted.stays = [claim for claim in claims if isinstance(claim, Stay)]
+        granted.leases = [claim for claim in claims if isinstance(claim, Lease)]
         until = self._clock() + PLACE_WAIT_SECONDS
         while True:
             if rules is not self._of_places:
                 granted.entered = granted.charged = self._clock()
-            taken = await self._store.take(claims)
-            if taken.granted or rules[taken.refused].kind != "concurrency" or self._clock() >= until:
-                return taken
+            acquired = await self._store.acquire(claims)
+            if acquired.granted or rules[acquired.refused].kind != "concurrency" or self._clock() >= until:
+                return acquired
             await asyncio.sleep(_PLACE_LOOK_SECONDS)
 
-    async def _ask_for_all(self, rules: Sequence[Rule], granted: Granted, tokens: int) -> Taken:
+    async def _ask_for_all(self, rules: Sequence[Rule], granted: Granted, tokens: int) -> Acquisition:
         """What a request is told that is refused for want of one token, asked as for all of its tokens: so it hears
         when they fit, and need not come twice.
         """
         claims = self._claims(rules, granted, tokens)
-        taken = await self._store.take(claims)
-        if taken.granted:  # some were given back meanwhile
+        acquired = await self._store.acquire(claims)
+        if acquired.granted:  # some were given back meanwhile
             granted.tokens = _charged(claim for claim, rule in zip(claims, rules, strict=True) if rule.kind == "tokens")
-        return taken
+        return acquired
 
     async def charge(self, granted: Granted, need: Need) -> None:
         """Charge a request for its tokens, as estimated, and reserve what it can cost. Raises LimitedError.
@@ -157,17 +157,17 @@ class Limits:
         while True:
             now, charged = time.time(), self._clock()
             claims = [self._claim_for(rule, granted, need, now) for rule in rules]
-            taken = await self._store.take(claims)
-            if taken.granted:
+            acquired = await self._store.acquire(claims)
+            if acquired.granted:
                 if not granted.tokens:
                     granted.tokens, granted.charged = _charged(claims), charged
                 granted.holds = [claim for claim in claims if isinstance(claim, Budget)]
                 return
-            if not _is_reserved(taken.standings[taken.refused]) or self._clock() >= until:
+            if not _is_reserved(acquired.states[acquired.refused]) or self._clock() >= until:
                 break
             await asyncio.sleep(_PLACE_LOOK_SECONDS)
         self._uncount(granted, now)
-        raise _refusal(rules, taken, now)
+        raise _refusal(rules, acquired, now)
 
     def check_price(self, granted: Granted, model: str) -> None:
         """Refuse a request of a model without a price, if money is limited. Raises RefusedError."""
@@ -184,8 +184,8 @@ class Limits:
     def _uncount(self, granted: Granted, now: float) -> None:
         """What is refused counts for nothing."""
         for rule in self._of_requests:
-            self._owe(rule.claim(granted.caller, -1, now), granted.entered)
-        self._pay()
+            self._enqueue(rule.claim(granted.caller, -1, now), granted.entered)
+        self._flush()
 
     @staticmethod
     def _claim_for(rule: Rule, granted: Granted, need: Need, now: float) -> Claim:
@@ -208,18 +208,18 @@ class Limits:
             return
         now = time.time()
         for hold in granted.holds:
-            self._owe(structs.replace(hold, hold=0, freed=(hold.name,)))
+            self._enqueue(structs.replace(hold, hold=0, freed=(hold.name,)))
         granted.holds = []
         if tokens is not None:
             for rule in self._of_tokens:
                 claim = rule.claim(granted.caller, tokens, now)
                 cost = tokens - granted.tokens.get(claim.key, 0)
-                self._owe(structs.replace(claim, cost=cost), granted.charged if cost < 0 else 0.0)
+                self._enqueue(structs.replace(claim, cost=cost), granted.charged if cost < 0 else 0.0)
                 granted.tokens[claim.key] = tokens
         if microdollars:
             for rule in self._of_money:
-                self._owe(rule.claim(granted.caller, microdollars, now))
-        self._pay()
+                self._enqueue(rule.claim(granted.caller, microdollars, now))
+        self._flush()
 
     def unreported(self, granted: Granted, tokens: int | None) -> None:
         """Charge a request whose answer told no usage for its input, and so many tokens of output; with None, which is
@@ -227,41 +227,41 @@ class Limits:
 
         The estimate expects a long answer: those of a few thousand short answers would be a whole limit for a minute.
         """
-        need, taken = granted.need, None
+        need, acquired = granted.need, None
         if tokens is not None and granted.tokens and need is not NOTHING:
-            taken = need.tokens_unreported(tokens)
-        if taken is not None or granted.holds:
-            self.settled(granted, taken, need.cost_unreported(tokens or 0) if granted.holds else 0)
+            acquired = need.tokens_unreported(tokens)
+        if acquired is not None or granted.holds:
+            self.settled(granted, acquired, need.cost_unreported(tokens or 0) if granted.holds else 0)
 
     def ended(self, granted: Granted | None) -> None:
         """The request is over. Call it whatever happened; a second call does no harm."""
-        if granted is not None and granted.stays:
+        if granted is not None and granted.leases:
             # A task of its own: the store may answer late to others, and must not keep these places meanwhile.
-            task = asyncio.get_running_loop().create_task(self._store.leave(granted.stays))
+            task = asyncio.get_running_loop().create_task(self._store.release(granted.leases))
             self._releasing.add(task)
             task.add_done_callback(self._releasing.discard)
-            granted.stays = []
+            granted.leases = []
 
     async def section(self, _: Server) -> list[dict[str, Any]]:
         """Every limit, and of those that hold for all callers together how much is taken."""
-        now, told = time.time(), []
+        now, rows = time.time(), []
         for rule in self._rules:
             limit: dict[str, Any] = {"setting": rule.setting, "limit": rule.amount(rule.limit), "of": rule.words}
             if not rule.each:
                 claim = rule.claim("", 0, now)
-                if isinstance(claim, Stay):
-                    limit["used"] = len(await self._store.stays(claim.key))
+                if isinstance(claim, Lease):
+                    limit["used"] = len(await self._store.leases(claim.key))
                 else:
-                    looked = await self._store.take([claim], force=True)
-                    limit["used"] = rule.amount(looked.standings[0].used)
+                    looked = await self._store.acquire([claim], force=True)
+                    limit["used"] = rule.amount(looked.states[0].used)
                     if rule.kind == "budget":
-                        limit["reserved"] = rule.amount(looked.standings[0].reserved)
-            told.append(limit)
-        return told
+                        limit["reserved"] = rule.amount(looked.states[0].reserved)
+            rows.append(limit)
+        return rows
 
     async def close(self) -> None:
-        """Bring what is owed to the store, for at most a second."""
-        if tasks := [*self._releasing, *([self._paying] if self._paying else ())]:
+        """Bring what is queued for the store, for at most a second."""
+        if tasks := [*self._releasing, *([self._flushing] if self._flushing else ())]:
             await asyncio.wait(tasks, timeout=_CLOSE_SECONDS)
             for task in tasks:
                 task.cancel()
@@ -274,36 +274,38 @@ class Limits:
             rule.claim(granted.caller, min(costs.get(rule.kind, 0), rule.limit), now, granted.name) for rule in rules
         ]
 
-    def _owe(self, claim: Rate | Budget | Stay, taken_at: float = 0.0) -> None:
+    def _enqueue(self, claim: Rate | Budget | Lease, taken_at: float = 0.0) -> None:
         """Settle a claim in a moment; `taken_at` is when the units were taken that a rate is given back."""
-        assert not isinstance(claim, Stay), "a stay is left, not owed"
-        owed = claim.key, int(taken_at * _OWED_PER_SECOND)
-        before = self._owed.get(owed)
+        assert not isinstance(claim, Lease), "a stay is left, not owed"
+        queued = claim.key, int(taken_at * _QUEUED_PER_SECOND)
+        before = self._queued.get(queued)
         frees = isinstance(claim, Budget) and claim.freed  # of which there are no more than requests on their way
-        if before is None and len(self._owed) >= OWED_MAX and not frees:
+        if before is None and len(self._queued) >= QUEUED_MAX and not frees:
             self._lost("settle", "full")
             return
         if before is not None:
             claim = structs.replace(claim, cost=claim.cost + before.cost)
             if isinstance(claim, Budget) and isinstance(before, Budget):
                 claim = structs.replace(claim, freed=before.freed + claim.freed)
-        self._owed[owed] = claim
+        self._queued[queued] = claim
 
-    def _pay(self) -> None:
-        if self._owed and (self._paying is None or self._paying.done()):
-            self._paying = asyncio.get_running_loop().create_task(self._bring())
+    def _flush(self) -> None:
+        if self._queued and (self._flushing is None or self._flushing.done()):
+            self._flushing = asyncio.get_running_loop().create_task(self._write())
 
-    async def _bring(self) -> None:
-        while self._owed:
-            one_of_each = {owed[0]: owed for owed in islice(self._owed, CLAIMS_MAX)}  # a call has a key but once
-            batch = [self._aged(owed, self._owed.pop(owed)) for owed in one_of_each.values()]
-            await self._store.take(batch, force=True)
+    async def _write(self) -> None:
+        while self._queued:
+            one_of_each = {
+                queued[0]: queued for queued in islice(self._queued, CLAIMS_MAX)
+            }  # a call has a key but once
+            batch = [self._aged(queued, self._queued.pop(queued)) for queued in one_of_each.values()]
+            await self._store.acquire(batch, force=True)
 
-    def _aged(self, owed: tuple[str, int], claim: Rate | Budget) -> Rate | Budget:
+    def _aged(self, queued: tuple[str, int], claim: Rate | Budget) -> Rate | Budget:
         """What is owed, with its age as of now."""
-        if not owed[1] or isinstance(claim, Budget):
+        if not queued[1] or isinstance(claim, Budget):
             return claim
-        middle = (owed[1] + 0.5) / _OWED_PER_SECOND
+        middle = (queued[1] + 0.5) / _QUEUED_PER_SECOND
         return structs.replace(claim, age_ms=max(1, round((self._clock() - middle) * 1000)))
 
 
@@ -315,40 +317,40 @@ def _charged(claims: Iterable[Claim]) -> dict[str, int]:
     return {claim.key: claim.cost for claim in claims if isinstance(claim, Rate)}
 
 
-def _refusal(rules: Sequence[Rule], taken: Taken, now: float) -> LimitedError:
-    rule = rules[taken.refused]
-    standings = sorted(
-        ((place, standing) for place, standing in zip(rules, taken.standings, strict=True)),
+def _refusal(rules: Sequence[Rule], acquired: Acquisition, now: float) -> LimitedError:
+    rule = rules[acquired.refused]
+    states = sorted(
+        ((place, state) for place, state in zip(rules, acquired.states, strict=True)),
         key=lambda pair: (pair[0] is not rule, pair[1].remaining),
     )
     allowances = tuple(
-        Allowance(place.kind, place.limit, standing.remaining, standing.reset_ms / 1000)
-        for place, standing in standings
+        Allowance(place.kind, place.limit, state.remaining, state.reset_ms / 1000)
+        for place, state in states
         if place.kind in ("requests", "tokens")
     )
     wait = max(
-        _seconds_to_wait(place, standing, now)
-        for place, standing in zip(rules, taken.standings, strict=True)
-        if place is rule or standing.retry_after_ms
+        _seconds_to_wait(place, state, now)
+        for place, state in zip(rules, acquired.states, strict=True)
+        if place is rule or state.retry_after_ms
     )
-    is_reserved = _is_reserved(taken.standings[taken.refused])
+    is_reserved = _is_reserved(acquired.states[acquired.refused])
     why = ", and what is left is reserved for requests that are on their way" if is_reserved else ""
     message = f"{rule.text()}{why}: try again in {wait} seconds"
     return LimitedError(message, _CODES[rule.kind], wait, allowances, soon=rule.kind != "budget" or is_reserved)
 
 
-def _is_reserved(standing: Standing) -> bool:
+def _is_reserved(state: ClaimState) -> bool:
     """Whether a budget is in the way although it is not spent."""
-    return standing.reserved > 0 and standing.remaining > 0
+    return state.reserved > 0 and state.remaining > 0
 
 
-def _seconds_to_wait(rule: Rule, standing: Standing, now: float) -> int:
+def _seconds_to_wait(rule: Rule, state: ClaimState, now: float) -> int:
     if rule.kind == "budget":
-        seconds = RESERVED_RETRY_SECONDS if _is_reserved(standing) else rule.seconds_left(now)
+        seconds = RESERVED_RETRY_SECONDS if _is_reserved(state) else rule.seconds_left(now)
     elif rule.kind == "concurrency":
         seconds = 1.0
     else:
-        seconds = standing.retry_after_ms / 1000 if standing.retry_after_ms >= 0 else MINUTE_SECONDS
+        seconds = state.retry_after_ms / 1000 if state.retry_after_ms >= 0 else MINUTE_SECONDS
     return max(1, math.ceil(seconds))
 
 

@@ -1,6 +1,6 @@
 """Requests and WebSockets that have been open for a while, shown to every worker through the store.
 
-Most requests are over before anybody could look at them. What is open longer than a moment becomes a stay in the
+Most requests are over before anybody could look at them. What is open longer than a moment becomes a lease in the
 store, which ends with the request, or by itself with the worker.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.store.contract import CLAIMS_MAX, NOTE_BYTES_MAX, Stay, Store
+from proxy_pkg.store.contract import CLAIMS_MAX, NOTE_BYTES_MAX, Lease, Store
 from proxy_pkg.web.callers import Callers
 
 LIVE_MS: Final = 500
@@ -40,7 +40,7 @@ class Open(Protocol):
 
 
 class Live:
-    """What is open in this worker. `enter` and `leave` cost next to nothing; `publish` tells the others."""
+    """What is open in this worker. `enter` and `release` cost next to nothing; `publish` tells the others."""
 
     def __init__(self, store: Store, callers: Callers) -> None:
         self._store = store
@@ -57,43 +57,43 @@ class Live:
 
     async def publish(self) -> None:
         """Bring the store up to date. Call it every half second or so."""
-        gone = [Stay(_KEY, name) for name in self._shown if name not in self._open]
-        for stay in gone:
-            del self._shown[stay.name]
+        gone = [Lease(_KEY, name) for name in self._shown if name not in self._open]
+        for lease in gone:
+            del self._shown[lease.name]
         if gone:
-            await self._store.leave(gone)
+            await self._store.release(gone)
         changed = self._changed()
         for start in range(0, len(changed), CLAIMS_MAX):
-            await self._store.take(changed[start : start + CLAIMS_MAX], force=True)
+            await self._store.acquire(changed[start : start + CLAIMS_MAX], force=True)
 
     async def newest(self) -> list[dict[str, Any]]:
         """Those that are open on any worker, newest first, at most SHOWN."""
         found = []
-        for here in await self._store.stays(_KEY):
+        for here in await self._store.leases(_KEY):
             try:
                 found.append(msgspec.json.decode(here.note, type=dict[str, Any]))
             except msgspec.MsgspecError:
                 continue  # being written
         return sorted(found, key=lambda note: str(note.get("started")), reverse=True)[:SHOWN]
 
-    def _changed(self) -> Sequence[Stay]:
+    def _changed(self) -> Sequence[Lease]:
         now_ns = time.monotonic_ns()
         new = (
             opened
             for opened in self._open.values()
             if opened.id not in self._shown and now_ns - opened.began_ns >= LIVE_MS * 1_000_000
         )
-        stays = []
+        leases = []
         for opened in list(islice(new, SHOWN_PER_WORKER - len(self._shown))):
             started = time.time() - (now_ns - opened.began_ns) / 1e9
-            stays.append(self._stay(opened, started))
+            leases.append(self._lease(opened, started))
         for name, (phase, started) in list(self._shown.items()):
             known = self._open.get(name)
             if known is not None and known.phase != phase:
-                stays.append(self._stay(known, started))
-        return [stay for stay in stays if len(stay.note) <= NOTE_BYTES_MAX]
+                leases.append(self._lease(known, started))
+        return [lease for lease in leases if len(lease.note) <= NOTE_BYTES_MAX]
 
-    def _stay(self, opened: Open, started: float) -> Stay:
+    def _lease(self, opened: Open, started: float) -> Lease:
         phase, record, matched = opened.phase, opened.record, opened.matched
         self._shown[opened.id] = (phase, started)
         note = {
@@ -106,4 +106,4 @@ class Live:
             "caller": self._callers.label(opened.scope, matched.protocol.api),
             "phase": phase,
         }
-        return Stay(_KEY, opened.id, 0, _encode(note))
+        return Lease(_KEY, opened.id, 0, _encode(note))

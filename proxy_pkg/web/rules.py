@@ -7,7 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from proxy_pkg.config.settings import ROWS, Settings
-from proxy_pkg.store.contract import Budget, Claim, Rate, Stay
+from proxy_pkg.store.contract import Budget, Claim, Lease, Rate
 
 MICRODOLLARS: Final = 1_000_000
 MINUTE_SECONDS: Final = 60
@@ -29,7 +29,7 @@ class Rule(Struct, frozen=True):
         """The claim of a request of `caller` at Unix time `now`; `name` tells it from others in progress."""
         who = caller if self.each else "all"
         if self.kind == "concurrency":
-            return Stay(f"concurrency:{who}", name, self.limit)
+            return Lease(f"concurrency:{who}", name, self.limit)
         if self.kind == "budget":
             key = f"budget:{time.strftime(_STAMPS[self.period], time.gmtime(now))}:{who}"
             return Budget(key, cost, self.limit, _BUDGET_TTL_SECONDS[self.period])

@@ -29,12 +29,12 @@ from proxy_pkg.relay.trust import trusting
 from proxy_pkg.relay.websocket import open_socket_session
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.record import RequestRecord
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.store.fallback import Fallback
+from proxy_pkg.store.fleet_decisions import ASKED_FILE, FleetDecisions
 from proxy_pkg.store.journal import Journal
-from proxy_pkg.store.marks import Marks
-from proxy_pkg.store.opening import StoreOptions, open_store
+from proxy_pkg.store.open_store import StoreOptions, open_store
 from proxy_pkg.store.turns import Turns
-from proxy_pkg.store.ways import ASKED_FILE, FleetWays
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.accounts import Accounts
 from proxy_pkg.web.admission import Admission
@@ -84,7 +84,7 @@ class Services(Struct):
     counters: Counters
     admission: Admission
     store: Fallback
-    ways: FleetWays | None
+    ways: FleetDecisions | None
     """What servers tell each other of texts that were sent; None without a store that they share."""
     callers: Callers
     needs: Needs
@@ -152,7 +152,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
     session, connector = _upstream_session(settings, proxies, upstreams_max)
     state_dir = settings.state_dir if counters.shared else ""
     prices = _prices(settings.prices)
-    marks = Marks(state_dir)
+    marks = DecisionTable(state_dir)
     journal = _journal(settings, counters, marks)
     admission = Admission(
         settings.limit_concurrency, settings.body_bytes_in_flight_max, upstreams_max // _UPLOADS_SHARE
@@ -161,7 +161,9 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
     callers = Callers()
     turns = Turns(state_dir)
     shared = SharedTurns(turns, store, callers.digest) if store.has_fleet else None
-    ways = FleetWays(marks, Marks(state_dir, ASKED_FILE), store, counters.lost) if store.has_fleet else None
+    ways = (
+        FleetDecisions(marks, DecisionTable(state_dir, ASKED_FILE), store, counters.lost) if store.has_fleet else None
+    )
     rules = rules_set(settings)
     return Services(
         settings=settings,
@@ -228,7 +230,7 @@ def _upstream_session(
     )
 
 
-def _journal(settings: Settings, counters: Counters, marks: Marks) -> Journal:
+def _journal(settings: Settings, counters: Counters, marks: DecisionTable) -> Journal:
     """This worker's journal. Texts that a worker before it did not survive are left alone from now on."""
     journal = Journal(settings.state_dir if counters.shared else "", counters.slot)
     for key in journal.unfinished():

@@ -10,15 +10,15 @@ from proxy_pkg.stats.counters import open_counters
 from proxy_pkg.stats.directory import prepare
 from proxy_pkg.stats.ledger_paths import LIFETIME
 from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.store.contract import NOTE_BYTES_MAX, Budget, Rate, Stay, StoreError
+from proxy_pkg.store.contract import NOTE_BYTES_MAX, Budget, Lease, Rate, StoreError
+from proxy_pkg.store.decision_table import ENTRIES, DecisionTable, key_of
+from proxy_pkg.store.decision_table import FILE as MARKS_FILE
 from proxy_pkg.store.embedded import Embedded
+from proxy_pkg.store.fleet_decisions import ASKED_FILE
 from proxy_pkg.store.journal import LANES, Journal
 from proxy_pkg.store.layout import FILE as CLAIMS
-from proxy_pkg.store.marks import ENTRIES, Marks, key_of
-from proxy_pkg.store.marks import FILE as MARKS_FILE
 from proxy_pkg.store.turns import Turn, Turns
 from proxy_pkg.store.values import FILE as VALUES
-from proxy_pkg.store.ways import ASKED_FILE
 
 STORE_BYTES_MAX = 1 << 20
 WORKERS = 2
@@ -40,7 +40,9 @@ async def use_the_store(folder: Path, number: int) -> None:
     note = os.urandom(NOTE_BYTES_MAX)
     with suppress(StoreError):  # there is no room for more stays
         for each in range(5000):
-            await store.take([Rate(f"r{each}", 1, 0, 60), Budget(f"b{each}", 1, 0, 60), Stay(f"s{each}", "n", 0, note)])
+            await store.acquire(
+                [Rate(f"r{each}", 1, 0, 60), Budget(f"b{each}", 1, 0, 60), Lease(f"s{each}", "n", 0, note)]
+            )
     for each in range(40):
         await store.append(f"ring{each % 4}", [note] * 64)
     with suppress(StoreError):  # the first to find the file damaged
@@ -53,7 +55,7 @@ async def use_the_store(folder: Path, number: int) -> None:
 
 def use_the_tables(folder: Path, number: int) -> None:
     for file in (MARKS_FILE, ASKED_FILE):
-        marks = Marks(str(folder), file)
+        marks = DecisionTable(str(folder), file)
         for each in range(ENTRIES // 64):
             marks.first(key_of(b"%d" % number, b"%d" % each), each % 2)
     turns = Turns(str(folder))

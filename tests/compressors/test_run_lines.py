@@ -23,7 +23,7 @@ WELL = {
     "ninja": "[12/99] Compiling part{}.cpp",
     "make": "  CC      drivers/net/part{}.o",
 }
-STAYS = (
+LEASES = (
     "tests/test_a.py::test_b FAILED                                   [ 13%]",
     "tests/test_a.py ..F..                                            [ 13%]",
     "test shop::tests::removes ... FAILED",
@@ -65,7 +65,7 @@ def test_line_ends_of_windows_hide_nothing() -> None:
     assert left(lines) == [lines[0], "[98 lines left out: 2-99]", lines[99]]
 
 
-@pytest.mark.parametrize("line", STAYS)
+@pytest.mark.parametrize("line", LEASES)
 def test_all_else_stays(line: str) -> None:
     lines = [*run(WELL["pytest"]), line, *run(WELL["cargo test"])]
     assert line in left(lines)

@@ -14,7 +14,7 @@ from proxy_pkg.planning.policy import LINES_MAX, Rules, decide
 from proxy_pkg.planning.reading import draw
 from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.protocols.openai_chat import CHAT
-from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.tokens.count import load
 from tests.fakes.tokens import FourCharacters
 
@@ -30,7 +30,7 @@ def body(texts: list[str], argument: str = "{}") -> bytes:
     return json.dumps({"messages": messages}).encode()
 
 
-def planned(data: bytes, memos: Memos, marks: Marks | None = None, deadline_ns: int = NO_DEADLINE) -> Plan:
+def planned(data: bytes, memos: Memos, marks: DecisionTable | None = None, deadline_ns: int = NO_DEADLINE) -> Plan:
     assert CHAT.conversation is not None
     draft = draw(data, CHAT.conversation, memos)
     settle(draft, RULES, FourCharacters(), memos, deadline_ns, marks)
@@ -60,7 +60,7 @@ def test_four_times_the_results_are_about_four_times_the_work(shape: Any) -> Non
         data, best = body(shape(count)), float("inf")
         for _ in range(2):
             began = process_time()
-            planned(data, Memos(64 << 20), Marks())
+            planned(data, Memos(64 << 20), DecisionTable())
             best = min(best, process_time() - began)
         return best
 
@@ -103,7 +103,7 @@ def test_what_is_remembered_is_charged_in_full() -> None:
     assert all(isinstance(key, bytes) and len(key) <= 32 for key in (*memos.items._entries, *memos.verdicts._entries))
 
 
-class Noted(Marks):
+class Noted(DecisionTable):
     """Marks that keep the ways taken."""
 
     def __init__(self) -> None:
@@ -136,8 +136,8 @@ def test_texts_that_there_is_no_time_for_are_estimated_all_the_same(left_at_once
     ]
     draft = draw(body(texts), CHAT.conversation, Memos(1 << 24))
     if left_at_once:
-        leave_alone(draft, Memos(1 << 24), load(), Marks())
-    settle(draft, RULES, load(), Memos(1 << 24), 0, Marks())
+        leave_alone(draft, Memos(1 << 24), load(), DecisionTable())
+    settle(draft, RULES, load(), Memos(1 << 24), 0, DecisionTable())
     plan = compose(draft)
     assert {verdict.reason for verdict in plan.verdicts} == {"busy" if left_at_once else "deadline"}
     assert plan.tokens_before == pytest.approx(sum(map(load().count, texts)), rel=0.05)
@@ -174,10 +174,10 @@ def test_the_same_text_is_decided_once_however_many_calls_printed_it(monkeypatch
         function = {"name": "shell", "arguments": json.dumps({"command": command})}
         messages.append({"role": "assistant", "tool_calls": [{"id": str(number), "function": function}]})
         messages.append({"role": "tool", "tool_call_id": str(number), "content": log})
-    together = planned(json.dumps({"messages": messages}).encode(), Memos(64 << 20), Marks())
+    together = planned(json.dumps({"messages": messages}).encode(), Memos(64 << 20), DecisionTable())
     assert len(decided) == 2
     apart = [
-        planned(json.dumps({"messages": messages[at : at + 2]}).encode(), Memos(64 << 20), Marks())
+        planned(json.dumps({"messages": messages[at : at + 2]}).encode(), Memos(64 << 20), DecisionTable())
         for at in range(0, len(messages), 2)
     ]
     alone = [verdict for plan in apart for verdict in plan.verdicts]

@@ -15,9 +15,9 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.store.contract import StoreError
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.store.fallback import Fallback
-from proxy_pkg.store.marks import Marks
-from proxy_pkg.store.ways import FleetWays
+from proxy_pkg.store.fleet_decisions import FleetDecisions
 from proxy_pkg.wire.splice import splice
 from tests.fakes.tokens import FourCharacters
 from tests.planning.test_prefix_law import requests
@@ -31,9 +31,9 @@ class Server:
     """Two workers, which share marks; they have a deadline each."""
 
     def __init__(self, shared: Memory, losses: Counter[tuple[str, str]], deadlines_ms: tuple[int, int]) -> None:
-        marks, asked = Marks(), Marks()
+        marks, asked = DecisionTable(), DecisionTable()
         lost: Callable[[str, str], None] = lambda *loss: losses.update([loss])  # noqa: E731
-        self.ways = [FleetWays(marks, asked, Fallback(Memory(monotonic), shared, 2, lost), lost) for _ in range(2)]
+        self.ways = [FleetDecisions(marks, asked, Fallback(Memory(monotonic), shared, 2, lost), lost) for _ in range(2)]
         self.workers = [
             Planner(Rules(5, 1 << 20), FourCharacters(), 16 << 20, deadline_ms, ways, fleet=ways)
             for deadline_ms, ways in zip(deadlines_ms, self.ways, strict=True)

@@ -14,7 +14,7 @@ from bench.compression_price import broken_prefixes
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.anthropic import MESSAGES
-from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.wire.splice import splice
 from tests.fakes.tokens import FourCharacters
 
@@ -77,7 +77,7 @@ async def sent(bodies: list[bytes], seed: int, reasons: Counter[str]) -> list[by
     """What goes upstream where workers come and go, lose their threads, and mostly have no time."""
     assert MESSAGES.conversation is not None
     chooser = random.Random(seed)
-    marks = Marks()
+    marks = DecisionTable()
     workers: list[Planner] = []
     upstream = []
     for data in bodies:

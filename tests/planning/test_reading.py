@@ -14,7 +14,7 @@ from proxy_pkg.planning.plan import Plan, settle
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.reading import COST_MAX, Reading, draw
 from proxy_pkg.protocols.anthropic import MESSAGES
-from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.wire.splice import splice
 from tests.fakes.shapes import body
 from tests.fakes.tokens import FourCharacters
@@ -24,11 +24,11 @@ CONVERSATION = MESSAGES.conversation
 assert CONVERSATION is not None
 
 
-def planner(marks: Marks, deadline_ms: int = 60_000) -> Planner:
+def planner(marks: DecisionTable, deadline_ms: int = 60_000) -> Planner:
     return Planner(RULES, FourCharacters(), 1 << 20, deadline_ms, marks)
 
 
-def planned(data: bytes, marks: Marks, deadline_ms: int = 60_000) -> Plan:
+def planned(data: bytes, marks: DecisionTable, deadline_ms: int = 60_000) -> Plan:
     """The plan of a worker that remembers nothing but the marks."""
 
     async def plan() -> Plan:
@@ -68,20 +68,20 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 def test_a_conversation_that_could_not_be_read_in_time_is_left_alone_on_every_later_turn(
     slow: Callable[[bool], None],
 ) -> None:
-    marks = Marks()
+    marks = DecisionTable()
     first, second = turns(300_000, 500_000)
     slow(True)
     late = planned(first, marks, deadline_ms=0)
     assert (late.replacements, late.doubts, late.verdicts) == ((), ("deadline",), ())
     slow(False)
-    assert planned(first, Marks()).replacements
+    assert planned(first, DecisionTable()).replacements
     for again in (first, second):
         plan = planned(again, marks)
         assert (plan.replacements, plan.doubts) == ((), ("deadline",))
 
 
 def test_what_was_sent_shorter_is_sent_so_again_however_late_it_is_read(slow: Callable[[bool], None]) -> None:
-    marks = Marks()
+    marks = DecisionTable()
     first, second = turns(300_000, 500_000)
     slow(False)
     sent = splice(first, planned(first, marks).replacements)

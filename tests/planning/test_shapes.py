@@ -14,7 +14,7 @@ from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.protocols.openai_chat import CHAT
 from proxy_pkg.protocols.openai_responses import RESPONSES
-from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.wire.scan import split
 from proxy_pkg.wire.skip import end_of_value
@@ -33,7 +33,7 @@ def conversation(api: str) -> Conversation:
     return found
 
 
-def planned(data: bytes, api: str, marks: Marks, deadline_ms: int) -> Plan | str:
+def planned(data: bytes, api: str, marks: DecisionTable, deadline_ms: int) -> Plan | str:
     """The plan of a worker of its own, or why the body goes out as it came."""
 
     async def plan() -> Plan | str:
@@ -74,7 +74,7 @@ def check_items(data: bytes, sent: bytes, api: str) -> None:
 
 def holds(shape: str, api: str, size_bytes: int, deadline_ms: int) -> None:
     data = body(api, shape, size_bytes)
-    marks = Marks()
+    marks = DecisionTable()
     plan = planned(data, api, marks, deadline_ms)
     if isinstance(plan, str):
         assert plan in ("too_deep", "too_many_items")
@@ -102,6 +102,6 @@ def test_a_larger_body_that_is_late_is_planned_the_same_by_a_worker_that_has_tim
 
 
 def test_the_catalogue_has_shapes_that_become_shorter() -> None:
-    plan = planned(body("anthropic", "periodic lines", 100_000), "anthropic", Marks(), 60_000)
+    plan = planned(body("anthropic", "periodic lines", 100_000), "anthropic", DecisionTable(), 60_000)
     assert isinstance(plan, Plan)
     assert plan.replacements

@@ -6,7 +6,7 @@ import threading
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.anthropic import MESSAGES
-from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.decision_table import DecisionTable
 from tests.planning.characters import Characters
 from tests.planning.test_offload import body, numbered
 
@@ -34,7 +34,7 @@ def slow(number: int) -> bytes:
 
 
 async def test_work_of_others_that_stands_still_holds_up_neither_new_texts_nor_forms() -> None:
-    marks, tokens = Marks(), Held()
+    marks, tokens = DecisionTable(), Held()
     quick, known = body(numbered(90_000, 900)), body(numbered(80_000, 900))
     before = Planner(RULES, Characters(), 16 << 20, 60_000, marks)
     first = await before.plan(known, CONVERSATION)

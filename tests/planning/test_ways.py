@@ -10,14 +10,14 @@ from proxy_pkg.planning.plan import Plan
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.protocols.openai_chat import CHAT
-from proxy_pkg.store.marks import Marks
+from proxy_pkg.store.decision_table import DecisionTable
 from tests.fakes.tokens import FourCharacters
 
 IN_TIME_MS, LATE_MS = 60_000, -1
 READ = "\n".join(f"{line:6}→    value_{line} = compute_{line}(mode='fast')" for line in range(1, 60))
 
 
-def worker(marks: Marks, deadline_ms: int) -> Planner:
+def worker(marks: DecisionTable, deadline_ms: int) -> Planner:
     return Planner(Rules(5, 1 << 20), FourCharacters(), 1 << 20, deadline_ms, marks)
 
 
@@ -40,7 +40,7 @@ def shortened(plan: Plan) -> list[bool]:
 
 @pytest.mark.parametrize("size", [1, 40])  # decided on the loop, and on the thread
 async def test_a_text_left_alone_for_lack_of_time_stays_so_on_every_worker(size: int) -> None:
-    marks, text = Marks(), READ * size
+    marks, text = DecisionTable(), READ * size
     assert shortened(await planned(worker(marks, LATE_MS), text)) == [False]
     later = await planned(worker(marks, IN_TIME_MS), text, READ + "\nnew")
     assert shortened(later) == [False, True]
@@ -48,7 +48,7 @@ async def test_a_text_left_alone_for_lack_of_time_stays_so_on_every_worker(size:
 
 
 async def test_a_text_sent_shorter_is_sent_shorter_however_late_it_is() -> None:
-    marks = Marks()
+    marks = DecisionTable()
     first = await planned(worker(marks, IN_TIME_MS), READ)
     late = await planned(worker(marks, LATE_MS), READ, READ + "\nnew")
     assert shortened(late) == [True, False]
@@ -56,7 +56,7 @@ async def test_a_text_sent_shorter_is_sent_shorter_however_late_it_is() -> None:
 
 
 async def test_the_same_text_of_another_tool_has_a_way_of_its_own() -> None:
-    marks = Marks()
+    marks = DecisionTable()
     await planned(worker(marks, LATE_MS), READ)
     named = {"messages": [{"role": "tool", "tool_call_id": "c", "name": "Read", "content": READ}]}
     assert CHAT.conversation is not None
@@ -74,7 +74,7 @@ def conversation(name: str, text: str) -> bytes:
 
 
 async def test_a_text_that_one_conversation_had_no_time_for_is_shortened_in_another() -> None:
-    marks = Marks()
+    marks = DecisionTable()
     late, usual = worker(marks, LATE_MS), worker(marks, IN_TIME_MS)
     assert CHAT.conversation is not None
     one, other = conversation("one", READ), conversation("two", READ)
@@ -88,7 +88,7 @@ async def test_a_text_that_one_conversation_had_no_time_for_is_shortened_in_anot
 
 
 async def test_what_no_worker_survived_is_left_alone_in_every_conversation() -> None:
-    marks = Marks()
+    marks = DecisionTable()
     marks.first(marks.key(b"", blake2b(READ.encode(), digest_size=16).digest(), b"cat"), LEFT_ALONE)
     planner = worker(marks, IN_TIME_MS)
     assert CHAT.conversation is not None
@@ -100,7 +100,7 @@ async def test_what_no_worker_survived_is_left_alone_in_every_conversation() -> 
 
 async def test_the_item_of_another_conversation_is_decided_anew() -> None:
     """Clients that give every call the same name have equal items in different conversations."""
-    marks = Marks()
+    marks = DecisionTable()
     late, usual = worker(marks, LATE_MS), worker(marks, IN_TIME_MS)
     assert CHAT.conversation is not None
 

@@ -11,14 +11,14 @@ from proxy_pkg.store.contract import (
     PERIOD_PARTS,
     RING_NOTES_MAX,
     RINGS_MAX,
+    Acquisition,
     Budget,
     Claim,
-    Here,
+    ClaimState,
+    Lease,
+    LeaseHolder,
     Rate,
-    Standing,
-    Stay,
     StoreError,
-    Taken,
     checked_claims,
     checked_many,
     checked_notes,
@@ -35,7 +35,7 @@ class Memory:
         self._rates: dict[str, list[list[float]]] = {}
         self._budgets: dict[str, tuple[int, float]] = {}
         self._holds: dict[str, dict[str, int]] = {}
-        self._stays: dict[str, dict[str, bytes]] = {}
+        self._leases: dict[str, dict[str, bytes]] = {}
         self._rings: dict[str, deque[bytes]] = {}
         self._totals: dict[str, tuple[dict[str, int], float]] = {}
         self._values: dict[str, tuple[bytes, float]] = {}
@@ -50,7 +50,7 @@ class Memory:
             raise self.failing
         return self._clock()
 
-    async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+    async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
         now = self._called()
         checked_claims(claims)
         used = [self._used(claim, now) for claim in claims]
@@ -59,18 +59,18 @@ class Memory:
         refused = blocked.index(True) if True in blocked else -1
         if refused < 0:
             used = [self._add(claim, now) for claim in claims]
-        standings = tuple(
-            structs.replace(self._standing(claim, units, is_blocked, now), reserved=held)
+        states = tuple(
+            structs.replace(self._state(claim, units, is_blocked, now), reserved=held)
             for claim, units, is_blocked, held in zip(claims, used, blocked, reserved, strict=True)
         )
-        return Taken(refused < 0, refused, standings, "machine")
+        return Acquisition(refused < 0, refused, states, "machine")
 
     def _reserved(self, claim: Claim) -> int:
         return sum(self._holds.get(claim.key, {}).values()) if isinstance(claim, Budget) else 0
 
     def _used(self, claim: Claim, now: float) -> int:
-        if isinstance(claim, Stay):
-            return len(self._stays.get(claim.key, {}))
+        if isinstance(claim, Lease):
+            return len(self._leases.get(claim.key, {}))
         if isinstance(claim, Budget):
             used, until = self._budgets.get(claim.key, (0, 0.0))
             return max(used if until > now else 0, claim.least)
@@ -81,8 +81,8 @@ class Memory:
     def _blocks(self, claim: Claim, used: int) -> bool:
         if claim.limit == 0:
             return False
-        if isinstance(claim, Stay):
-            return claim.name not in self._stays.get(claim.key, {}) and used >= claim.limit
+        if isinstance(claim, Lease):
+            return claim.name not in self._leases.get(claim.key, {}) and used >= claim.limit
         if isinstance(claim, Budget) and claim.hold:
             reserved = self._reserved(claim)
             fits = used + reserved + claim.cost + claim.hold <= claim.limit
@@ -90,8 +90,8 @@ class Memory:
         return used + max(claim.cost, 1) > claim.limit
 
     def _add(self, claim: Claim, now: float) -> int:
-        if isinstance(claim, Stay):
-            self._stays.setdefault(claim.key, {})[claim.name] = claim.note
+        if isinstance(claim, Lease):
+            self._leases.setdefault(claim.key, {})[claim.name] = claim.note
         elif isinstance(claim, Budget):
             held = self._holds.setdefault(claim.key, {})
             for name in claim.freed:
@@ -116,14 +116,14 @@ class Memory:
             off = AGE_PARTS * claim.period_s / PERIOD_PARTS
             log = [entry for entry in log if abs(now - claim.age_ms / 1000 - entry[0]) <= off]
         for entry in reversed(log):
-            taken = min(units, entry[1])
-            entry[1] -= taken
-            units -= taken
+            acquired = min(units, entry[1])
+            entry[1] -= acquired
+            units -= acquired
 
-    def _standing(self, claim: Claim, used: int, blocked: bool, now: float) -> Standing:
+    def _state(self, claim: Claim, used: int, blocked: bool, now: float) -> ClaimState:
         remaining = max(0, claim.limit - used)
-        if isinstance(claim, Stay):
-            return Standing(used, remaining, 0, 0)
+        if isinstance(claim, Lease):
+            return ClaimState(used, remaining, 0, 0)
         if isinstance(claim, Budget):
             _, until = self._budgets.get(claim.key, (0, now + claim.ttl_s))
             reset_ms = int((until - now) * 1000) + 1
@@ -132,7 +132,7 @@ class Memory:
         retry_ms = 0
         if blocked:
             retry_ms = NEVER if 0 < claim.limit < claim.cost else self._retry_ms(claim, used, now, reset_ms)
-        return Standing(used, remaining, retry_ms, reset_ms if used else 0)
+        return ClaimState(used, remaining, retry_ms, reset_ms if used else 0)
 
     def _retry_ms(self, claim: Rate | Budget, used: int, now: float, reset_ms: int) -> int:
         if isinstance(claim, Budget):
@@ -144,14 +144,14 @@ class Memory:
                 return int((at + claim.period_s - now) * 1000) + 1
         return reset_ms
 
-    async def leave(self, stays: Sequence[Stay]) -> None:
+    async def release(self, leases: Sequence[Lease]) -> None:
         self._called()
-        for stay in stays:
-            self._stays.get(stay.key, {}).pop(stay.name, None)
+        for lease in leases:
+            self._leases.get(lease.key, {}).pop(lease.name, None)
 
-    async def stays(self, key: str) -> list[Here]:
+    async def leases(self, key: str) -> list[LeaseHolder]:
         self._called()
-        return [Here(name, note) for name, note in self._stays.get(key, {}).items()]
+        return [LeaseHolder(name, note) for name, note in self._leases.get(key, {}).items()]
 
     async def append(self, ring: str, notes: Sequence[bytes]) -> None:
         self._called()

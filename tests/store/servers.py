@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from proxy_pkg.store.address import parse
-from proxy_pkg.store.clients import connect
 from proxy_pkg.store.redis import Redis
+from proxy_pkg.store.redis_client import connect
 
 BINARY = shutil.which("redis-server") or shutil.which("valkey-server") or ""
 

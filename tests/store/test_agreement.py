@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy_pkg.store.contract import Budget, Claim, Rate, Stay, Store
+from proxy_pkg.store.contract import Budget, Claim, Lease, Rate, Store
 from proxy_pkg.store.embedded import Embedded
 from tests.store.memory import Memory
 from tests.store.servers import RedisServer, engine
@@ -19,16 +19,16 @@ COSTS, LIMITS = st.integers(0, 5), st.integers(0, 9)
 CLAIM: st.SearchStrategy[Claim] = (
     st.builds(Rate, KEYS, COSTS, LIMITS, st.just(HOUR))
     | st.builds(Budget, KEYS, COSTS, LIMITS, st.just(HOUR), COSTS)
-    | st.builds(Stay, KEYS, st.sampled_from(["one", "two", "three"]), st.integers(0, 3), st.binary(max_size=3))
+    | st.builds(Lease, KEYS, st.sampled_from(["one", "two", "three"]), st.integers(0, 3), st.binary(max_size=3))
 )
 FORCED: st.SearchStrategy[Claim] = st.builds(Rate, KEYS, st.integers(-9, 9), LIMITS, st.just(HOUR)) | st.builds(
     Budget, KEYS, st.integers(-9, 9), LIMITS, st.just(HOUR)
 )
 TOGETHER = {"max_size": 4, "unique_by": lambda claim: (type(claim), claim.key)}
 STEP = (
-    st.tuples(st.just("take"), st.lists(CLAIM, **TOGETHER))
-    | st.tuples(st.just("settle"), st.lists(FORCED, **TOGETHER))
-    | st.tuples(st.just("leave"), st.lists(st.builds(Stay, KEYS, st.sampled_from(["one", "two"])), max_size=2))
+    st.tuples(st.just("acquire"), st.lists(CLAIM, **TOGETHER))
+    | st.tuples(st.just("reconcile"), st.lists(FORCED, **TOGETHER))
+    | st.tuples(st.just("release"), st.lists(st.builds(Lease, KEYS, st.sampled_from(["one", "two"])), max_size=2))
 )
 STEPS = st.lists(STEP, max_size=25)
 
@@ -36,13 +36,13 @@ STEPS = st.lists(STEP, max_size=25)
 async def answers(store: Store, steps: Sequence[tuple[str, list[Claim]]]) -> list[object]:
     found: list[object] = []
     for step, claims in steps:
-        if step == "leave":
-            await store.leave([claim for claim in claims if isinstance(claim, Stay)])
+        if step == "release":
+            await store.release([claim for claim in claims if isinstance(claim, Lease)])
         else:
-            taken = await store.take(claims, force=step == "settle")
-            told = [(standing.used, standing.remaining, standing.retry_after_ms > 0) for standing in taken.standings]
-            found.append((taken.granted, taken.refused, told))
-        found.append([sorted(await store.stays(key)) for key in ("a", "b")])
+            acquired = await store.acquire(claims, force=step == "reconcile")
+            states = [(state.used, state.remaining, state.retry_after_ms > 0) for state in acquired.states]
+            found.append((acquired.granted, acquired.refused, states))
+        found.append([sorted(await store.leases(key)) for key in ("a", "b")])
     await store.close()
     return found
 

@@ -2,15 +2,15 @@
 
 from proxy_pkg.store.budgets import Budgets
 from proxy_pkg.store.contract import Budget
-from proxy_pkg.store.holds import Holds
 from proxy_pkg.store.layout import BUDGETS
 from proxy_pkg.store.region import Now, Region, private_region
+from proxy_pkg.store.reservations import Reservations
 
 DAY = 86_400
 
 
 def budgets_of(region: Region) -> Budgets:
-    return Budgets(region, Holds(region, 1))
+    return Budgets(region, Reservations(region, 1))
 
 
 def charge(budgets: Budgets, claim: Budget, wall_s: float) -> int:

@@ -16,8 +16,8 @@ from proxy_pkg.store.contract import (
     VALUE_BYTES_MAX,
     Budget,
     Claim,
+    Lease,
     Rate,
-    Stay,
     Store,
     StoreError,
 )
@@ -27,11 +27,11 @@ from tests.store.memory import Memory
 
 
 async def granted(store: Store, *claims: Claim) -> bool:
-    return (await store.take(claims)).granted
+    return (await store.acquire(claims)).granted
 
 
 async def used(store: Store, claim: Claim) -> int:
-    return (await store.take([claim], force=True)).standings[0].used
+    return (await store.acquire([claim], force=True)).states[0].used
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def keeps_values(store: Store) -> None:
 
 
 async def test_a_rate_grants_its_limit_and_no_more(store: Store) -> None:
-    answers = [await store.take([Rate("a", 1, 5, 3600)]) for _ in range(8)]
+    answers = [await store.acquire([Rate("a", 1, 5, 3600)]) for _ in range(8)]
     assert [answer.granted for answer in answers] == [True] * 5 + [False] * 3
-    assert [answer.standings[0].remaining for answer in answers] == [4, 3, 2, 1, 0, 0, 0, 0]
+    assert [answer.states[0].remaining for answer in answers] == [4, 3, 2, 1, 0, 0, 0, 0]
     last = answers[-1]
     assert last.refused == 0
-    assert 3_500_000 < last.standings[0].retry_after_ms <= 3_600_000 + 3_600_000 // 256 + 1
+    assert 3_500_000 < last.states[0].retry_after_ms <= 3_600_000 + 3_600_000 // 256 + 1
 
 
 async def test_units_are_counted_by_cost(store: Store) -> None:
@@ -57,8 +57,8 @@ async def test_units_are_counted_by_cost(store: Store) -> None:
 
 async def held(store: Store, key: str = "money") -> tuple[int, int]:
     """What is used and what is reserved of a budget."""
-    standing = (await store.take([Budget(key, 0, 0, 3600)], force=True)).standings[0]
-    return standing.used, standing.reserved
+    state = (await store.acquire([Budget(key, 0, 0, 3600)], force=True)).states[0]
+    return state.used, state.reserved
 
 
 async def test_what_is_reserved_keeps_out_others_until_it_is_freed(store: Store) -> None:
@@ -66,12 +66,12 @@ async def test_what_is_reserved_keeps_out_others_until_it_is_freed(store: Store)
     assert not await granted(store, Budget("money", 0, 100, 3600, hold=41, name="two"))
     assert await granted(store, Budget("money", 0, 100, 3600, hold=40, name="three"))
     assert await held(store) == (0, 100)
-    await store.take([Budget("money", 25, 100, 3600, freed=("one",))], force=True)
+    await store.acquire([Budget("money", 25, 100, 3600, freed=("one",))], force=True)
     assert await held(store) == (25, 40)
     assert not await granted(store, Budget("money", 0, 100, 3600, hold=36, name="two"))
     assert await granted(store, Budget("money", 0, 100, 3600, hold=35, name="two"))
-    await store.take([Budget("money", 0, 100, 3600, freed=("two", "three", "unknown"))], force=True)
-    await store.take([Budget("money", 0, 100, 3600, freed=("two",))], force=True)  # a second time does no harm
+    await store.acquire([Budget("money", 0, 100, 3600, freed=("two", "three", "unknown"))], force=True)
+    await store.acquire([Budget("money", 0, 100, 3600, freed=("two",))], force=True)  # a second time does no harm
     assert await held(store) == (25, 0)
 
 
@@ -80,7 +80,7 @@ async def test_one_that_is_larger_than_what_is_left_goes_alone(store: Store) -> 
     assert await granted(store, Budget("money", 0, 100, 3600, hold=5000, name="large"))
     assert not await granted(store, Budget("money", 0, 100, 3600, hold=1, name="small"))
     assert await granted(store, Budget("money", 0, 100, 3600))  # what costs nothing is not kept out
-    await store.take([Budget("money", 1, 100, 3600, freed=("large",))], force=True)
+    await store.acquire([Budget("money", 1, 100, 3600, freed=("large",))], force=True)
     assert not await granted(store, Budget("money", 0, 100, 3600, hold=1, name="small"))
 
 
@@ -93,128 +93,128 @@ async def test_a_hold_is_taken_with_all_other_claims_or_not_at_all(store: Store)
 
 async def test_all_claims_are_taken_or_none(store: Store) -> None:
     roomy, tight = Rate("roomy", 1, 10, 60), Budget("tight", 5, 8, 60)
-    assert await granted(store, roomy, tight, Stay("room", "one", 1))
-    taken = await store.take([roomy, tight, Stay("other room", "two", 1)])
-    assert (taken.granted, taken.refused) == (False, 1)
+    assert await granted(store, roomy, tight, Lease("room", "one", 1))
+    acquired = await store.acquire([roomy, tight, Lease("other room", "two", 1)])
+    assert (acquired.granted, acquired.refused) == (False, 1)
     assert await used(store, Rate("roomy", 0, 0, 60)) == 1
     assert await used(store, Budget("tight", 0, 0, 60)) == 5
-    assert await store.stays("other room") == []
+    assert await store.leases("other room") == []
 
 
 async def test_the_first_claim_in_the_way_is_named(store: Store) -> None:
     assert await granted(store, Rate("one", 1, 1, 60), Rate("two", 1, 1, 60))
-    taken = await store.take([Rate("free", 1, 9, 60), Rate("two", 1, 1, 60), Rate("one", 1, 1, 60)])
-    assert taken.refused == 1
-    assert [standing.retry_after_ms > 0 for standing in taken.standings] == [False, True, True]
+    acquired = await store.acquire([Rate("free", 1, 9, 60), Rate("two", 1, 1, 60), Rate("one", 1, 1, 60)])
+    assert acquired.refused == 1
+    assert [state.retry_after_ms > 0 for state in acquired.states] == [False, True, True]
 
 
 async def test_force_takes_beyond_a_limit_and_gives_back(store: Store) -> None:
     claims = [Rate("a", 7, 5, 60), Budget("b", 7, 5, 60)]
-    taken = await store.take(claims, force=True)
-    assert taken.granted and [standing.used for standing in taken.standings] == [7, 7]
+    acquired = await store.acquire(claims, force=True)
+    assert acquired.granted and [state.used for state in acquired.states] == [7, 7]
     assert not await granted(store, Rate("a", 1, 5, 60))
-    back = await store.take([Rate("a", -3, 5, 60), Budget("b", -3, 5, 60)], force=True)
-    assert [standing.used for standing in back.standings] == [4, 4]
+    back = await store.acquire([Rate("a", -3, 5, 60), Budget("b", -3, 5, 60)], force=True)
+    assert [state.used for state in back.states] == [4, 4]
     assert await granted(store, Rate("a", 1, 5, 60), Budget("b", 1, 5, 60))
 
 
 async def test_what_is_given_back_late_is_not_taken_from_others(store: Store) -> None:
     """An answer that outlasts the window gives back nothing, since its units are free already."""
     began = time.monotonic()
-    await store.take([Rate("a", 5, 0, 2)])
+    await store.acquire([Rate("a", 5, 0, 2)])
     await asyncio.sleep(2.1)
-    await store.take([Rate("a", 4, 0, 2)])
+    await store.acquire([Rate("a", 4, 0, 2)])
     age_ms = round((time.monotonic() - began) * 1000)
-    back = await store.take([Rate("a", -5, 0, 2, age_ms)], force=True)
-    assert back.standings[0].used == 4
+    back = await store.acquire([Rate("a", -5, 0, 2, age_ms)], force=True)
+    assert back.states[0].used == 4
 
 
 async def test_what_is_given_back_was_taken_when_it_was(store: Store) -> None:
     """The rest is free when it would be without the units that were given back, which were older."""
-    await store.take([Rate("a", 5, 0, 60)])
+    await store.acquire([Rate("a", 5, 0, 60)])
     began = time.monotonic()
     await asyncio.sleep(1.5)
-    await store.take([Rate("a", 4, 0, 60), Rate("control", 4, 0, 60)])
+    await store.acquire([Rate("a", 4, 0, 60), Rate("control", 4, 0, 60)])
     age_ms = round((time.monotonic() - began) * 1000)
-    await store.take([Rate("a", -5, 0, 60, age_ms)], force=True)
-    asked = await store.take([Rate("a", 6, 9, 60), Rate("control", 6, 9, 60)])
-    assert [standing.used for standing in asked.standings] == [4, 4]
-    assert asked.standings[0].retry_after_ms == asked.standings[1].retry_after_ms
+    await store.acquire([Rate("a", -5, 0, 60, age_ms)], force=True)
+    asked = await store.acquire([Rate("a", 6, 9, 60), Rate("control", 6, 9, 60)])
+    assert [state.used for state in asked.states] == [4, 4]
+    assert asked.states[0].retry_after_ms == asked.states[1].retry_after_ms
 
 
 async def test_what_is_used_never_falls_below_zero(store: Store) -> None:
-    await store.take([Rate("a", 2, 0, 60), Budget("b", 2, 0, 60)], force=True)
-    await store.take([Rate("a", -9, 0, 60), Budget("b", -9, 0, 60)], force=True)
-    after = await store.take([Rate("a", 1, 0, 60), Budget("b", 1, 0, 60)], force=True)
-    assert [standing.used for standing in after.standings] == [1, 1]
+    await store.acquire([Rate("a", 2, 0, 60), Budget("b", 2, 0, 60)], force=True)
+    await store.acquire([Rate("a", -9, 0, 60), Budget("b", -9, 0, 60)], force=True)
+    after = await store.acquire([Rate("a", 1, 0, 60), Budget("b", 1, 0, 60)], force=True)
+    assert [state.used for state in after.states] == [1, 1]
 
 
 async def test_giving_back_what_was_never_taken_changes_nothing(store: Store) -> None:
-    taken = await store.take([Rate("a", -1, 3, 60), Budget("b", -1, 3, 60)], force=True)
-    assert [standing.used for standing in taken.standings] == [0, 0]
+    acquired = await store.acquire([Rate("a", -1, 3, 60), Budget("b", -1, 3, 60)], force=True)
+    assert [state.used for state in acquired.states] == [0, 0]
 
 
 async def test_a_cost_of_nothing_asks_whether_one_more_would_fit(store: Store) -> None:
     assert await granted(store, Budget("b", 0, 3, 60))
-    await store.take([Budget("b", 3, 0, 60)], force=True)
+    await store.acquire([Budget("b", 3, 0, 60)], force=True)
     assert not await granted(store, Budget("b", 0, 3, 60))
     assert await used(store, Budget("b", 0, 3, 60)) == 3
 
 
 async def test_a_cost_above_the_limit_is_never_granted(store: Store) -> None:
-    taken = await store.take([Rate("a", 6, 5, 60), Budget("b", 6, 5, 60)])
-    assert not taken.granted
-    assert [standing.retry_after_ms for standing in taken.standings] == [NEVER, NEVER]
+    acquired = await store.acquire([Rate("a", 6, 5, 60), Budget("b", 6, 5, 60)])
+    assert not acquired.granted
+    assert [state.retry_after_ms for state in acquired.states] == [NEVER, NEVER]
 
 
 async def test_a_limit_of_nothing_counts_and_never_refuses(store: Store) -> None:
     for number in range(3):
-        assert await granted(store, Rate("a", 5, 0, 60), Budget("b", 5, 0, 60), Stay("s", str(number)))
+        assert await granted(store, Rate("a", 5, 0, 60), Budget("b", 5, 0, 60), Lease("s", str(number)))
     assert await used(store, Rate("a", 0, 0, 60)) == 15
 
 
 async def test_a_stay_and_a_budget_of_one_key_leave_each_other_alone(store: Store) -> None:
-    assert await granted(store, Stay("a", "one", 2, b"note"))
+    assert await granted(store, Lease("a", "one", 2, b"note"))
     assert await granted(store, Budget("a", 1, 9, 3600, hold=3, name="request"))
-    assert [(here.name, here.note) for here in await store.stays("a")] == [("one", b"note")]
-    assert await granted(store, Stay("a", "two", 2, b"another"))
-    taken = await store.take([Budget("a", 0, 9, 3600)], force=True)
-    assert (taken.standings[0].used, taken.standings[0].reserved) == (1, 3)
+    assert [(here.name, here.note) for here in await store.leases("a")] == [("one", b"note")]
+    assert await granted(store, Lease("a", "two", 2, b"another"))
+    acquired = await store.acquire([Budget("a", 0, 9, 3600)], force=True)
+    assert (acquired.states[0].used, acquired.states[0].reserved) == (1, 3)
 
 
 async def test_stays_are_bounded_until_one_leaves(store: Store) -> None:
-    one, two, three = (Stay("room", name, 2) for name in ("one", "two", "three"))
+    one, two, three = (Lease("room", name, 2) for name in ("one", "two", "three"))
     assert await granted(store, one)
     assert await granted(store, two)
-    refused = await store.take([three])
-    assert not refused.granted and refused.standings[0].used == 2
-    await store.leave([one])
+    refused = await store.acquire([three])
+    assert not refused.granted and refused.states[0].used == 2
+    await store.release([one])
     assert await granted(store, three)
-    assert sorted(here.name for here in await store.stays("room")) == ["three", "two"]
+    assert sorted(here.name for here in await store.leases("room")) == ["three", "two"]
 
 
 async def test_a_stay_counts_once_and_shows_its_latest_note(store: Store) -> None:
-    assert await granted(store, Stay("room", "one", 1, b"first"))
-    assert await granted(store, Stay("room", "one", 1, b"second"))
-    assert [(here.name, here.note) for here in await store.stays("room")] == [("one", b"second")]
-    await store.leave([Stay("room", "one")])
-    assert await store.stays("room") == []
+    assert await granted(store, Lease("room", "one", 1, b"first"))
+    assert await granted(store, Lease("room", "one", 1, b"second"))
+    assert [(here.name, here.note) for here in await store.leases("room")] == [("one", b"second")]
+    await store.release([Lease("room", "one")])
+    assert await store.leases("room") == []
 
 
 async def test_leaving_twice_makes_no_more_room(store: Store) -> None:
-    assert await granted(store, Stay("room", "one", 2))
-    assert await granted(store, Stay("room", "two", 2))
-    await store.leave([Stay("room", "one"), Stay("room", "one"), Stay("room", "stranger")])
-    await store.leave([Stay("room", "one")])
-    assert await granted(store, Stay("room", "three", 2))
-    assert not await granted(store, Stay("room", "four", 2))
+    assert await granted(store, Lease("room", "one", 2))
+    assert await granted(store, Lease("room", "two", 2))
+    await store.release([Lease("room", "one"), Lease("room", "one"), Lease("room", "stranger")])
+    await store.release([Lease("room", "one")])
+    assert await granted(store, Lease("room", "three", 2))
+    assert not await granted(store, Lease("room", "four", 2))
 
 
 async def test_rooms_do_not_see_each_other(store: Store) -> None:
-    assert await granted(store, Stay("a", "one", 1), Stay("b", "one", 1))
-    assert not await granted(store, Stay("a", "two", 1))
-    await store.leave([Stay("a", "one")])
-    assert [here.name for here in await store.stays("b")] == ["one"]
+    assert await granted(store, Lease("a", "one", 1), Lease("b", "one", 1))
+    assert not await granted(store, Lease("a", "two", 1))
+    await store.release([Lease("a", "one")])
+    assert [here.name for here in await store.leases("b")] == ["one"]
 
 
 async def test_a_ring_keeps_the_last_notes(store: Store) -> None:
@@ -238,16 +238,16 @@ async def test_bounds_are_kept_without_damage(store: Store) -> None:
     quiet = not isinstance(store, Fallback)
     for call in (
         lambda: store.append("r", [too_long]),
-        lambda: store.take([Stay("room", "one", 1, too_long)]),
-        lambda: store.take([Rate(str(number), 1, 1, 60) for number in range(CLAIMS_MAX + 1)]),
+        lambda: store.acquire([Lease("room", "one", 1, too_long)]),
+        lambda: store.acquire([Rate(str(number), 1, 1, 60) for number in range(CLAIMS_MAX + 1)]),
     ):
         if quiet:
             with pytest.raises(StoreError) as caught:
                 await call()
             assert caught.value.reason == "size"
-    assert await store.stays("room") == []
-    assert await granted(store, Stay("room", "one", 1, too_long[:-1]))
-    assert (await store.stays("room"))[0].note == too_long[:-1]
+    assert await store.leases("room") == []
+    assert await granted(store, Lease("room", "one", 1, too_long[:-1]))
+    assert (await store.leases("room"))[0].note == too_long[:-1]
 
 
 @pytest.mark.usefixtures("keeps_values")
@@ -286,8 +286,8 @@ async def soon(ask: Callable[[], Awaitable[bool]]) -> None:
 async def test_what_has_a_time_ends_with_it(store: Store) -> None:
     rate, budget = Rate("a", 2, 2, 1), Budget("b", 5, 5, 1)
     assert await granted(store, rate, budget)
-    refused = await store.take([rate, budget])
-    assert all(0 < standing.retry_after_ms <= 2001 for standing in refused.standings)
+    refused = await store.acquire([rate, budget])
+    assert all(0 < state.retry_after_ms <= 2001 for state in refused.states)
     await store.put("k", b"v", 1)
 
     async def gone() -> bool:
@@ -299,19 +299,19 @@ async def test_what_has_a_time_ends_with_it(store: Store) -> None:
 
 async def test_absurd_numbers_do_no_harm(store: Store) -> None:
     absurd = 2**70
-    taken = await store.take([Rate("a", absurd, 0, 60), Budget("b", absurd, 0, 60)], force=True)
-    assert all(standing.used >= 2**31 - 1 for standing in taken.standings) or isinstance(store, Memory)
-    await store.take([Rate("a", -absurd, 0, 60), Budget("b", -absurd, 0, 60)], force=True)
-    after = await store.take([Rate("a", 1, 5, 60), Budget("b", 1, 5, 60)])
-    assert [standing.used for standing in after.standings] == [1, 1]
+    acquired = await store.acquire([Rate("a", absurd, 0, 60), Budget("b", absurd, 0, 60)], force=True)
+    assert all(state.used >= 2**31 - 1 for state in acquired.states) or isinstance(store, Memory)
+    await store.acquire([Rate("a", -absurd, 0, 60), Budget("b", -absurd, 0, 60)], force=True)
+    after = await store.acquire([Rate("a", 1, 5, 60), Budget("b", 1, 5, 60)])
+    assert [state.used for state in after.states] == [1, 1]
 
 
 async def test_keys_and_names_may_be_any_text(store: Store) -> None:
     odd = ["", "ä{x}:\n\0", "k" * 3000, "*"]
     for key in odd:
-        stay = Stay(key, "name", 1, b"note")
-        assert await granted(store, Rate(key, 1, 1, 60), Budget(key, 1, 1, 60), stay)
-        assert [here.note for here in await store.stays(key)] == [b"note"]
+        lease = Lease(key, "name", 1, b"note")
+        assert await granted(store, Rate(key, 1, 1, 60), Budget(key, 1, 1, 60), lease)
+        assert [here.note for here in await store.leases(key)] == [b"note"]
     for key in odd:
         assert not await granted(store, Rate(key, 1, 1, 60))
 
@@ -320,8 +320,8 @@ async def test_what_is_no_text_is_refused_or_works_and_nothing_else(store: Store
     if isinstance(store, Fallback):
         pytest.skip("it would tell the loss")
     for call in (
-        lambda: store.take([Rate("\ud800", 1, 1, 60)]),
-        lambda: store.take([Stay("s", "\ud800", 1)]),
+        lambda: store.acquire([Rate("\ud800", 1, 1, 60)]),
+        lambda: store.acquire([Lease("s", "\ud800", 1)]),
         lambda: store.put("\ud800", b"v", 60),
         lambda: store.add("t", {"\ud800": 1}, 60),
     ):

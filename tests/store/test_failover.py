@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from proxy_pkg.store.contract import Budget, Rate, Stay
+from proxy_pkg.store.contract import Budget, Lease, Rate
 from proxy_pkg.store.embedded import Embedded
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.store.redis import Redis
@@ -33,12 +33,12 @@ class Load:
         return self.scopes.total()
 
     async def _take(self, number: int) -> None:
-        stay = Stay("here", f"request {number}", 2 * TAKERS)
+        lease = Lease("here", f"request {number}", 2 * TAKERS)
         while not self._stopped:
-            taken = await self.store.take([Rate("r", 1, SPENT_MAX, 3600), Budget("b", 1, SPENT_MAX, 3600), stay])
-            self.scopes[taken.scope] += 1
-            self.refused += not taken.granted
-            await self.store.leave([stay])
+            acquired = await self.store.acquire([Rate("r", 1, SPENT_MAX, 3600), Budget("b", 1, SPENT_MAX, 3600), lease])
+            self.scopes[acquired.scope] += 1
+            self.refused += not acquired.granted
+            await self.store.release([lease])
             await asyncio.sleep(0.002)
 
     async def stop(self) -> None:
@@ -47,7 +47,7 @@ class Load:
 
 
 async def spent(store: Redis) -> int:
-    return (await store.take([Budget("b", 0, 0, 3600)], force=True)).standings[0].used
+    return (await store.acquire([Budget("b", 0, 0, 3600)], force=True)).states[0].used
 
 
 async def followed(primary: RedisServer) -> bool:
@@ -66,7 +66,7 @@ async def survived(url: str, primary: RedisServer, fault: str, tmp_path: Path) -
     store = Fallback(Embedded(str(tmp_path)), shared, 2, lambda operation, reason: losses.update([reason]))
 
     async def agreed() -> bool:
-        return (await store.take([Rate("agreed", 1, 0, 3600)])).scope == "fleet"
+        return (await store.acquire([Rate("agreed", 1, 0, 3600)])).scope == "fleet"
 
     await soon(agreed)
     load = Load(store)
@@ -87,7 +87,7 @@ async def survived(url: str, primary: RedisServer, fault: str, tmp_path: Path) -
 
     async def paid() -> bool:
         # A call that ran into its timeout may have been done: a few count twice, or were not replicated.
-        await store.take([Rate("agreed", 1, 0, 3600)])
+        await store.acquire([Rate("agreed", 1, 0, 3600)])
         return abs(await spent(shared) - load.total) <= 3 * TAKERS
 
     await soon(paid)

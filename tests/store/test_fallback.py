@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from proxy_pkg.store.contract import Budget, Claim, Here, Rate, Stay, StoreError, Taken
-from proxy_pkg.store.debts import Debts
+from proxy_pkg.store.contract import Acquisition, Budget, Claim, Lease, LeaseHolder, Rate, StoreError
 from proxy_pkg.store.fallback import Fallback
+from proxy_pkg.store.write_behind import WriteBehind
 from tests.store.memory import Memory
 
 DOWN = StoreError("out of reach", "open")
@@ -34,7 +34,7 @@ async def settled(condition: Callable[[], bool]) -> None:
 
 
 async def count(store: Fallback, claim: Rate | Budget, attempts: int = 100) -> int:
-    return sum([(await store.take([claim])).granted for _ in range(attempts)])
+    return sum([(await store.acquire([claim])).granted for _ in range(attempts)])
 
 
 async def test_two_machines_are_one() -> None:
@@ -51,8 +51,8 @@ async def test_without_the_fleet_each_machine_keeps_to_its_share() -> None:
     for store in (fleet.one, fleet.two):
         assert await count(store, Rate("a", 1, 10, 60)) == 5
         assert await count(store, Budget("b", 1, 7, 60)) == 3
-        assert [(await store.take([Stay("s", str(n), 4)])).granted for n in range(3)] == [True, True, False]
-    assert set(fleet.losses) == {("take", "open")}
+        assert [(await store.acquire([Lease("s", str(n), 4)])).granted for n in range(3)] == [True, True, False]
+    assert set(fleet.losses) == {("acquire", "open")}
     assert not fleet.one.reached
 
 
@@ -64,63 +64,63 @@ async def test_a_share_is_never_nothing() -> None:
 
 async def test_a_budget_goes_on_from_what_the_fleet_had_spent() -> None:
     fleet = Fleet(servers=2)
-    await fleet.two.take([Budget("b", 90, 100, 60)])
-    assert (await fleet.one.take([Budget("b", 0, 100, 60)])).granted
+    await fleet.two.acquire([Budget("b", 90, 100, 60)])
+    assert (await fleet.one.acquire([Budget("b", 0, 100, 60)])).granted
     fleet.shared.failing = DOWN
-    taken = await fleet.one.take([Budget("b", 2, 100, 60)])
-    assert taken.standings[0].used == 92
-    assert taken.scope == "machine"
+    acquired = await fleet.one.acquire([Budget("b", 2, 100, 60)])
+    assert acquired.states[0].used == 92
+    assert acquired.scope == "machine"
     assert await count(fleet.one, Budget("b", 1, 100, 60)) == 3
 
 
 async def test_a_budget_that_is_spent_stays_spent_without_the_fleet() -> None:
     fleet = Fleet()
-    await fleet.one.take([Budget("b", 100, 100, 60)])
+    await fleet.one.acquire([Budget("b", 100, 100, 60)])
     fleet.shared.failing = DOWN
-    refused = await fleet.one.take([Budget("b", 1, 100, 60)])
+    refused = await fleet.one.acquire([Budget("b", 1, 100, 60)])
     assert not refused.granted
-    assert refused.standings[0].retry_after_ms > 0
+    assert refused.states[0].retry_after_ms > 0
 
 
 async def test_a_store_that_comes_back_empty_is_told_what_was_spent() -> None:
     fleet = Fleet()
-    await fleet.two.take([Budget("b", 60, 100, 60)])
-    await fleet.one.take([Budget("b", 30, 100, 60)])
+    await fleet.two.acquire([Budget("b", 60, 100, 60)])
+    await fleet.one.acquire([Budget("b", 30, 100, 60)])
     fleet.shared.failing = DOWN
-    await fleet.one.take([Budget("b", 3, 0, 60)], force=True)
+    await fleet.one.acquire([Budget("b", 3, 0, 60)], force=True)
     fleet.shared.failing = None
     fleet.shared.empty()
-    assert (await fleet.two.take([Budget("b", 0, 100, 60)])).standings[0].used == 60  # it had not seen more
+    assert (await fleet.two.acquire([Budget("b", 0, 100, 60)])).states[0].used == 60  # it had not seen more
     await fleet.one.recent("r", 1)
     for _ in range(50):
         await asyncio.sleep(0)
-    assert (await fleet.two.take([Budget("b", 0, 100, 60)])).standings[0].used == 93
-    assert not (await fleet.two.take([Budget("b", 8, 100, 60)])).granted
+    assert (await fleet.two.acquire([Budget("b", 0, 100, 60)])).states[0].used == 93
+    assert not (await fleet.two.acquire([Budget("b", 8, 100, 60)])).granted
 
 
 async def test_what_was_seen_of_a_budget_ends_with_it() -> None:
     now = [1000.0]
-    shared, debts = Memory(lambda: now[0]), Debts(lambda: now[0])
+    shared, write_behind = Memory(lambda: now[0]), WriteBehind(lambda: now[0])
     claims = [Budget("b", 5, 5, 60)]
-    debts.saw(claims, (await shared.take(claims)).standings)
-    assert debts.spent(claims[0]) == 5
+    write_behind.saw(claims, (await shared.acquire(claims)).states)
+    assert write_behind.spent(claims[0]) == 5
     now[0] += 61
-    assert debts.spent(claims[0]) == 0
-    assert (await shared.take(debts.reminding(claims))).granted
+    assert write_behind.spent(claims[0]) == 0
+    assert (await shared.acquire(write_behind.reminding(claims))).granted
 
 
 async def test_what_was_spent_meanwhile_is_paid_in() -> None:
     fleet = Fleet()
     budget = Budget("b", 4, 0, 60)
-    await fleet.one.take([budget], force=True)
+    await fleet.one.acquire([budget], force=True)
     fleet.shared.failing = DOWN
     for _ in range(5):
-        await fleet.one.take([budget], force=True)
+        await fleet.one.acquire([budget], force=True)
     fleet.shared.failing = None
-    await fleet.one.take([budget], force=True)
+    await fleet.one.acquire([budget], force=True)
 
     async def spent(store: Memory) -> int:
-        return (await store.take([Budget("b", 0, 0, 60)], force=True)).standings[0].used
+        return (await store.acquire([Budget("b", 0, 0, 60)], force=True)).states[0].used
 
     for _ in range(50):
         await asyncio.sleep(0)
@@ -133,18 +133,18 @@ async def test_what_is_owed_waits_if_the_fleet_is_gone_again() -> None:
     fleet = Fleet()
     fleet.shared.failing = DOWN
     for number in range(40):
-        await fleet.one.take([Budget(f"b{number}", 1, 0, 60)], force=True)
+        await fleet.one.acquire([Budget(f"b{number}", 1, 0, 60)], force=True)
     fleet.shared.failing = None
     await fleet.one.recent("r", 1)
     fleet.shared.failing = DOWN
-    await settled(lambda: ("pay", "open") in fleet.losses)
+    await settled(lambda: ("flush", "open") in fleet.losses)
     fleet.shared.failing = None
     await fleet.one.recent("r", 1)
     for _ in range(100):
         await asyncio.sleep(0)
     for number in range(40):
-        taken = await fleet.shared.take([Budget(f"b{number}", 0, 0, 60)], force=True)
-        assert taken.standings[0].used == 1
+        acquired = await fleet.shared.acquire([Budget(f"b{number}", 0, 0, 60)], force=True)
+        assert acquired.states[0].used == 1
 
 
 async def test_totals_never_fall_and_are_paid_in() -> None:
@@ -165,78 +165,78 @@ async def test_totals_never_fall_and_are_paid_in() -> None:
 
 async def test_stays_end_where_they_began() -> None:
     fleet = Fleet()
-    before, during = Stay("s", "before", 9), Stay("s", "during", 9)
-    await fleet.one.take([before])
+    before, during = Lease("s", "before", 9), Lease("s", "during", 9)
+    await fleet.one.acquire([before])
     fleet.shared.failing = DOWN
-    await fleet.one.take([during])
-    assert [here.name for here in await fleet.one.stays("s")] == ["during"]
+    await fleet.one.acquire([during])
+    assert [here.name for here in await fleet.one.leases("s")] == ["during"]
     fleet.shared.failing = None
-    assert [here.name for here in await fleet.one.stays("s")] == ["before"]
-    await fleet.one.leave([before, during])
-    assert await fleet.one.stays("s") == []
-    assert await fleet.locals[0].stays("s") == []
+    assert [here.name for here in await fleet.one.leases("s")] == ["before"]
+    await fleet.one.release([before, during])
+    assert await fleet.one.leases("s") == []
+    assert await fleet.locals[0].leases("s") == []
 
 
 async def test_those_who_left_in_an_outage_hold_no_places_after_it() -> None:
     fleet = Fleet()
-    stays = [Stay("s", f"request {number}", 3) for number in range(3)]
-    for stay in stays:
-        assert (await fleet.one.take([stay])).granted
+    leases = [Lease("s", f"request {number}", 3) for number in range(3)]
+    for lease in leases:
+        assert (await fleet.one.acquire([lease])).granted
     fleet.shared.failing = DOWN
-    await fleet.one.leave(stays)
+    await fleet.one.release(leases)
     fleet.shared.failing = None
     await fleet.one.recent("r", 1)
     for _ in range(10):
         await asyncio.sleep(0)
-    assert await fleet.shared.stays("s") == []
+    assert await fleet.shared.leases("s") == []
 
 
 async def test_a_stay_that_is_renewed_in_an_outage_ends_in_the_fleet_too() -> None:
     fleet = Fleet()
-    stay = Stay("live", "request", 0, b"waiting")
-    await fleet.one.take([stay])
+    lease = Lease("live", "request", 0, b"waiting")
+    await fleet.one.acquire([lease])
     fleet.shared.failing = DOWN
-    await fleet.one.take([Stay("live", "request", 0, b"answering")], force=True)
+    await fleet.one.acquire([Lease("live", "request", 0, b"answering")], force=True)
     fleet.shared.failing = None
-    await fleet.one.leave([stay])
-    assert await fleet.shared.stays("live") == []
-    assert await fleet.locals[0].stays("live") == []
+    await fleet.one.release([lease])
+    assert await fleet.shared.leases("live") == []
+    assert await fleet.locals[0].leases("live") == []
 
 
 async def test_a_stay_ends_where_a_call_was_done_after_it_was_given_up() -> None:
     class Late(Memory):
-        async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
-            await super().take(claims, force=force)
+        async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
+            await super().acquire(claims, force=force)
             raise StoreError("too late", "timeout")
 
     late = Late(lambda: 1000.0)
     store = Fallback(Memory(lambda: 1000.0), late, 2, lambda *loss: None)
-    stay = Stay("s", "request", 3)
-    assert (await store.take([stay])).granted
-    await store.leave([stay])
-    assert await late.stays("s") == []
+    lease = Lease("s", "request", 3)
+    assert (await store.acquire([lease])).granted
+    await store.release([lease])
+    assert await late.leases("s") == []
 
 
 async def test_a_fleet_that_answers_late_keeps_no_places_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = Fleet(servers=1)
     fleet.shared.failing = DOWN
-    assert (await fleet.one.take([Stay("s", "first", 1)])).granted
-    late, told = asyncio.Event(), []
+    assert (await fleet.one.acquire([Lease("s", "first", 1)])).granted
+    late, found = asyncio.Event(), []
 
-    async def leave(stays: Sequence[Stay]) -> None:
+    async def release(leases: Sequence[Lease]) -> None:
         await late.wait()
-        told.append([stay.name for stay in stays])
+        found.append([lease.name for lease in leases])
 
-    monkeypatch.setattr(fleet.shared, "leave", leave)
-    leaving = [asyncio.create_task(fleet.one.leave([Stay("s", "first")]))]
+    monkeypatch.setattr(fleet.shared, "release", release)
+    leaving = [asyncio.create_task(fleet.one.release([Lease("s", "first")]))]
     for name in ("second", "third"):
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert (await fleet.one.take([Stay("s", name, 1)])).granted, name
-        leaving.append(asyncio.create_task(fleet.one.leave([Stay("s", name)])))
+        assert (await fleet.one.acquire([Lease("s", name, 1)])).granted, name
+        leaving.append(asyncio.create_task(fleet.one.release([Lease("s", name)])))
     late.set()
     await asyncio.gather(*leaving)
-    assert told == [["first"], ["second", "third"]]
+    assert found == [["first"], ["second", "third"]]
 
 
 async def test_many_values_are_not_looked_for_on_this_machine() -> None:
@@ -280,11 +280,11 @@ async def test_when_nothing_answers_requests_go_on_and_losses_are_told(machines:
     store = Fallback(
         local, shared if machines == "a fleet" else None, 2, lambda operation, reason: losses.append(operation)
     )
-    taken = await store.take([Rate("a", 1, 1, 60), Stay("s", "one", 1)])
-    assert isinstance(taken, Taken)
-    assert (taken.granted, taken.scope, len(taken.standings)) == (True, "none", 2)
-    await store.leave([Stay("s", "one")])
-    assert await store.stays("s") == list[Here]()
+    acquired = await store.acquire([Rate("a", 1, 1, 60), Lease("s", "one", 1)])
+    assert isinstance(acquired, Acquisition)
+    assert (acquired.granted, acquired.scope, len(acquired.states)) == (True, "none", 2)
+    await store.release([Lease("s", "one")])
+    assert await store.leases("s") == list[LeaseHolder]()
     await store.append("r", [b"x"])
     assert await store.recent("r", 3) == []
     await store.add("t", {"n": 1}, 60)
@@ -293,7 +293,7 @@ async def test_when_nothing_answers_requests_go_on_and_losses_are_told(machines:
     assert await store.get("k") is None
     await store.delete("k")
     await store.close()
-    assert {"take", "leave", "stays", "append", "recent", "add", "totals", "put", "get", "close"} <= set(losses)
+    assert {"acquire", "release", "leases", "append", "recent", "add", "totals", "put", "get", "close"} <= set(losses)
 
 
 async def test_a_fault_of_the_caller_does_not_count_as_an_outage() -> None:

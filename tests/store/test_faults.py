@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy_pkg.store import values
-from proxy_pkg.store.contract import Budget, Rate, Stay, StoreError
+from proxy_pkg.store.contract import Budget, Lease, Rate, StoreError
 from proxy_pkg.store.embedded import Embedded, prepare
 from proxy_pkg.store.layout import FILE, REGION_BYTES
 from proxy_pkg.store.values import Values
@@ -42,24 +42,24 @@ def empty(path: Path) -> None:
 async def test_a_damaged_file_of_claims_is_set_aside(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     assert prepare(str(tmp_path)) == ""
     damage(tmp_path / FILE)
-    said = prepare(str(tmp_path))
-    assert ("damaged" in said) == (damage is not empty)
+    warning = prepare(str(tmp_path))
+    assert ("damaged" in warning) == (damage is not empty)
     assert (tmp_path / FILE).with_suffix(".damaged").exists() == (damage is not empty)
     store = Embedded(str(tmp_path))
     assert not store.problem
-    assert (await store.take([Rate("a", 1, 1, 60)])).granted
-    assert not (await store.take([Rate("a", 1, 1, 60)])).granted
+    assert (await store.acquire([Rate("a", 1, 1, 60)])).granted
+    assert not (await store.acquire([Rate("a", 1, 1, 60)])).granted
     await store.close()
     assert (tmp_path / FILE).stat().st_size == REGION_BYTES
 
 
 async def test_budgets_survive_a_restart_and_stays_do_not(tmp_path: Path) -> None:
     first = Embedded(str(tmp_path))
-    await first.take([Budget("b", 3, 5, 3600), Stay("s", "one", 1)])
+    await first.acquire([Budget("b", 3, 5, 3600), Lease("s", "one", 1)])
     await first.close()
     second = Embedded(str(tmp_path))
-    assert not (await second.take([Budget("b", 3, 5, 3600)])).granted
-    assert (await second.take([Stay("s", "two", 1)])).granted
+    assert not (await second.acquire([Budget("b", 3, 5, 3600)])).granted
+    assert (await second.acquire([Lease("s", "two", 1)])).granted
     await second.close()
 
 
@@ -166,13 +166,13 @@ def test_somebodys_long_reading_makes_writes_fail_and_no_file_grow(tmp_path: Pat
 
 async def test_a_worker_that_stands_still_with_the_lock_is_not_waited_for_again(tmp_path: Path) -> None:
     store = Embedded(str(tmp_path))
-    await store.take([Rate("a", 1, 5, 3600)])
+    await store.acquire([Rate("a", 1, 5, 3600)])
     stuck = os.open(tmp_path / FILE, os.O_RDWR)
     fcntl.flock(stuck, fcntl.LOCK_EX)
     messages = []
     for _ in range(6):
         with pytest.raises(StoreError) as caught:
-            await store.take([Rate("a", 1, 5, 3600)])
+            await store.acquire([Rate("a", 1, 5, 3600)])
         assert caught.value.reason == "busy"
         messages.append("stands still" in str(caught.value))
     assert messages == [False] * 3 + [True] * 3
@@ -180,25 +180,25 @@ async def test_a_worker_that_stands_still_with_the_lock_is_not_waited_for_again(
     until = time.monotonic() + 30
     while True:
         try:
-            taken = await store.take([Rate("a", 0, 5, 3600)])
+            acquired = await store.acquire([Rate("a", 0, 5, 3600)])
             break
         except StoreError:
             assert time.monotonic() < until
             await asyncio.sleep(0.05)
-    assert taken.standings[0].used == 1
+    assert acquired.states[0].used == 1
     await store.close()
 
 
 async def test_a_worker_that_begins_while_the_lock_is_kept_shares_all_the_same(tmp_path: Path) -> None:
     first = Embedded(str(tmp_path))
-    assert (await first.take([Rate("a", 1, 1, 3600), Stay("s", "one", 1)])).granted
+    assert (await first.acquire([Rate("a", 1, 1, 3600), Lease("s", "one", 1)])).granted
     stuck = os.open(tmp_path / FILE, os.O_RDWR)
     fcntl.flock(stuck, fcntl.LOCK_EX)
     second = Embedded(str(tmp_path))
     assert (second.scope, second.problem) == ("machine", "")
     os.close(stuck)
-    assert not (await second.take([Rate("a", 1, 1, 3600)])).granted
-    assert [here.name for here in await second.stays("s")] == ["one"]
+    assert not (await second.acquire([Rate("a", 1, 1, 3600)])).granted
+    assert [here.name for here in await second.leases("s")] == ["one"]
     for store in (first, second):
         await store.close()
 
@@ -210,9 +210,9 @@ async def test_where_the_directory_cannot_be_used_the_worker_is_by_itself(tmp_pa
         directory.write_bytes(b"")
     store = Embedded(str(directory))
     assert "this worker alone" in store.problem
-    taken = await store.take([Rate("a", 1, 1, 60)])
-    assert (taken.granted, taken.scope) == (True, "worker")
-    assert not (await store.take([Rate("a", 1, 1, 60)])).granted
+    acquired = await store.acquire([Rate("a", 1, 1, 60)])
+    assert (acquired.granted, acquired.scope) == (True, "worker")
+    assert not (await store.acquire([Rate("a", 1, 1, 60)])).granted
     with pytest.raises(StoreError):
         await store.get("k")
     await store.close()
@@ -232,11 +232,11 @@ async def main():
     store = Fallback(local, None, 1, lambda *loss: losses.append(loss))
     assert bool(local.problem) == (limit < 2**20), local.problem
     for number in range(20):
-        assert (await store.take([Rate("a", 1, 20, 3600)])).granted
+        assert (await store.acquire([Rate("a", 1, 20, 3600)])).granted
         await store.put(f"k{number}", os.urandom(2**20), 3600)
         await store.add("t", {"n": 1}, 3600)
         await store.append("r", [b"note"])
-    assert not (await store.take([Rate("a", 1, 20, 3600)])).granted
+    assert not (await store.acquire([Rate("a", 1, 20, 3600)])).granted
     assert len(await store.recent("r", 50)) == 20
     assert {operation for operation, _ in losses} <= {"put", "add", "get", "totals"}
     assert len(losses) >= 4, losses

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy_pkg.store.claims import SETTLE_PAUSE_SECONDS
-from proxy_pkg.store.contract import Budget, Rate, Stay
+from proxy_pkg.store.claims import RECONCILE_PAUSE_SECONDS
+from proxy_pkg.store.contract import Budget, Lease, Rate
 from proxy_pkg.store.embedded import Embedded, prepare
 
 ROOT = Path(__file__).parents[2]
@@ -62,41 +62,41 @@ async def test_four_workers_admit_exactly_the_limit(start: Start, tmp_path: Path
         go(worker)
     assert sum(int(line(worker)) for worker in workers) == 600
     store = Embedded(str(tmp_path))
-    after = await store.take([Rate("all", 0, 600, 3600), Budget("money", 0, 0, 3600)], force=True)
-    assert [standing.used for standing in after.standings] == [600, 1800]
+    after = await store.acquire([Rate("all", 0, 600, 3600), Budget("money", 0, 0, 3600)], force=True)
+    assert [state.used for state in after.states] == [600, 1800]
     await store.close()
 
 
 async def test_a_stay_ends_when_its_worker_is_killed(start: Start, tmp_path: Path) -> None:
     store = Embedded(str(tmp_path))
-    one, two = start("stay", "one"), start("stay", "two")
+    one, two = start("lease", "one"), start("lease", "two")
     for worker in (one, two):
         go(worker)
         assert line(worker) == "True"
-    assert not (await store.take([Stay("room", "three", 2)])).granted
-    assert sorted(here.name for here in await store.stays("room")) == ["one", "two"]
+    assert not (await store.acquire([Lease("room", "three", 2)])).granted
+    assert sorted(here.name for here in await store.leases("room")) == ["one", "two"]
     one.send_signal(signal.SIGKILL)
     one.wait()
-    assert [here.name for here in await store.stays("room")] == ["two"]
+    assert [here.name for here in await store.leases("room")] == ["two"]
     # The number of the dead worker goes to a new one, its stays do not.
     other = Embedded(str(tmp_path))
-    assert (await other.take([Stay("room", "three", 2)])).granted
-    assert not (await store.take([Stay("room", "four", 2)])).granted
-    assert sorted(here.name for here in await other.stays("room")) == ["three", "two"]
+    assert (await other.acquire([Lease("room", "three", 2)])).granted
+    assert not (await store.acquire([Lease("room", "four", 2)])).granted
+    assert sorted(here.name for here in await other.leases("room")) == ["three", "two"]
     await other.close()
     await store.close()
 
 
 async def test_a_limit_of_stays_heals_by_itself_after_a_kill(start: Start, tmp_path: Path) -> None:
     store = Embedded(str(tmp_path))
-    worker = start("stay", "one")
+    worker = start("lease", "one")
     go(worker)
     assert line(worker) == "True"
-    assert (await store.take([Stay("room", "mine", 2)])).granted
+    assert (await store.acquire([Lease("room", "mine", 2)])).granted
     worker.kill()
     worker.wait()
-    assert (await store.take([Stay("room", "again", 2)])).granted
-    assert not (await store.take([Stay("room", "third", 2)])).granted
+    assert (await store.acquire([Lease("room", "again", 2)])).granted
+    assert not (await store.acquire([Lease("room", "third", 2)])).granted
     await store.close()
 
 
@@ -116,16 +116,16 @@ async def test_workers_killed_at_any_moment_leave_a_file_that_counts_on(start: S
         for worker in workers:
             worker.wait()
             acknowledged += len(worker.stdout.read())  # type: ignore[union-attr]
-        settled = await store.take([Budget("money", 0, 0, 3600), Rate("r", 0, 0, 3600)], force=True)
-        spent, counted = (standing.used for standing in settled.standings)
+        settled = await store.acquire([Budget("money", 0, 0, 3600), Rate("r", 0, 0, 3600)], force=True)
+        spent, counted = (state.used for state in settled.states)
         assert acknowledged <= spent <= acknowledged + 8
         assert acknowledged <= counted <= acknowledged + 8
-        assert await store.stays("room") == []
+        assert await store.leases("room") == []
         async with asyncio.timeout(30):
-            while not (mine := await store.take([Stay("room", "mine", 1)])).granted:
-                await asyncio.sleep(SETTLE_PAUSE_SECONDS / 4)  # between two looks for dead workers there is a pause
-        assert mine.standings[0].used == 1
-        await store.leave([Stay("room", "mine")])
+            while not (mine := await store.acquire([Lease("room", "mine", 1)])).granted:
+                await asyncio.sleep(RECONCILE_PAUSE_SECONDS / 4)  # between two looks for dead workers there is a pause
+        assert mine.states[0].used == 1
+        await store.release([Lease("room", "mine")])
     assert 0 < len(await store.recent("ring", 512)) <= 512
     assert (await store.totals("t"))["n"] > 0
     await store.close()

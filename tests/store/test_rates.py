@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.store.contract import PERIOD_PARTS, Rate
+from proxy_pkg.store.hash_table import PLACES_MAX
 from proxy_pkg.store.layout import RATES
-from proxy_pkg.store.places import PLACES_MAX
 from proxy_pkg.store.rates import Rates
 from proxy_pkg.store.region import Now, private_region
 
@@ -22,7 +22,7 @@ class Clocked:
         self.now_ns = 5 * SECOND
         self.grants: list[tuple[int, int]] = []
 
-    def take(self, cost: int, limit: int, key: str = "a") -> bool:
+    def acquire(self, cost: int, limit: int, key: str = "a") -> bool:
         now = Now(self.now_ns, 0.0)
         claim = Rate(key, cost, limit, PERIOD_S)
         window = self.rates.look(claim, now)
@@ -51,7 +51,7 @@ def test_no_period_holds_more_than_the_limit_nor_is_room_refused(steps: list[tup
     for pause_ns, cost in steps:
         clocked.now_ns += pause_ns
         before, longer = clocked.within(PERIOD_S * SECOND), clocked.within(PERIOD_S * SECOND + PART_NS)
-        granted = clocked.take(cost, limit)
+        granted = clocked.acquire(cost, limit)
         if granted:
             assert before + cost <= limit
         else:
@@ -61,7 +61,7 @@ def test_no_period_holds_more_than_the_limit_nor_is_room_refused(steps: list[tup
 def test_under_steady_pressure_almost_all_is_granted() -> None:
     clocked, limit, periods = Clocked(), 600, 20
     for _ in range(periods * limit * 3):
-        clocked.take(1, limit)
+        clocked.acquire(1, limit)
         clocked.now_ns += PERIOD_S * SECOND // (limit * 3)
     assert 0.99 * periods * limit <= len(clocked.grants) <= (periods + 1) * limit
 
@@ -72,13 +72,13 @@ def test_waiting_as_told_is_enough(steps: list[tuple[int, int]]) -> None:
     clocked, limit = Clocked(), 6
     for pause_ns, cost in steps:
         clocked.now_ns += pause_ns
-        if clocked.take(cost, limit):
+        if clocked.acquire(cost, limit):
             continue
         claim, now = Rate("a", cost, limit, PERIOD_S), Now(clocked.now_ns, 0.0)
         window = clocked.rates.look(claim, now)
-        wait_ms = clocked.rates.standing(claim, window, window.used, now, True).retry_after_ms
+        wait_ms = clocked.rates.state(claim, window, window.used, now, True).retry_after_ms
         clocked.now_ns += wait_ms * 10**6
-        assert clocked.take(cost, limit)
+        assert clocked.acquire(cost, limit)
 
 
 @settings(max_examples=60)
@@ -97,20 +97,20 @@ def test_what_is_given_back_is_given_back_once(steps: list[tuple[int, int]]) -> 
 def test_a_clock_that_starts_anew_locks_nobody_out() -> None:
     clocked = Clocked()
     clocked.now_ns = 10**6 * SECOND
-    assert clocked.take(6, 6) and not clocked.take(1, 6)
+    assert clocked.acquire(6, 6) and not clocked.acquire(1, 6)
     clocked.now_ns = 1 * SECOND
-    assert clocked.take(6, 6)
-    assert not clocked.take(1, 6)
+    assert clocked.acquire(6, 6)
+    assert not clocked.acquire(1, 6)
     clocked.now_ns += 2 * PERIOD_S * SECOND
-    assert clocked.take(6, 6)
+    assert clocked.acquire(6, 6)
 
 
 def test_a_full_table_forgets_who_has_not_come_for_longest() -> None:
     clocked = Clocked()
     keys = [str(number) for number in range(RATES + 400)]
     for key in keys:
-        clocked.take(1, 9, key)
-        clocked.take(1, 9, "always")
+        clocked.acquire(1, 9, key)
+        clocked.acquire(1, 9, "always")
         clocked.now_ns += PART_NS // 1000
     known = sum(clocked.look(key) for key in keys)
     assert RATES - 300 < known <= RATES

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy_pkg.store.contract import STAY_SECONDS_MAX, Budget, Rate, Stay, Store, StoreError
+from proxy_pkg.store.contract import LEASE_SECONDS_MAX, Budget, Lease, Rate, Store, StoreError
 from proxy_pkg.store.embedded import Embedded
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.store.redis import Redis
@@ -33,14 +33,14 @@ async def opened(store: Redis) -> None:
     """Call until the breaker is open."""
     for _ in range(3):
         with pytest.raises(StoreError) as caught:
-            await store.take([Rate("a", 1, 5, 3600)])
+            await store.acquire([Rate("a", 1, 5, 3600)])
         assert caught.value.reason in ("timeout", "unreachable")
     assert not store.reached
 
 
 async def works(store: Store) -> bool:
     try:
-        return (await store.take([Rate("works", 1, 0, 3600)])).granted
+        return (await store.acquire([Rate("works", 1, 0, 3600)])).granted
     except StoreError:
         return False
 
@@ -49,12 +49,12 @@ async def works(store: Store) -> bool:
 async def test_out_of_reach_it_says_so_at_once_and_comes_back_by_itself(make: Make, fault: str) -> None:
     server = make()
     store = engine(server.url, timeout_ms=400)
-    await store.take([Rate("a", 1, 5, 3600), Stay("s", "one", 5, b"note")])
+    await store.acquire([Rate("a", 1, 5, 3600), Lease("s", "one", 5, b"note")])
     server.send(signal.SIGSTOP) if fault == "paused" else server.stop()
     await opened(store)
     for _ in range(50):
         with pytest.raises(StoreError) as caught:
-            await store.take([Rate("a", 1, 5, 3600)])
+            await store.acquire([Rate("a", 1, 5, 3600)])
         assert caught.value.reason == "open"
     server.send(signal.SIGCONT) if fault == "paused" else server.start()
     await soon(lambda: works(store))
@@ -68,23 +68,23 @@ async def test_places_that_were_left_while_it_was_out_of_reach_are_free_when_it_
 ) -> None:
     server = make()
     store = Fallback(Embedded(str(tmp_path)), engine(server.url, timeout_ms=400), 2, lambda *loss: None)
-    stays = [Stay("s", f"request {number}", 4) for number in range(4)]
-    for stay in stays:
-        assert (await store.take([stay])).scope == "fleet"
+    leases = [Lease("s", f"request {number}", 4) for number in range(4)]
+    for lease in leases:
+        assert (await store.acquire([lease])).scope == "fleet"
     server.send(signal.SIGSTOP)
     while store.reached:
-        await store.take([Rate("r", 1, 0, 60)])
-    await store.leave(stays)
+        await store.acquire([Rate("r", 1, 0, 60)])
+    await store.release(leases)
     server.send(signal.SIGCONT)
 
     async def free() -> bool:
-        taken = await store.take([Stay("s", "another", 1)])
-        await store.leave([Stay("s", "another")])
-        return taken.scope == "fleet" and taken.granted
+        acquired = await store.acquire([Lease("s", "another", 1)])
+        await store.release([Lease("s", "another")])
+        return acquired.scope == "fleet" and acquired.granted
 
     began = time.monotonic()
     await soon(free)
-    assert time.monotonic() - began < STAY_SECONDS_MAX / 2  # they end by themselves, but not so soon
+    assert time.monotonic() - began < LEASE_SECONDS_MAX / 2  # they end by themselves, but not so soon
     await store.close()
 
 
@@ -92,21 +92,21 @@ async def test_a_budget_stays_spent_when_it_comes_back_empty(make: Make, tmp_pat
     server = make()
     store = Fallback(Embedded(str(tmp_path)), engine(server.url), 1, lambda *loss: None)
     budget = Budget("b", 5, 5, 3600)
-    assert (await store.take([budget])).granted
+    assert (await store.acquire([budget])).granted
     server.stop()
-    assert not (await store.take([budget])).granted
+    assert not (await store.acquire([budget])).granted
     server.start()
 
     async def agreed() -> bool:
-        taken = await store.take([budget])
-        assert not taken.granted
-        assert taken.standings[0].retry_after_ms > 0
-        return taken.scope == "fleet"
+        acquired = await store.acquire([budget])
+        assert not acquired.granted
+        assert acquired.states[0].retry_after_ms > 0
+        return acquired.scope == "fleet"
 
     await soon(agreed)
-    await store.take([Budget("b", 0, 0, 3600)], force=True)
+    await store.acquire([Budget("b", 0, 0, 3600)], force=True)
     another = engine(server.url)
-    assert not (await another.take([budget])).granted
+    assert not (await another.acquire([budget])).granted
     for each in (store, another):
         await each.close()
 
@@ -126,9 +126,9 @@ GREETINGS = [
     b"",
 ]
 OPERATIONS: dict[str, Callable[[Redis], Awaitable[object]]] = {
-    "take": lambda store: store.take([Rate("a", 1, 5, 60), Stay("s", "one", 5)]),
-    "leave": lambda store: store.leave([Stay("s", "one")]),
-    "stays": lambda store: store.stays("s"),
+    "acquire": lambda store: store.acquire([Rate("a", 1, 5, 60), Lease("s", "one", 5)]),
+    "release": lambda store: store.release([Lease("s", "one")]),
+    "leases": lambda store: store.leases("s"),
     "recent": lambda store: store.recent("r", 5),
     "totals": lambda store: store.totals("t"),
     "keep": lambda store: store.put("k", b"v", 60, keep=True),
@@ -163,8 +163,8 @@ async def test_nothing_at_its_address_is_out_of_reach(kind: str, tmp_path: Path)
     losses: list[tuple[str, str]] = []
     shared = engine(f"{kind}://127.0.0.1:{free_port()}{'/main' * ('sentinel' in kind)}")
     store = Fallback(Embedded(str(tmp_path)), shared, 2, lambda *loss: losses.append(loss))
-    assert {(await store.take([Rate("a", 1, 10, 60)])).scope for _ in range(5)} == {"machine"}
-    assert losses == [("take", "unreachable")] * 3 + [("take", "open")] * 2
+    assert {(await store.acquire([Rate("a", 1, 10, 60)])).scope for _ in range(5)} == {"machine"}
+    assert losses == [("acquire", "unreachable")] * 3 + [("acquire", "open")] * 2
     await store.close()
 
 
@@ -175,11 +175,11 @@ async def test_a_whole_cluster_may_go_and_come_back(make: Make, tmp_path: Path) 
     store = Fallback(Embedded(str(tmp_path)), engine(f"redis+cluster://127.0.0.1:{node.port}"), 2, lambda *loss: None)
 
     async def agreed() -> bool:
-        return (await store.take([Rate("a", 1, 0, 60)])).scope == "fleet"
+        return (await store.acquire([Rate("a", 1, 0, 60)])).scope == "fleet"
 
     await soon(agreed)
     node.stop()
-    assert {(await store.take([Rate("a", 1, 0, 60)])).scope for _ in range(20)} == {"machine"}
+    assert {(await store.acquire([Rate("a", 1, 0, 60)])).scope for _ in range(20)} == {"machine"}
     node.start()
     await soon(agreed)
     for each in (store, admin):
@@ -187,7 +187,7 @@ async def test_a_whole_cluster_may_go_and_come_back(make: Make, tmp_path: Path) 
 
 
 async def named(store: Store, names: list[str]) -> bool:
-    return [here.name for here in await store.stays("s")] == names
+    return [here.name for here in await store.leases("s")] == names
 
 
 async def test_answers_never_get_mixed_up_after_timeouts(make: Make, closing: list[Redis]) -> None:
@@ -228,21 +228,21 @@ async def test_requests_go_on_through_an_outage_and_what_they_spent_is_paid_in(m
     store = Fallback(Embedded(str(tmp_path)), engine(server.url, timeout_ms=400), 2, lambda *loss: losses.append(loss))
     claims = [Rate("r", 1, 10_000, 3600), Budget("money", 3, 100_000, 3600)]
     for _ in range(10):
-        assert (await store.take(claims)).scope == "fleet"
+        assert (await store.acquire(claims)).scope == "fleet"
     server.send(signal.SIGSTOP)
-    scopes = {(await store.take(claims)).scope for _ in range(40)}
+    scopes = {(await store.acquire(claims)).scope for _ in range(40)}
     assert scopes == {"machine"}
     assert len(losses) == 40
     assert {reason for _, reason in losses} == {"timeout", "open"}
     server.send(signal.SIGCONT)
 
     async def back() -> bool:
-        return (await store.take([Rate("r", 0, 0, 3600)])).scope == "fleet"
+        return (await store.acquire([Rate("r", 0, 0, 3600)])).scope == "fleet"
 
     await soon(back)
 
     async def paid() -> bool:
-        money = (await store.take([Budget("money", 0, 0, 3600)], force=True)).standings[0].used
+        money = (await store.acquire([Budget("money", 0, 0, 3600)], force=True)).states[0].used
         # A call that ran into its timeout may have been done: at most those three count twice.
         return 150 <= money <= 159
 
@@ -253,9 +253,9 @@ async def test_requests_go_on_through_an_outage_and_what_they_spent_is_paid_in(m
 async def test_a_server_that_forgot_the_scripts_is_told_them_again(make: Make) -> None:
     server = make()
     store = engine(server.url)
-    await store.take([Rate("a", 1, 5, 3600)])
+    await store.acquire([Rate("a", 1, 5, 3600)])
     await store._client.script_flush()
-    assert (await store.take([Rate("a", 1, 5, 3600)])).standings[0].used == 2
+    assert (await store.acquire([Rate("a", 1, 5, 3600)])).states[0].used == 2
     await store.close()
 
 
@@ -275,10 +275,10 @@ async def test_a_full_server_and_a_replica_refuse_and_nothing_breaks(make: Make)
 
 async def test_prefixes_keep_fleets_apart_on_one_server(redis_server: RedisServer) -> None:
     one, two = engine(redis_server.url, "apart1:"), engine(redis_server.url, "apart2:")
-    await one.take([Budget("b", 5, 0, 3600), Stay("s", "one")])
+    await one.acquire([Budget("b", 5, 0, 3600), Lease("s", "one")])
     await one.put("k", b"v", 60)
-    assert (await two.take([Budget("b", 0, 0, 3600)], force=True)).standings[0].used == 0
-    assert await two.stays("s") == []
+    assert (await two.acquire([Budget("b", 0, 0, 3600)], force=True)).states[0].used == 0
+    assert await two.leases("s") == []
     assert await two.get("k") is None
     keys = await one._client.execute_command("KEYS", "*")
     assert {key.split(b":")[0] for key in keys} >= {b"apart1"}
@@ -289,7 +289,7 @@ async def test_prefixes_keep_fleets_apart_on_one_server(redis_server: RedisServe
 async def test_everything_under_the_prefix_ends_by_itself(make: Make) -> None:
     server = make()
     store = engine(server.url)
-    await store.take([Rate("a", 1, 5, 60), Budget("b", 1, 5, 60), Stay("s", "one")])
+    await store.acquire([Rate("a", 1, 5, 60), Budget("b", 1, 5, 60), Lease("s", "one")])
     await store.append("r", [b"x"])
     await store.add("t", {"n": 1}, 60)
     await store.put("k", b"v", 60)
@@ -303,12 +303,12 @@ async def test_everything_under_the_prefix_ends_by_itself(make: Make) -> None:
 
 async def test_a_stay_of_a_dead_worker_ends_after_a_while(redis_server: RedisServer) -> None:
     store, reader = engine(redis_server.url, "dead:"), engine(redis_server.url, "dead:")
-    await store.take([Stay("s", "one", 1)])
-    places = "dead:{claims}:stay:s"
+    await store.acquire([Lease("s", "one", 1)])
+    places = "dead:{claims}:lease:s"
     # As if its worker had not renewed it for so long.
     await reader._client.execute_command("ZADD", places, int(time.time() * 1000) - 1, "one")
-    assert (await reader.take([Stay("s", "two", 1)])).granted
-    assert [here.name for here in await reader.stays("s")] == ["two"]
+    assert (await reader.acquire([Lease("s", "two", 1)])).granted
+    assert [here.name for here in await reader.leases("s")] == ["two"]
     for each in (store, reader):
         await each.close()
 
@@ -316,12 +316,12 @@ async def test_a_stay_of_a_dead_worker_ends_after_a_while(redis_server: RedisSer
 async def test_a_server_clock_that_goes_back_locks_nobody_out(redis_server: RedisServer) -> None:
     store = engine(redis_server.url, "clock:")
     claim = Rate("a", 5, 5, 60)
-    assert (await store.take([claim])).granted
+    assert (await store.acquire([claim])).granted
     key = "clock:{claims}:rate:a"
     newest = int(await store._client.execute_command("HGET", key, "n"))
     await store._client.execute_command("HSET", key, "n", newest + 10**6, "t", newest + 10**6)
-    assert (await store.take([claim])).granted
-    assert not (await store.take([claim])).granted
+    assert (await store.acquire([claim])).granted
+    assert not (await store.acquire([claim])).granted
     await store.close()
 
 
@@ -334,7 +334,7 @@ async def main():
     store = engine(sys.argv[1], "takers:", 5000)
     granted = 0
     for _ in range(8):
-        taken = await asyncio.gather(*(store.take([Rate("all", 1, 600, 3600)]) for _ in range(30)))
+        taken = await asyncio.gather(*(store.acquire([Rate("all", 1, 600, 3600)]) for _ in range(30)))
         granted += sum(each.granted for each in taken)
     print(granted)
     await store.close()
@@ -353,11 +353,11 @@ def test_workers_of_several_machines_admit_exactly_the_limit(redis_server: Redis
 
 async def all_kinds(store: Redis) -> None:
     """One of everything, over more than one hash slot."""
-    claims = [Rate("a", 1, 2, 60), Budget("b", 1, 2, 60), Stay("s", "one", 2, b"note")]
+    claims = [Rate("a", 1, 2, 60), Budget("b", 1, 2, 60), Lease("s", "one", 2, b"note")]
     await soon(lambda: works(store))
-    assert (await store.take(claims)).granted
-    assert [here.note for here in await store.stays("s")] == [b"note"]
-    await store.leave([Stay("s", "one")])
+    assert (await store.acquire(claims)).granted
+    assert [here.note for here in await store.leases("s")] == [b"note"]
+    await store.release([Lease("s", "one")])
     for number in range(20):
         await store.put(f"k{number}", b"%d" % number, 60, keep=True)
         assert await store.get(f"k{number}") == b"%d" % number
@@ -442,7 +442,7 @@ async def test_tls_and_a_password_serve_and_a_stranger_is_refused(
 def test_without_a_url_nothing_of_redis_is_imported() -> None:
     script = (
         "import asyncio, sys, tempfile\n"
-        "from proxy_pkg.store.opening import StoreOptions, open_store\n"
+        "from proxy_pkg.store.open_store import StoreOptions, open_store\n"
         "async def main():\n"
         "    store, problem = open_store(StoreOptions(sys.argv[1], 2**20), print)\n"
         "    assert problem == '', problem\n"

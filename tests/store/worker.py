@@ -4,21 +4,21 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from proxy_pkg.store.contract import Budget, Claim, Rate, Stay, StoreError, Taken
+from proxy_pkg.store.contract import Acquisition, Budget, Claim, Lease, Rate, StoreError
 from proxy_pkg.store.embedded import Embedded
 
 
 async def bucket(store: Embedded, attempts: str) -> None:
     """Take from one bucket so many times; print how many were granted."""
     claims = [Rate("all", 1, 600, 3600), Budget("money", 3, 0, 3600)]
-    print(sum([await patiently(store.take, claims) for _ in range(int(attempts))]))
+    print(sum([await patiently(store.acquire, claims) for _ in range(int(attempts))]))
 
 
-async def patiently(take: Callable[..., Awaitable[Taken]], claims: list[Claim], force: bool = False) -> bool:
+async def patiently(acquire: Callable[..., Awaitable[Acquisition]], claims: list[Claim], force: bool = False) -> bool:
     """Take, again where a machine that has more to do than CPUs kept the lock too long."""
     while True:
         try:
-            return (await take(claims, force=force)).granted
+            return (await acquire(claims, force=force)).granted
         except StoreError as error:
             if error.reason != "busy":
                 raise
@@ -29,13 +29,13 @@ async def spend(store: Embedded, _: str) -> None:
     """Charge, enter and leave for ever, each acknowledged by a byte once it is done."""
     number = 0
     while True:
-        stay = Stay("room", f"{number}", 0, b"note" * 100)
-        await patiently(store.take, [Budget("money", 1, 0, 3600), Rate("r", 1, 0, 3600), stay], force=True)
+        lease = Lease("room", f"{number}", 0, b"note" * 100)
+        await patiently(store.acquire, [Budget("money", 1, 0, 3600), Rate("r", 1, 0, 3600), lease], force=True)
         sys.stdout.write(".")
         sys.stdout.flush()
         await store.append("ring", [b"%d" % number] * 3)
         if number % 5:
-            await store.leave([stay])
+            await store.release([lease])
         if number % 50 == 0:
             await values(store, number)
         number += 1
@@ -51,10 +51,10 @@ async def values(store: Embedded, number: int) -> None:
             raise
 
 
-async def stay(store: Embedded, name: str) -> None:
+async def lease(store: Embedded, name: str) -> None:
     """Be there until killed."""
-    taken = await store.take([Stay("room", name, 2, b"note")])
-    print(taken.granted, flush=True)
+    acquired = await store.acquire([Lease("room", name, 2, b"note")])
+    print(acquired.granted, flush=True)
     await asyncio.sleep(60)
 
 
@@ -63,7 +63,7 @@ async def main() -> None:
     assert not store.problem, store.problem
     print("ready", flush=True)
     sys.stdin.readline()
-    await {"bucket": bucket, "spend": spend, "stay": stay}[sys.argv[2]](store, sys.argv[3])
+    await {"bucket": bucket, "spend": spend, "lease": lease}[sys.argv[2]](store, sys.argv[3])
     await store.close()
 
 

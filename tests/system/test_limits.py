@@ -124,7 +124,7 @@ def test_no_request_fails_while_redis_does(
         load.stopped.set()
         load.wait()
     assert set(load.statuses) == {200}, load.refusals
-    assert stats(started)["store"]["lost"]["take"]
+    assert stats(started)["store"]["lost"]["acquire"]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from bench.compression_price import broken_prefixes
 from bench.processes import Server
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.protocols.anthropic import MESSAGES
-from proxy_pkg.store.marks import Marks
-from proxy_pkg.store.ways import name_of
+from proxy_pkg.store.decision_table import DecisionTable
+from proxy_pkg.store.fleet_decisions import name_of
 from proxy_pkg.tokens.count import load
 from tests.fakes.client import Answer, ask
 from tests.fakes.scripts import reply
@@ -58,7 +58,7 @@ def end(server: Server) -> None:
     eventually(lambda: server.process.poll() is not None)
 
 
-class Noted(Marks):
+class Noted(DecisionTable):
     """Marks that remember the keys of all that were made."""
 
     def __init__(self) -> None:

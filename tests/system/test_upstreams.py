@@ -463,7 +463,7 @@ CLIMBS = (
     "//../admin",
     "/./../admin",
 )
-STAYS = (
+LEASES = (
     "/v1/files/a..b",
     "/v1/files/..a",
     "/v1/files/a..",
@@ -491,7 +491,7 @@ def test_no_path_climbs_out_of_what_the_settings_name(
     assert not second.requests
 
 
-@pytest.mark.parametrize("path", STAYS)
+@pytest.mark.parametrize("path", LEASES)
 def test_dots_that_are_no_segment_go_through_as_they_are_spelled(path: str, place: Server, second: Upstream) -> None:
     assert ask(place.port, "GET", "/u/based" + path).status in (200, 404)
     assert [request.target for request in second.requests] == ["/base" + path]

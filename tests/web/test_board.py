@@ -11,7 +11,7 @@ import pytest
 from proxy_pkg.protocols import anthropic
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.stats.record import RequestRecord, UsageRecord
-from proxy_pkg.store.contract import NOTE_BYTES_MAX, Here, StoreError
+from proxy_pkg.store.contract import NOTE_BYTES_MAX, LeaseHolder, StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import board
 from proxy_pkg.web.callers import Callers
@@ -48,7 +48,7 @@ async def test_what_lasts_is_shown_until_it_ends() -> None:
     assert [note["id"] for note in await live.newest()] == ["long"]
     live.leave(long)
     await live.publish()
-    assert await store.stays("live") == []
+    assert await store.leases("live") == []
 
 
 async def test_a_note_changes_with_the_phase_and_only_then() -> None:
@@ -68,7 +68,7 @@ async def test_notes_hold_no_credential() -> None:
     store, live = lasting()
     live.enter(opened("one"))
     await live.publish()
-    assert b"canary" not in (await store.stays("live"))[0].note
+    assert b"canary" not in (await store.leases("live"))[0].note
 
 
 async def test_a_worker_shows_a_bounded_number() -> None:
@@ -77,7 +77,7 @@ async def test_a_worker_shows_a_bounded_number() -> None:
         live.enter(opened(str(number)))
     await live.publish()
     await live.publish()
-    assert len(await store.stays("live")) == SHOWN_PER_WORKER
+    assert len(await store.leases("live")) == SHOWN_PER_WORKER
     assert len(await live.newest()) <= SHOWN
 
 
@@ -88,25 +88,25 @@ async def test_one_that_ends_while_others_are_published_does_no_harm() -> None:
     live.enter(two)
     await live.publish()
     live.leave(one)
-    leave = store.leave
+    release = store.release
 
-    async def slowly(stays: Any) -> None:
+    async def slowly(leases: Any) -> None:
         live.leave(two)
-        await leave(stays)
+        await release(leases)
 
-    store.leave = slowly  # type: ignore[method-assign]
+    store.release = slowly  # type: ignore[method-assign]
     await live.publish()
     await live.publish()
-    assert await store.stays("live") == []
+    assert await store.leases("live") == []
 
 
 async def test_a_note_that_makes_no_sense_is_left_out() -> None:
     store, live = lasting()
 
-    async def stays(_: str) -> list[Here]:
-        return [Here("a", b'{"id":'), Here("b", b'{"id":"b"}')]
+    async def leases(_: str) -> list[LeaseHolder]:
+        return [LeaseHolder("a", b'{"id":'), LeaseHolder("b", b'{"id":"b"}')]
 
-    store.stays = stays  # type: ignore[method-assign]
+    store.leases = leases  # type: ignore[method-assign]
     assert await live.newest() == [{"id": "b"}]
 
 

@@ -11,7 +11,7 @@ from proxy_pkg.config.load import load
 from proxy_pkg.protocols import anthropic, gemini, openai
 from proxy_pkg.protocols.grammar import Api
 from proxy_pkg.stats.snapshot import Reading, Server
-from proxy_pkg.store.contract import Claim, Rate, StoreError, Taken
+from proxy_pkg.store.contract import Acquisition, Claim, Rate, StoreError
 from proxy_pkg.store.fallback import Fallback
 from proxy_pkg.web import rules
 from proxy_pkg.web.failures import LimitedError, failure_of, send_failure
@@ -65,7 +65,7 @@ async def granted(limits: Limits, caller: str = "key:a", name: str = "r", tokens
     return given
 
 
-async def paid() -> None:
+async def flushed() -> None:
     """Let the task that brings what is owed to the store do so: the store of these tests never waits."""
     for _ in range(5):
         await asyncio.sleep(0)
@@ -106,7 +106,7 @@ async def test_an_answer_that_outlasts_the_window_gives_nothing_back_that_others
     clock.now += 61
     await granted(limits, name="other", tokens=800)
     limits.settled(late, 100)
-    await paid()
+    await flushed()
     await refused(limits, tokens=300)
     assert (await granted(limits, name="third", tokens=200)).tokens
 
@@ -118,13 +118,13 @@ async def test_two_answers_give_back_what_each_took_when_it_took_it(store: Memor
     second = await granted(limits, name="second", tokens=600)
     for answer in (first, second):
         limits.settled(answer, 200)
-    await paid()
-    await paid()
-    looked = await store.take([Rate("tokens:key:a", 0, 1000, 60)], force=True)
-    assert looked.standings[0].used == 400
+    await flushed()
+    await flushed()
+    looked = await store.acquire([Rate("tokens:key:a", 0, 1000, 60)], force=True)
+    assert looked.states[0].used == 400
     clock.now += 31
-    looked = await store.take([Rate("tokens:key:a", 0, 1000, 60)], force=True)
-    assert looked.standings[0].used == 200
+    looked = await store.acquire([Rate("tokens:key:a", 0, 1000, 60)], force=True)
+    assert looked.states[0].used == 200
 
 
 async def test_a_refused_request_is_given_back_where_it_was_counted(store: Memory, clock: Clock) -> None:
@@ -137,20 +137,20 @@ async def test_a_refused_request_is_given_back_where_it_was_counted(store: Memor
     limits.settled(await limits.enter("key:a", "third"), None)
     with pytest.raises(LimitedError):
         await limits.charge(slow, Need(50))
-    await paid()
+    await flushed()
     clock.now += 21
-    looked = await store.take([Rate("requests:key:a", 0, 5, 60)], force=True)
-    assert looked.standings[0].used == 1
+    looked = await store.acquire([Rate("requests:key:a", 0, 5, 60)], force=True)
+    assert looked.states[0].used == 1
 
 
 async def test_stats_show_how_full_the_limits_for_all_callers_are(limited: Limited) -> None:
     limits = limited(HEADROOM_RPM=9, HEADROOM_TOTAL_RPM=5, HEADROOM_TOTAL_CONCURRENCY=4, HEADROOM_BUDGET_DAY_USD=2)
     for name in ("one", "two"):
         limits.settled(await granted(limits, name=name), None, 250_000)
-    await paid()
-    told = {limit["setting"]: limit for limit in await limits.section(UNREAD)}
-    assert "used" not in told["HEADROOM_RPM"]
-    assert {name: (limit["used"], limit["limit"]) for name, limit in told.items() if "used" in limit} == {
+    await flushed()
+    rows = {limit["setting"]: limit for limit in await limits.section(UNREAD)}
+    assert "used" not in rows["HEADROOM_RPM"]
+    assert {name: (limit["used"], limit["limit"]) for name, limit in rows.items() if "used" in limit} == {
         "HEADROOM_TOTAL_RPM": (2, 5),
         "HEADROOM_TOTAL_CONCURRENCY": (2, 4),
         "HEADROOM_BUDGET_DAY_USD": (0.5, 2.0),
@@ -172,7 +172,7 @@ async def test_whoever_waits_as_told_gets_in_whatever_limits_were_in_the_way(lim
     await granted(limits)
     clock.now += 30.0
     limits.settled(await granted(limits), 100)
-    await paid()
+    await flushed()
     clock.now += 10.0
     wait = (await refused(limits)).retry_after_seconds
     assert 50 <= wait <= 51
@@ -200,25 +200,25 @@ async def test_tokens_that_are_given_back_in_time_are_charged_once(limited: Limi
     class Giving(Memory):
         """Gives the tokens back between two calls."""
 
-        async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
-            taken = await store.take(claims, force=force)
-            if not taken.granted:
-                await store.take([Rate("tokens:key:a", -100, 0, 60)], force=True)
-            return taken
+        async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
+            acquired = await store.acquire(claims, force=force)
+            if not acquired.granted:
+                await store.acquire([Rate("tokens:key:a", -100, 0, 60)], force=True)
+            return acquired
 
     limits._store = Giving(lambda: 0.0)
     given = await limits.enter("key:a", "s", 50 * 4 - 4)
     await limits.charge(given, Need(50))
     assert (first.tokens, given.tokens) == ({"tokens:key:a": 100}, {"tokens:key:a": 50})
-    taken = await store.take([Rate("tokens:key:a", 0, 0, 60)], force=True)
-    assert taken.standings[0].used == 50
+    acquired = await store.acquire([Rate("tokens:key:a", 0, 0, 60)], force=True)
+    assert acquired.states[0].used == 50
 
 
 async def test_a_slow_store_is_not_asked_again_and_again_for_a_place(clock: Clock) -> None:
     class Slow(Memory):
-        async def take(self, claims: Sequence[Claim], *, force: bool = False) -> Taken:
+        async def acquire(self, claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
             clock.now += 0.099
-            return await super().take(claims, force=force)
+            return await super().acquire(claims, force=force)
 
     store = Slow(clock)
     limits = Limits(rules_set(load({"HEADROOM_TOTAL_CONCURRENCY": "1"}).settings), store, unexpected, clock)
@@ -232,7 +232,7 @@ async def test_what_waits_for_the_store_has_a_bound(
     limited: Limited, store: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost: list[tuple[str, str]] = []
-    monkeypatch.setattr("proxy_pkg.web.limits.OWED_MAX", 3)
+    monkeypatch.setattr("proxy_pkg.web.limits.QUEUED_MAX", 3)
     limits = limited(HEADROOM_TPM=100)
     limits._lost = lambda *loss: lost.append(loss)
     for number in range(5):
@@ -253,12 +253,12 @@ async def test_tokens_are_charged_by_estimate_and_settled_by_what_was_told(limit
     given = await granted(limits, tokens=90)
     await refused(limits, tokens=20)
     limits.settled(given, 30)
-    await paid()
+    await flushed()
     await granted(limits, tokens=70)
     limits.settled(given, 31)  # told again: the difference counts
-    await paid()
-    taken = await store.take([Rate("tokens:key:a", 0, 0, 60)], force=True)
-    assert taken.standings[0].used == 101
+    await flushed()
+    acquired = await store.acquire([Rate("tokens:key:a", 0, 0, 60)], force=True)
+    assert acquired.states[0].used == 101
 
 
 async def test_a_request_longer_than_the_whole_limit_goes_when_nothing_else_did(limited: Limited, clock: Clock) -> None:
@@ -277,7 +277,7 @@ async def test_an_answer_without_usage_keeps_no_more_than_its_input_and_its_leng
         await limits.charge(given, need)
         limits.unreported(given, 20)
         limits.unreported(given, 20)
-        await paid()
+        await flushed()
     assert given.tokens and set(given.tokens.values()) == {120}
     assert (await refused(limits, tokens=96_000)).allowances
 
@@ -287,14 +287,14 @@ async def test_a_request_refused_for_its_tokens_gives_its_place_back(limited: Li
     await granted(limits, tokens=90)
     for _ in range(3):
         assert "tokens" in str(await refused(limits, tokens=50))
-        await paid()
+        await flushed()
     await granted(limits, tokens=5)
 
 
 async def test_spent_tokens_refuse_before_a_body_is_read(limited: Limited) -> None:
     limits = limited(HEADROOM_TPM=100)
     limits.settled(await limits.enter("key:a", "r"), 100)
-    await paid()
+    await flushed()
     with pytest.raises(LimitedError):
         await limits.enter("key:a", "s")
 
@@ -306,7 +306,7 @@ async def test_a_place_is_free_again_when_its_request_ends(limited: Limited) -> 
     assert (error.code, error.retry_after_seconds) == ("concurrency_limited", 1)
     limits.ended(first)
     limits.ended(first)
-    await paid()
+    await flushed()
     await granted(limits)
 
 
@@ -314,14 +314,14 @@ async def test_a_place_is_free_again_while_the_store_is_late_to_settle(
     limited: Limited, store: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = limited(HEADROOM_CALLER_CONCURRENCY=1, HEADROOM_TPM=1000)
-    take, late = store.take, asyncio.Event()
+    acquire, late = store.acquire, asyncio.Event()
 
-    async def settling_late(claims: Sequence[Claim], *, force: bool = False) -> Taken:
+    async def settling_late(claims: Sequence[Claim], *, force: bool = False) -> Acquisition:
         if force:
             await late.wait()
-        return await take(claims, force=force)
+        return await acquire(claims, force=force)
 
-    monkeypatch.setattr(store, "take", settling_late)
+    monkeypatch.setattr(store, "acquire", settling_late)
     first = await granted(limits, name="first", tokens=10)
     limits.settled(first, 20, 0)
     await asyncio.sleep(0)
@@ -329,7 +329,7 @@ async def test_a_place_is_free_again_while_the_store_is_late_to_settle(
     await asyncio.sleep(0)
     await granted(limits, name="second")
     late.set()
-    await paid()
+    await flushed()
 
 
 async def test_a_request_waits_a_moment_for_a_place(limited: Limited) -> None:
@@ -338,7 +338,7 @@ async def test_a_request_waits_a_moment_for_a_place(limited: Limited) -> None:
     second = asyncio.ensure_future(limits.enter("key:b", "s"))
     await asyncio.sleep(0)
     limits.ended(first)
-    assert (await second).stays
+    assert (await second).leases
 
 
 async def test_a_cancelled_request_leaves_no_place_taken(limited: Limited, store: Memory) -> None:
@@ -349,16 +349,16 @@ async def test_a_cancelled_request_leaves_no_place_taken(limited: Limited, store
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     limits.ended(first)
-    await paid()
-    assert await store.stays("concurrency:all") == []
+    await flushed()
+    assert await store.leases("concurrency:all") == []
 
 
 async def test_money_is_counted_once_where_two_settings_are_for_the_same(limited: Limited) -> None:
     limits = limited(HEADROOM_BUDGET=2, HEADROOM_BUDGET_DAY_USD=1, HEADROOM_CALLER_BUDGET_DAY_USD=1)
     limits.settled(await granted(limits), None, 750_000)
-    await paid()
-    told = {limit["setting"]: limit.get("used") for limit in await limits.section(UNREAD)}
-    assert told == {"HEADROOM_BUDGET_DAY_USD": 0.75, "HEADROOM_CALLER_BUDGET_DAY_USD": None}
+    await flushed()
+    rows = {limit["setting"]: limit.get("used") for limit in await limits.section(UNREAD)}
+    assert rows == {"HEADROOM_BUDGET_DAY_USD": 0.75, "HEADROOM_CALLER_BUDGET_DAY_USD": None}
     await granted(limits)
 
 
@@ -378,9 +378,9 @@ async def test_money_is_spent_until_none_is_left(
     monkeypatch.setattr(rules.time, "time", lambda: 1_798_758_000.0)  # 2026-12-31T23:00:00Z
     limits = limited(**settings)
     limits.settled(await granted(limits), None, 1_499_999)
-    await paid()
+    await flushed()
     limits.settled(await granted(limits), None, 1)
-    await paid()
+    await flushed()
     error = await refused(limits)
     assert (error.code, error.soon, error.retry_after_seconds) == ("budget_spent", False, left)
     assert "$1.5" in str(error)
@@ -391,17 +391,17 @@ async def test_a_store_that_answers_nothing_refuses_nobody(store: Memory) -> Non
     store.failing = StoreError("no", "busy")
     settings = load({"HEADROOM_RPM": "1", "HEADROOM_TPM": "1", "HEADROOM_CALLER_CONCURRENCY": "1"}).settings
 
-    def told(operation: str, reason: str) -> None:
+    def rows(operation: str, reason: str) -> None:
         lost.append((operation, reason))
 
-    limits = Limits(rules_set(settings), Fallback(store, None, 1, told), told)
+    limits = Limits(rules_set(settings), Fallback(store, None, 1, rows), rows)
     for number in range(3):
         given = await granted(limits, name=str(number), tokens=9)
         limits.settled(given, 5)
         limits.ended(given)
     await limits.close()
-    assert ("take", "busy") in lost
-    assert ("leave", "busy") in lost
+    assert ("acquire", "busy") in lost
+    assert ("release", "busy") in lost
 
 
 async def answer(api: Api, error: LimitedError) -> tuple[dict[bytes, bytes], Any]:
@@ -443,7 +443,7 @@ async def test_a_refusal_reads_as_the_api_words_it(limited: Limited) -> None:
 async def test_a_spent_budget_asks_clients_not_to_try_again(limited: Limited) -> None:
     limits = limited(HEADROOM_BUDGET="0.000001")
     limits.settled(await granted(limits), None, 1)
-    await paid()
+    await flushed()
     headers, _ = await answer(anthropic.API, await refused(limits))
     assert headers[b"x-should-retry"] == b"false"
 
@@ -458,10 +458,10 @@ async def test_a_request_whose_body_comes_takes_its_place_when_it_is_here(limite
     assert [(one.kind, one.limit) for one in caught.value.allowances] == [("requests", 5)], "told as at its beginning"
     limits.ended(coming[0])
     limits.ended(here)
-    await paid()
+    await flushed()
     await limits.occupy(coming[1])
     await limits.occupy(coming[1])
     assert (await refused(limits)).allowances[0].remaining == 2, "what was refused counts for nothing"
     limits.ended(coming[1])
-    await paid()
+    await flushed()
     await granted(limits, name="next")

@@ -39,14 +39,14 @@ async def examined(settings: Settings) -> list[Finding]:
         return []
     address = parse(settings.redis_url)
     found = list(exposure(address))
-    clients, engine = (importlib.import_module(f"proxy_pkg.store.{name}") for name in ("clients", "redis"))
+    clients, engine = (importlib.import_module(f"proxy_pkg.store.{name}") for name in ("redis_client", "redis"))
     errors = importlib.import_module("redis.exceptions")
     client = clients.connect(address, CALL_MS / 1000)
     store = engine.Redis(client, settings.redis_key_prefix, CALL_MS)
     try:
         facts = await _facts_of(client)
         found += judged(facts, settings.redis_timeout_ms)
-        await store.take([Rate("doctor", 1, 0, 1)])
+        await store.acquire([Rate("doctor", 1, 0, 1)])
         found.append(ok(_SUBJECT, f"takes our scripts, for keys that begin with {settings.redis_key_prefix}"))
     except (errors.AuthenticationError, errors.AuthorizationError, errors.NoPermissionError) as error:
         advice = "put a user and password that it knows into HEADROOM_REDIS_URL: redis://user:password@host"

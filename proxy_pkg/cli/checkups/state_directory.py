@@ -17,7 +17,7 @@ from proxy_pkg.config.settings import Settings
 from proxy_pkg.stats.ledger_paths import stats_bytes_max
 from proxy_pkg.stats.lifetime import DamagedError, read_lifetime
 from proxy_pkg.stats.slots import slots_max
-from proxy_pkg.store.extent import store_files_bytes_max
+from proxy_pkg.store.embedded import store_files_bytes_max
 from proxy_pkg.store.layout import FILE as CLAIMS
 from proxy_pkg.store.layout import REGION_BYTES, SIGNATURE
 from proxy_pkg.store.values import FILE as VALUES

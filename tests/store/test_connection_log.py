@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from proxy_pkg.store.address import parse
-from proxy_pkg.store.clients import connect
 from proxy_pkg.store.contract import Rate, StoreError
 from proxy_pkg.store.redis import Redis
+from proxy_pkg.store.redis_client import connect
 from tests.fakes.distance import Distance, far_away
 from tests.fakes.tunnel import private_ca
 from tests.store.servers import RedisServer, free_port
@@ -28,7 +28,7 @@ def opened(url: str, timeout_ms: int = 100) -> Redis:
 
 async def takes(store: Redis) -> bool:
     try:
-        await store.take(Claim)
+        await store.acquire(Claim)
     except StoreError:
         return False
     return True

@@ -13,7 +13,7 @@ _LASTING: Final[dict[str, State]] = {
     "AuthenticationError": "refused",
     "AuthorizationError": "refused",
 }
-"""What holds for every call until somebody changes something there: by the client's name for it."""
+"""What holds for every call until an operator changes something there: by the client's name for it."""
 _OWN: Final = (
     "limits and budgets hold for this server by itself, at its share of them, and decisions about texts are its own, "
     "until this is over"
@@ -29,7 +29,7 @@ _FAULTS: Final[dict[State, str]] = {
 logger = logging.getLogger("proxy_pkg")
 
 
-class Joining:
+class ConnectionLog:
     """Whether the Redis at `place` is joined, as far as the log has said."""
 
     def __init__(self, place: str, timeout_ms: int) -> None:

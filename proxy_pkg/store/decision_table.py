@@ -1,13 +1,13 @@
-"""One small fact for each of many keys, shared by all workers of a machine: which of two ways was taken first.
+"""One small fact for each of many keys, shared by all workers of a machine: which of two decisions came first.
 
 A file of fixed size, mapped into every worker: no lock, no system call, no waiting. A mark is one aligned store
 of 8 bytes, which other processes see whole, so a worker that is killed leaves a mark or none. The first mark of a
-key stays. Keys are 64-bit hashes in a table of sets. The marks of one conversation stand in a span of sets, so that
+key stays. Keys are 64-bit hashes in a table of sets. The decisions of one conversation stand in a span of sets, so that
 one with many has many in each of them; where a set is full, a mark of the caller gives way that has most there, and of
 its conversations that of the one with most. Hardly a mark is lost to a conversation, or a caller, that has more.
 
 Whose a mark is stands beside its key and is no part of it: a caller whose credential is new, as it is every few hours
-where people sign in, finds the marks of its conversations under the old one.
+where people sign in, finds the decisions of its conversations under the old one.
 """
 
 import mmap
@@ -21,7 +21,7 @@ ENTRIES: Final = 1 << 18
 PROBES_MAX: Final = 16
 """Entries of a set."""
 SPAN_SETS: Final = 512
-"""Sets that the marks of one conversation stand in: room for twice what its texts can leave behind."""
+"""Sets that the decisions of one conversation stand in: room for twice what its texts can leave behind."""
 FILE: Final = "marks-2"
 """The number is that of the layout."""
 BYTES: Final = 8 * ENTRIES
@@ -35,7 +35,7 @@ _SETS: Final = ENTRIES // PROBES_MAX
 _REST_BITS: Final = 8 * _ENTRY_BYTES - GROUP_BITS
 
 Key = int
-"""A 64-bit hash. Its lowest bit makes room for the way, the CALLER_BITS above it say whose it is, and its highest
+"""A 64-bit hash. Its lowest bit makes room for the decision, the CALLER_BITS above it say whose it is, and its highest
 GROUP_BITS what it belongs to.
 """
 
@@ -67,8 +67,8 @@ def group_of(key: Key) -> int:
     return key >> _REST_BITS
 
 
-class Marks:
-    """Marks in a file of `state_dir`, or in this process alone if the file cannot be had."""
+class DecisionTable:
+    """Decisions in a file of `state_dir`, or in this process alone if the file cannot be had."""
 
     def __init__(self, state_dir: str = "", file: str = FILE) -> None:
         self.problem = ""
@@ -84,8 +84,8 @@ class Marks:
         return key_of(group, *parts, caller=caller)
 
     def get(self, key: Key) -> int | None:
-        """The way marked for `key`, 0 or 1; None if there is no mark."""
-        for place in _places(key):
+        """The decision about `key`, 0 or 1; None if there is none."""
+        for place in _table(key):
             entry = self._entries[place]
             if entry == 0:
                 return None
@@ -93,22 +93,22 @@ class Marks:
                 return entry & 1
         return None
 
-    def first(self, key: Key, way: int) -> int:
-        """Mark `key` with `way`, 0 or 1, unless it is marked; returns the way that now holds."""
-        for place in _places(key):
+    def first(self, key: Key, decision: int) -> int:
+        """Decide `decision`, 0 or 1, for `key` unless it is decided; returns the decision that holds."""
+        for place in _table(key):
             if self._entries[place] == 0:
-                self._entries[place] = key | way
+                self._entries[place] = key | decision
             entry = self._entries[place]  # another worker may have been quicker
             if bare(entry) == bare(key):
                 return entry & 1
-        self._entries[self._victim(key)] = key | way
-        return way
+        self._entries[self._victim(key)] = key | decision
+        return decision
 
     def _victim(self, key: Key) -> int:
         """The entry of a full set that gives way: of the caller with most of them, and of its conversations, of the one
         with most. Either may be the key's own.
         """
-        entries = [(place, self._entries[place]) for place in _places(key)]
+        entries = [(place, self._entries[place]) for place in _table(key)]
         for owner in (caller_of, group_of):
             held = Counter(owner(entry) for _, entry in entries)
             most = max(held.values())
@@ -117,15 +117,15 @@ class Marks:
             entries = [(place, entry) for place, entry in entries if owner(entry) == heaviest]
         return entries[_rest(key) // SPAN_SETS % len(entries)][0]
 
-    def overrule(self, key: Key, way: int) -> None:
-        """Mark `key` with `way`, whatever its mark is."""
-        if self.first(key, way) != way:
-            for place in _places(key):
+    def overrule(self, key: Key, decision: int) -> None:
+        """Decide `decision` for `key`, whatever it was."""
+        if self.first(key, decision) != decision:
+            for place in _table(key):
                 if bare(self._entries[place]) == bare(key):
-                    self._entries[place] = key | way
+                    self._entries[place] = key | decision
 
 
-def _places(key: Key) -> range:
+def _table(key: Key) -> range:
     """The set of a key. What belongs to no conversation is spread over all of them."""
     rest = _rest(key)
     group = group_of(key)

@@ -11,7 +11,7 @@ from proxy_pkg.store.contract import Store
 from proxy_pkg.store.embedded import Embedded
 from proxy_pkg.store.fallback import Fallback, Lost
 
-_NEEDED: Final = ("proxy_pkg.store.clients", "proxy_pkg.store.redis")
+_NEEDED: Final = ("proxy_pkg.store.redis_client", "proxy_pkg.store.redis")
 
 logger = logging.getLogger("proxy_pkg")
 

@@ -12,20 +12,22 @@ GIVEN_UP: Final = 1
 """A key that stands for none, in a record that had one: a search goes on past it."""
 
 
-class Places:
+class HashTable:
     """A table of `count` records of `width` words, the key in the first of each. Offsets are in words.
 
-    `worth` says how little a record would be missed: the least one gives way where all its places are taken.
+    `keep_order` ranks records: the lowest one is replaced where all slots of a key are in use.
     None stands for a record that may not go.
     """
 
-    def __init__(self, region: Region, start: int, width: int, count: int, worth: Callable[[int], int | None]) -> None:
+    def __init__(
+        self, region: Region, start: int, width: int, count: int, keep_order: Callable[[int], int | None]
+    ) -> None:
         self._bytes = region.bytes
         self._words = region.words
         self._start = start
         self._width = width
         self._count = count
-        self._worth = worth
+        self._keep_order = keep_order
 
     def find(self, key: int) -> int:
         """The record of `key`, or -1."""
@@ -59,7 +61,7 @@ class Places:
             at = self._start + (key + step) % self._count * self._width
             if self._words[at] in (NEVER_USED, GIVEN_UP):
                 return at
-            worth = self._worth(at)
-            if worth is not None and (least is None or worth < least):
-                least, found = worth, at
+            keep_order = self._keep_order(at)
+            if keep_order is not None and (least is None or keep_order < least):
+                least, found = keep_order, at
         return found

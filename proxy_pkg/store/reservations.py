@@ -1,15 +1,15 @@
 """What workers have reserved of budgets, in the shared file: one record for a worker and a budget, with the sum of what
 its requests may still cost.
 
-Which request has how much only its own worker knows. Records of a worker that has ended are nobody's: `settle` finds
+Which request has how much only its own worker knows. Records of a worker that has ended are nobody's: `reconcile` finds
 them by the same locks as it finds stays (`stays.py`), and adds up anew what each budget has reserved.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from proxy_pkg.store.hash_table import HashTable
 from proxy_pkg.store.layout import BUDGET_WORDS, BUDGETS, BUDGETS_AT, HOLD_WORDS, HOLDS, HOLDS_AT, UNSETTLED
-from proxy_pkg.store.places import Places
 from proxy_pkg.store.region import Region, hash_of
 
 RESERVED: Final = 3
@@ -18,13 +18,13 @@ _END: Final = HOLDS_AT + HOLDS * HOLD_WORDS
 _BUDGETS_END: Final = BUDGETS_AT + BUDGETS * BUDGET_WORDS
 
 
-class Holds:
+class Reservations:
     """The holds of a region, in one worker. Call all of it with the region's lock held."""
 
     def __init__(self, region: Region, owner: int) -> None:
         self._words = region.words
         self._owner = owner
-        self._places = Places(region, HOLDS_AT, HOLD_WORDS, HOLDS, self._units)
+        self._table = HashTable(region, HOLDS_AT, HOLD_WORDS, HOLDS, self._units)
         self._mine: dict[int, dict[str, int]] = {}
         """Budget -> name -> units, of this worker."""
 
@@ -47,7 +47,7 @@ class Holds:
             self._words[budget_at + RESERVED] = max(0, self._words[budget_at + RESERVED] + after - before)
         self._words[UNSETTLED] = 0
 
-    def settle(self, lives: Callable[[int], bool]) -> None:
+    def reconcile(self, lives: Callable[[int], bool]) -> None:
         """Free what dead workers left, and add up anew. A pass over two tables: not for every request."""
         words = self._words
         words[UNSETTLED] = 1
@@ -68,16 +68,16 @@ class Holds:
                 words[BUDGETS_AT + number * BUDGET_WORDS + RESERVED] = sums.get(key, 0)
 
     def close(self) -> None:
-        """Let go of all that this worker has reserved; `settle` of the others is to follow."""
+        """Let go of all that this worker has reserved; `reconcile` of the others is to follow."""
         for budget in self._mine:
             self._write(budget, 0)
         self._mine.clear()
 
     def _write(self, budget: int, units: int) -> None:
         key = hash_of(f"{budget} {self._owner}")
-        at = self._places.find(key)
+        at = self._table.find(key)
         if at < 0:
-            at = self._places.claim(key)
+            at = self._table.claim(key)
             self._words[at + 1] = budget
             self._words[at + 2] = self._owner
         self._words[at + 3] = units

@@ -15,13 +15,13 @@ from tests.fakes.distance import Distance, far_away
 from tests.fakes.tunnel import private_ca
 from tests.store.servers import RedisServer, free_port
 
-ONE_WAY_SECONDS = 0.03
+ONE_WAY_SECONDS = 0.15
 PASSWORD = "canary-password"
 LIMIT_SECONDS = 20
 Claim = [Rate("k", 1, 0, 60)]
 
 
-def opened(url: str, timeout_ms: int = 100) -> Redis:
+def opened(url: str, timeout_ms: int = 500) -> Redis:
     address = parse(url)
     return Redis(connect(address, 5), "test:", timeout_ms, 5, address.shown)
 

@@ -12,6 +12,9 @@ from time import process_time
 import msgspec
 
 from bench.figures import Figure, figure
+from proxy_pkg.billing.accounts import Accounts, Answer
+from proxy_pkg.billing.models import asked_in, label
+from proxy_pkg.billing.usage import Copy
 from proxy_pkg.prices.table import load
 from proxy_pkg.protocols.anthropic import MESSAGES
 from proxy_pkg.server.worker import YOUNG_OBJECTS
@@ -19,9 +22,6 @@ from proxy_pkg.stats.counters import private_counters
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.store.turns import Turns
 from proxy_pkg.tokens import count
-from proxy_pkg.web.accounts import Accounts, Answer
-from proxy_pkg.web.models import asked_in, label
-from proxy_pkg.web.usage import Copy
 
 ROUNDS, REQUESTS = 15, 1024
 CONVERSATIONS = 40

@@ -5,12 +5,15 @@ ProxyError
 ├── VocabularyError    the shipped tokenizer file is missing or damaged
 ├── ScanError          a body cannot be cut safely; the answer is always passthrough
 ├── RefusedError       we answer ourselves, on purpose: too large, too busy, not allowed
+│   └── LimitedError      a limit of ours is reached
 ├── ClientGoneError    the client left before its request was complete
 └── RelayError         no complete answer came from the upstream
     ├── UpstreamConnectError      no connection, so nothing was sent
     ├── UpstreamTimeoutError      a configured time limit passed
     └── UpstreamBrokenError       the connection ended or misbehaved
 """
+
+from msgspec import Struct
 
 
 class ProxyError(Exception):
@@ -72,6 +75,29 @@ class RefusedError(ProxyError):
         self.code = code
         self.status = status
         self.retry_after_seconds = retry_after_seconds
+
+
+class Allowance(Struct, frozen=True):
+    """How a limit of ours stands: `kind` is requests or tokens, `reset_seconds` tells when all of it is free again."""
+
+    kind: str
+    limit: int
+    remaining: int
+    reset_seconds: float
+
+
+class LimitedError(RefusedError):
+    """A limit of ours is reached. `allowances` are how the limits stand, the one that refused first.
+
+    `soon` says that a client may try again by itself.
+    """
+
+    def __init__(
+        self, message: str, code: str, retry_after_seconds: int, allowances: tuple[Allowance, ...], *, soon: bool = True
+    ) -> None:
+        super().__init__(message, code, 429, retry_after_seconds)
+        self.allowances = allowances
+        self.soon = soon
 
 
 class ClientGoneError(ProxyError):

@@ -25,7 +25,7 @@ from proxy_pkg.server.running import Running, find
 from proxy_pkg.server.selftest import self_test
 from proxy_pkg.stats.snapshot import read_server
 
-_PROBE: Final = "proxy_pkg.web.otel_probe"
+_PROBE: Final = "proxy_pkg.telemetry.otel_probe"
 
 app = command_app()
 

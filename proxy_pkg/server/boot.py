@@ -10,8 +10,8 @@ from proxy_pkg.config.load import Loaded, load
 from proxy_pkg.config.settings import ROWS, Settings
 from proxy_pkg.errors import SettingsError
 from proxy_pkg.server.preflight import what_is_named
-from proxy_pkg.web.escapes import on_one_line
-from proxy_pkg.web.outlet import STANDARD_ERROR
+from proxy_pkg.telemetry.escapes import on_one_line
+from proxy_pkg.telemetry.stderr_handler import STANDARD_ERROR
 
 _last_good: list[Configuration] = []
 

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from gunicorn.glogging import Logger
 
-from proxy_pkg.web.escapes import escaped, escaped_json, on_one_line
-from proxy_pkg.web.outlet import STANDARD_ERROR
+from proxy_pkg.telemetry.escapes import escaped, escaped_json, on_one_line
+from proxy_pkg.telemetry.stderr_handler import STANDARD_ERROR
 
 
 class JsonFormatter(logging.Formatter):

@@ -5,7 +5,7 @@ STATE_DIR/master.lock            each master holds a byte of it, see `stats/mast
 STATE_DIR/slots/<n>.counters     the ledger of worker slot n; at most `slots.slots_max(workers)` of them
 STATE_DIR/lifetime.counters      one ledger with the sums of all runs before this one
 STATE_DIR/lifetime.damaged       the last such file that could not be read
-STATE_DIR/publisher.lock         held by the worker that speaks for the server, see `web/publishing.py`
+STATE_DIR/publisher.lock         held by the worker that speaks for the server, see `telemetry/publishing.py`
 """
 
 import errno

@@ -15,16 +15,16 @@ from proxy_pkg.planning.offload import STUCK_MAX, Planner
 from proxy_pkg.relay.pump import Receive, Send
 from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.snapshot import Server
+from proxy_pkg.telemetry.fleet_totals import Fleet
+from proxy_pkg.telemetry.publishing import PERIOD_SECONDS, Publish, Publisher
+from proxy_pkg.telemetry.stderr_handler import STANDARD_ERROR
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.web.explaining import Explaining, explaining_route
-from proxy_pkg.web.fleet import Fleet
 from proxy_pkg.web.forward import Forward
 from proxy_pkg.web.forward_socket import SocketForward
 from proxy_pkg.web.middleware.access_log import AccessLog
 from proxy_pkg.web.middleware.auth import TokenAuth, tokens_of
 from proxy_pkg.web.operations import operations_routes
-from proxy_pkg.web.outlet import STANDARD_ERROR
-from proxy_pkg.web.publishing import PERIOD_SECONDS, Publish, Publisher
 from proxy_pkg.web.services import Services, open_services, verdict_rules
 from proxy_pkg.web.state import WorkerState
 
@@ -105,8 +105,8 @@ async def _lifespan(
     access_log = AccessLog(settings.log_format, STANDARD_ERROR.write) if settings.access_log else None
     services = open_services(settings, counters, encoder, access_log)
     await services.begin()
-    state.board, state.prices = services.board, services.prices.sources
-    state.sections |= {"live": services.board.live_section, "store": services.board.store_section}
+    state.shared_publisher, state.prices = services.shared_publisher, services.prices.sources
+    state.sections |= {"live": services.shared_publisher.live_section, "store": services.shared_publisher.store_section}
     if services.limits is not None:
         state.sections["limits"] = services.limits.section
     app.relay = Forward(services)

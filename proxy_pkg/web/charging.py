@@ -4,13 +4,13 @@ from contextlib import suppress
 from time import monotonic_ns
 from typing import Final
 
+from proxy_pkg.billing.models import asked_in
+from proxy_pkg.billing.usage import Usage
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.limits.limiter import Granted
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.compression import Decoding, Headers, decoded
-from proxy_pkg.web.limits import Granted
-from proxy_pkg.web.models import asked_in
 from proxy_pkg.web.services import Services
-from proxy_pkg.web.usage import Usage
 from proxy_pkg.wire.encoding import EncodingError
 
 _INLINE_BYTES: Final = 2 << 20  # a longer body is looked through for ten milliseconds and more

@@ -8,6 +8,8 @@ from time import monotonic_ns
 
 from msgspec import Struct
 
+from proxy_pkg.billing.holdout import HELD_OUT, NOBODY, HoldOut
+from proxy_pkg.billing.models import asked_in, label
 from proxy_pkg.errors import RefusedError, ScanError
 from proxy_pkg.model import Level
 from proxy_pkg.planning.callers import NO_CALLS, Calls
@@ -16,8 +18,6 @@ from proxy_pkg.planning.plan import Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord
 from proxy_pkg.web.coding import Coder
-from proxy_pkg.web.holdout import HELD_OUT, NOBODY, HoldOut
-from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, decoding, encode, encoding
 from proxy_pkg.wire.splice import splice
 

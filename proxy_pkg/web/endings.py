@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from proxy_pkg.billing.usage import Copy
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.web.usage import Copy
 from proxy_pkg.wire.tellings import Tellings
 
 FAILED_PHASE: Final = "answer"

@@ -7,7 +7,12 @@ from typing import Any
 
 from multidict import CIMultiDict
 
+from proxy_pkg.billing.accounts import Answer, check_countable, tells_usage
+from proxy_pkg.billing.models import asked_in, label
+from proxy_pkg.billing.usage import Copy, Usage
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
+from proxy_pkg.limits.callers import number
+from proxy_pkg.limits.limiter import BYTES_PER_TOKEN, Granted
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.client import Connecting
 from proxy_pkg.relay.headers import BODILESS, request_headers, response_headers
@@ -16,21 +21,16 @@ from proxy_pkg.relay.retry import insist
 from proxy_pkg.relay.send import Body, send
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord, status_class
 from proxy_pkg.stats.series import client_label
-from proxy_pkg.web.accounts import Answer, check_countable, tells_usage
+from proxy_pkg.telemetry.tracing import Outcome
 from proxy_pkg.web.body import BodyReader, announced_bytes, announces_body
-from proxy_pkg.web.callers import number
 from proxy_pkg.web.charging import charge_body, leave, occupy, settle
 from proxy_pkg.web.choosing import origin_for_body
 from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, unread
 from proxy_pkg.web.endings import is_ended, look
-from proxy_pkg.web.limits import BYTES_PER_TOKEN, Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
-from proxy_pkg.web.models import asked_in, label
 from proxy_pkg.web.services import Services
 from proxy_pkg.web.timing import server_timing
-from proxy_pkg.web.tracing import Outcome
 from proxy_pkg.web.upload import Upload, whole_body
-from proxy_pkg.web.usage import Copy, Usage
 
 OUR_HEADERS = frozenset((BYPASS_HEADER, TOKEN_HEADER))
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy_pkg.errors import RefusedError, RelayError, UpstreamTimeoutError
+from proxy_pkg.errors import Allowance, LimitedError, RefusedError, RelayError, UpstreamTimeoutError
 from proxy_pkg.protocols.grammar import ErrorShape, LimitHeaders
 from proxy_pkg.relay.pump import Message, Send
 
@@ -16,29 +16,6 @@ CODE_PREFIX = "headroom_"
 _PLACE: Final = re.compile(r"\{(message|kind|code|request_id|retry_after)\}")
 
 _POLICY = 1008
-
-
-class Allowance(msgspec.Struct, frozen=True):
-    """How a limit of ours stands: `kind` is requests or tokens, `reset_seconds` tells when all of it is free again."""
-
-    kind: str
-    limit: int
-    remaining: int
-    reset_seconds: float
-
-
-class LimitedError(RefusedError):
-    """A limit of ours is reached. `allowances` are how the limits stand, the one that refused first.
-
-    `soon` says that a client may try again by itself.
-    """
-
-    def __init__(
-        self, message: str, code: str, retry_after_seconds: int, allowances: tuple[Allowance, ...], *, soon: bool = True
-    ) -> None:
-        super().__init__(message, code, 429, retry_after_seconds)
-        self.allowances = allowances
-        self.soon = soon
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -53,7 +53,7 @@ class Forward:
         admission, counters = self._services.admission, self._services.counters
         counters.began()
         self._open.add(exchange)
-        live = self._services.board.live
+        live = self._services.shared_publisher.live
         live.enter(exchange)
         try:
             if refusal is not None:

@@ -31,7 +31,7 @@ class SocketForward:
         exchange = SocketExchange(self._services, matched or nowhere(scope["headers"]), scope, receive, send)
         admission, counters = self._services.admission, self._services.counters
         counters.began()
-        live = self._services.board.live
+        live = self._services.shared_publisher.live
         live.enter(exchange)
         try:
             if refusal is not None:

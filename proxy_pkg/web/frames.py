@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from proxy_pkg.billing.holdout import NOBODY, HoldOut
 from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Level, Producer
 from proxy_pkg.planning.find import outline
@@ -17,7 +18,6 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.protocols.grammar import FrameMap
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.compression import replanned
-from proxy_pkg.web.holdout import NOBODY, HoldOut
 from proxy_pkg.wire.scan import locate
 
 _INLINE_FRAME_BYTES = 1 << 20

@@ -23,7 +23,7 @@ from proxy_pkg.stats.counters import Counters
 from proxy_pkg.stats.render import METRICS_CONTENT_TYPE, metrics_text
 from proxy_pkg.stats.snapshot import Server, read_lifetimes
 from proxy_pkg.stats.summary import lifetime_dict, stats_dict
-from proxy_pkg.web.aside import aside
+from proxy_pkg.telemetry.run_in_thread import run_in_thread
 from proxy_pkg.web.loopback import host_names, is_loopback_host, names_this_machine
 from proxy_pkg.web.state import Section, WorkerState
 
@@ -77,7 +77,7 @@ class Operations:
 
     async def _answer(self, render: Callable[[Server], Awaitable[Response]]) -> Response:
         try:
-            return await render(await aside(self._read))
+            return await render(await run_in_thread(self._read))
         except OSError as error:
             logger.error("the counters cannot be read: %s", error)
             return answer_json({"error": f"the counters cannot be read: {error.strerror or error}"}, 503)
@@ -91,12 +91,12 @@ class Operations:
     async def _stats(self, server: Server) -> Response:
         sections = self._state.sections
         told = await asyncio.gather(*(_bounded(section, server) for section in sections.values()))
-        content = await aside(self._totals, server) | dict(zip(sections, told, strict=True))
+        content = await run_in_thread(self._totals, server) | dict(zip(sections, told, strict=True))
         return answer_json(content)
 
     async def _metrics(self, server: Server) -> Response:
         fleet = await self._state.fleet(server) if self._state.fleet is not None else None
-        text = await aside(metrics_text, server.now, server.lifetime, fleet)
+        text = await run_in_thread(metrics_text, server.now, server.lifetime, fleet)
         return Response(text, media_type=METRICS_CONTENT_TYPE, headers=_FRESH)
 
     def _totals(self, server: Server) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def recent_endpoint(state: WorkerState) -> Endpoint:
     """The last requests of all workers, newest first. Without bodies, paths and callers."""
 
     async def recent(_: Request) -> Response:
-        if state.board is None:
+        if state.shared_publisher is None:
             return answer_json({"error": "this worker is starting"}, 503)
-        return answer_json({"recent": await state.board.shown_recent()})
+        return answer_json({"recent": await state.shared_publisher.shown_recent()})
 
     return recent
 

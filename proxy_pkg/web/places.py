@@ -16,7 +16,7 @@ from proxy_pkg.errors import RefusedError, RelayError
 from proxy_pkg.protocols.addresses import joined, path_of, tidy
 from proxy_pkg.protocols.senders import PROVIDERS, keys_in, owner_of
 from proxy_pkg.protocols.table import NAMED_PREFIX, Match, match
-from proxy_pkg.web.ended import shown_path
+from proxy_pkg.telemetry.outcome import shown_path
 from proxy_pkg.wire.scan import text_at
 
 # Readers of URLs drop controls and blanks; some decode UTF-8 that is longer than it need be, or take wide forms for the

@@ -12,9 +12,16 @@ from typing import Any
 import aiohttp
 from msgspec import Struct
 
+from proxy_pkg.billing.accounts import Accounts
+from proxy_pkg.billing.holdout import HoldOut
+from proxy_pkg.billing.shared_turns import SharedTurns
 from proxy_pkg.config.descriptors import descriptor_shares
 from proxy_pkg.config.settings import Settings
 from proxy_pkg.errors import SettingsError
+from proxy_pkg.limits.callers import Callers
+from proxy_pkg.limits.limiter import Limits
+from proxy_pkg.limits.needs import Needs
+from proxy_pkg.limits.rules import rules_set
 from proxy_pkg.model import Level
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
@@ -35,21 +42,14 @@ from proxy_pkg.store.fleet_decisions import ASKED_FILE, FleetDecisions
 from proxy_pkg.store.journal import Journal
 from proxy_pkg.store.open_store import StoreOptions, open_store
 from proxy_pkg.store.turns import Turns
+from proxy_pkg.telemetry.outcome import Ended
+from proxy_pkg.telemetry.shared_publisher import SharedPublisher
+from proxy_pkg.telemetry.tracing import Tracing, open_tracing
 from proxy_pkg.tokens.count import Encoder
-from proxy_pkg.web.accounts import Accounts
 from proxy_pkg.web.admission import Admission
-from proxy_pkg.web.board import Board
-from proxy_pkg.web.callers import Callers
 from proxy_pkg.web.coding import Coder
-from proxy_pkg.web.conversations import SharedTurns
-from proxy_pkg.web.ended import Ended
-from proxy_pkg.web.holdout import HoldOut
-from proxy_pkg.web.limits import Limits
 from proxy_pkg.web.middleware.access_log import AccessLog
-from proxy_pkg.web.needs import Needs
 from proxy_pkg.web.places import Places
-from proxy_pkg.web.rules import rules_set
-from proxy_pkg.web.tracing import Tracing, open_tracing
 from proxy_pkg.web.verdict_rules import rules_of
 
 ORIGINALS_ARE_KEPT = False
@@ -91,7 +91,7 @@ class Services(Struct):
     """What requests can take of limits."""
     limits: Limits | None
     """None where the settings set none."""
-    board: Board
+    shared_publisher: SharedPublisher
     access_log: AccessLog | None
     tracing: Tracing | None
     """None where the settings do not ask for it."""
@@ -117,13 +117,13 @@ class Services(Struct):
             time.time(),
             time.monotonic_ns() - began_ns,
         )
-        self.board.recent.add(ended)
+        self.shared_publisher.recent.add(ended)
         if self.access_log is not None:
             self.access_log.add(ended)
 
     async def begin(self) -> None:
         """What needs to wait before the first request: for the store, within the time limit of one call."""
-        await self.board.begin()
+        await self.shared_publisher.begin()
 
     async def close(self) -> None:
         self.planner.close()
@@ -131,7 +131,7 @@ class Services(Struct):
         await self.accounts.close()
         await self.socket_session.close()
         await self.session.close()
-        await self.board.close()
+        await self.shared_publisher.close()
         if self.limits is not None:
             await self.limits.close()
         if self.ways is not None:
@@ -200,7 +200,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         callers=callers,
         needs=Needs(prices, encoder),
         limits=Limits(rules, store, counters.lost) if rules else None,
-        board=Board(store, callers, counters.lost, counters.holds),
+        shared_publisher=SharedPublisher(store, callers, counters.lost, counters.holds),
         access_log=access_log,
         tracing=open_tracing(settings, counters.slot),
         request_prefix=f"hr_{secrets.token_hex(6)}_",

@@ -8,7 +8,7 @@ from msgspec import Struct
 from proxy_pkg.prices.table import Source
 from proxy_pkg.stats.figures import Figures
 from proxy_pkg.stats.snapshot import Server
-from proxy_pkg.web.board import Board
+from proxy_pkg.telemetry.shared_publisher import SharedPublisher
 
 Section = Callable[[Server], Awaitable[object]]
 """Tells one part of `/stats` that is more than counts: what JSON can hold. It raises nothing."""
@@ -23,7 +23,7 @@ class WorkerState(Struct):
     """Everything that the first request needs is loaded."""
     draining: bool = False
     """Open requests are being finished; new ones should go elsewhere."""
-    board: Board | None = None
+    shared_publisher: SharedPublisher | None = None
     """What the workers tell each other, once the loop runs."""
     prices: tuple[Source, ...] = ()
     """Which prices costs are worked out with, those that go first at the front."""

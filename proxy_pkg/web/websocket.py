@@ -9,7 +9,12 @@ from time import monotonic_ns
 from typing import Any
 from urllib.parse import parse_qs
 
+from proxy_pkg.billing.accounts import Answer, check_countable
+from proxy_pkg.billing.models import asked_in
+from proxy_pkg.billing.usage import Copy, Usage
 from proxy_pkg.errors import ClientGoneError, RefusedError, RelayError
+from proxy_pkg.limits.callers import number
+from proxy_pkg.limits.limiter import Granted
 from proxy_pkg.model import Level
 from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.headers import request_headers, response_headers
@@ -17,19 +22,14 @@ from proxy_pkg.relay.pump import Message, Receive, Send
 from proxy_pkg.relay.websocket import CUT, NO_CODE, Ending, HandshakeRefusedError, Pump, UpstreamSocket, connect
 from proxy_pkg.stats.record import RequestRecord, status_class
 from proxy_pkg.stats.series import client_label
-from proxy_pkg.web.accounts import Answer, check_countable
-from proxy_pkg.web.callers import number
+from proxy_pkg.telemetry.tracing import Outcome
 from proxy_pkg.web.charging import charge, leave, settle
 from proxy_pkg.web.compression import BYPASS_HEADER, asks_to_bypass
 from proxy_pkg.web.endings import FAILED_PHASE, error_in
 from proxy_pkg.web.failures import failure_of, refusal_frame, refusing, send_failure
 from proxy_pkg.web.frames import Frames
-from proxy_pkg.web.limits import Granted
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
-from proxy_pkg.web.models import asked_in
 from proxy_pkg.web.services import Services
-from proxy_pkg.web.tracing import Outcome
-from proxy_pkg.web.usage import Copy, Usage
 
 DRAIN = "proxy_pkg.drain"
 """The ASGI extension in which our server hands over an event: set once open sockets should end."""

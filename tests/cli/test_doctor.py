@@ -121,7 +121,7 @@ async def test_a_redis_that_is_not_there_is_told() -> None:
 
 def test_a_collector_is_tried_with_what_it_would_get() -> None:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the otel extra is not installed")
-    from proxy_pkg.web.otel_probe import refusal_of
+    from proxy_pkg.telemetry.otel_probe import refusal_of
     from tests.fakes.collector import collecting
 
     with collecting() as collector:

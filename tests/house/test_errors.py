@@ -19,7 +19,11 @@ SAYS = {"RefusedError": 1, "Refusal": 1, "_refused": 1}
 def codes_said() -> dict[str, set[int]]:
     """Each code that a call says, with the statuses that stand beside it as numbers."""
     found: dict[str, set[int]] = {}
-    for path in [path for room in ("server", "web") for path in sorted((ROOT / "proxy_pkg" / room).rglob("*.py"))]:
+    for path in [
+        path
+        for room in ("server", "web", "limits", "billing")
+        for path in sorted((ROOT / "proxy_pkg" / room).rglob("*.py"))
+    ]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SAYS:
                 argument = node.args[SAYS[node.func.id]] if len(node.args) > 1 else None
@@ -43,7 +47,7 @@ def test_the_page_says_what_the_table_says(title: str, table: dict[str, tuple[in
 def test_the_code_says_every_refusal_and_no_other() -> None:
     said = codes_said()
     of_limits = set(
-        re.findall(r'^    "\w+": "(\w+_\w+)",$', (ROOT / "proxy_pkg/web/limits.py").read_text(), re.MULTILINE)
+        re.findall(r'^    "\w+": "(\w+_\w+)",$', (ROOT / "proxy_pkg/limits/limiter.py").read_text(), re.MULTILINE)
     )
     assert set(said) | of_limits == set(REFUSALS)
     wrong = {code: statuses for code, statuses in said.items() if statuses - {REFUSALS[code][0]}}

@@ -18,10 +18,12 @@ FLOORS = {
     "compressors": 2,
     "relay": 2,
     "planning": 3,
-    "originals": 3,
-    "web": 4,
-    "server": 5,
-    "cli": 5,
+    "billing": 4,
+    "limits": 4,
+    "telemetry": 4,
+    "web": 5,
+    "server": 6,
+    "cli": 6,
 }
 # What a floor may use where it is not everything below.
 ALLOWED = {
@@ -29,7 +31,13 @@ ALLOWED = {
     3: {"errors", "model", "wire", "tokens", "protocols", "compressors"},
 }
 # Ground may use ground; the command line starts the server's own checks.
-SAME_FLOOR = {("model", "errors"), ("cli", "server")}
+SAME_FLOOR = {
+    ("model", "errors"),
+    ("cli", "server"),
+    ("limits", "billing"),
+    ("telemetry", "billing"),
+    ("telemetry", "limits"),
+}
 
 
 def room(module: str) -> str:

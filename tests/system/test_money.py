@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bench.processes import Server
+from proxy_pkg.billing.holdout import HELD_OUT, HoldOut
 from proxy_pkg.prices.table import load as load_prices
-from proxy_pkg.web.holdout import HELD_OUT, HoldOut
 from tests.fakes.client import Caller, ask
 from tests.fakes.exchange import Request
 from tests.fakes.scripts import JSON, Script, reply

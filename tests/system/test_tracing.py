@@ -234,7 +234,7 @@ def test_off_the_headers_of_a_trace_go_on_untouched(server: Start, upstream: Ups
 def test_off_nothing_of_it_is_imported_nor_needed(extra: str) -> None:
     program = (
         f"{extra}\nimport proxy_pkg.server.worker, proxy_pkg.server.hooks, proxy_pkg.server.preflight\n"
-        "from proxy_pkg.config.load import load\nfrom proxy_pkg.web.tracing import open_tracing\n"
+        "from proxy_pkg.config.load import load\nfrom proxy_pkg.telemetry.tracing import open_tracing\n"
         "assert open_tracing(load({}).settings) is None\n"
         "print([name for name, module in sys.modules.items() if module and name.startswith('opentelemetry')])"
     )
@@ -246,7 +246,7 @@ def test_without_the_extra_the_setting_is_a_problem_before_the_start() -> None:
     program = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "from proxy_pkg.config.load import load\nfrom proxy_pkg.server.preflight import inspect\n"
-        "from proxy_pkg.web.tracing import open_tracing\n"
+        "from proxy_pkg.telemetry.tracing import open_tracing\n"
         "settings = load({'HEADROOM_OTEL': 'true'}).settings\n"
         "print(inspect(settings, running=True).problems, open_tracing(settings))"
     )

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from proxy_pkg.stats.record import RequestRecord
-from proxy_pkg.web.ended import Ended
+from proxy_pkg.telemetry.outcome import Ended
 from proxy_pkg.web.middleware.access_log import AccessLog
 
 

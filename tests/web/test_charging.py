@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from proxy_pkg.billing.usage import Usage
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.limits.needs import Needs
 from proxy_pkg.prices.table import load as load_prices
 from proxy_pkg.tokens.count import load as load_encoder
 from proxy_pkg.web.charging import charge, settle
-from proxy_pkg.web.needs import Needs
-from proxy_pkg.web.usage import Usage
 
 MODEL = "claude-sonnet-4-5"
 

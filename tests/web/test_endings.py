@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
+from proxy_pkg.billing.usage import Copy
 from proxy_pkg.protocols import anthropic, bedrock, clouds, gemini, openai_chat, openai_responses
 from proxy_pkg.protocols.grammar import Protocol
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.endings import error_in, is_ended, look
-from proxy_pkg.web.usage import Copy
 from proxy_pkg.wire.encoding import encode
 
 START = b'event: message_start\ndata: {"type":"message_start","message":{"usage":{"input_tokens":1}}}\n\n'

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proxy_pkg.billing.holdout import HoldOut
 from proxy_pkg.model import Level
 from proxy_pkg.planning.offload import Planner
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.openai_responses import FRAMES
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.frames import Frames
-from proxy_pkg.web.holdout import HoldOut
 from tests.fakes.tokens import FourCharacters
 
 NUMBERED = "\n".join(f"{n:6}→    total_{n % 7} = read_part({n}) + total_{n % 5}" for n in range(1, 90))

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from proxy_pkg.web.ended import Ended, shown_path
-from proxy_pkg.web.escapes import escaped_json
+from proxy_pkg.telemetry.escapes import escaped_json
+from proxy_pkg.telemetry.outcome import Ended, shown_path
 
 _encode = msgspec.json.Encoder().encode
 

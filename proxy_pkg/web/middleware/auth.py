@@ -10,12 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from proxy_pkg.errors import RefusedError
+from proxy_pkg.limits.callers import KEY_NAME
 from proxy_pkg.relay.pump import Receive, Send
 
 TOKEN_HEADER = b"x-headroom-token"
 _AGENT_BYTES: Final = 64
-KEY_NAME = "proxy_pkg.key_name"
-"""The entry of a scope that says which of the named tokens a caller has."""
 
 Refuse = Callable[[dict[str, Any], Receive, Send, RefusedError], Awaitable[None]]
 """Answers a request or a handshake with an error."""

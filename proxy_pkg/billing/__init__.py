@@ -1,0 +1,1 @@
+"""What answers cost, and what compression saved of it."""

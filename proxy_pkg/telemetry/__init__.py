@@ -1,0 +1,1 @@
+"""What operators see: logs, open and recent requests, totals of the fleet, OpenTelemetry."""

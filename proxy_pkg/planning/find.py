@@ -191,7 +191,7 @@ def _is_well_spelled(literal: bytes) -> bool:
 def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         yield (), value
-    elif place.leaves:
+    elif place.leaves or (place.leaves_of_object and isinstance(value, dict)):
         yield from islice(_leaves(value, (), _LEAF_DEPTH_MAX), _LEAVES_MAX)
     elif isinstance(value, list):
         yield from islice(_strings_of_parts(value, place), _LEAVES_MAX if place.leaves_at else None)

@@ -233,7 +233,8 @@ def _count(plan: Plan, record: RequestRecord) -> None:
     record.spans = [(*key, number) for key, number in counts.items()]
     record.spans_seen += len(plan.verdicts) + len(plan.doubts)
     record.spans_eligible += sum(1 for verdict in plan.verdicts if verdict.kind)
-    record.spans_compressed += len(plan.replacements)
+    if plan.replacements:
+        record.spans_compressed += sum(1 for verdict in plan.verdicts if verdict.text is not None)
     record.tokens_before += plan.tokens_before
     record.tokens_after += plan.tokens_after
 

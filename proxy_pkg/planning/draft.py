@@ -96,12 +96,14 @@ class Place(Struct):
     producer: Producer
     rank: int = 0
     """How many texts that may change stand before it in the body."""
+    was_planned: bool = False
+    """A server of ours has planned this text before: it or one before it in the body bears our marks."""
     decided: Decided | None = None
 
     @property
     def may_change(self) -> bool:
-        """Whether its length and its place let it change at all."""
-        return len(self.text.text) >= TEXT_CHARS_MIN and self.rank < CANDIDATES_MAX
+        """Whether its length, its place and what became of it before let it change at all."""
+        return len(self.text.text) >= TEXT_CHARS_MIN and self.rank < CANDIDATES_MAX and not self.was_planned
 
     @property
     def key(self) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from proxy_pkg.compressors.notation import is_ours
 from proxy_pkg.errors import ScanError
 from proxy_pkg.model import Producer
 from proxy_pkg.planning.arguments import NONE, kept
@@ -37,6 +38,8 @@ class Text(Struct, frozen=True):
     index: int = 0
     for_program: bool = False
     """The result itself says that a program made the call."""
+    is_ours: bool = False
+    """A server of ours has shortened it already."""
 
 
 class Outline(Struct, frozen=True):
@@ -175,7 +178,7 @@ def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -
         return ()
     found = locate(element, list(wanted))
     return tuple(
-        Text(start + offset, end + offset, *told)
+        Text(start + offset, end + offset, *told, is_ours(told[0]))
         for path, told in wanted.items()
         if (place_found := found.get(path)) is not None
         for start, end in [place_found]
@@ -191,7 +194,7 @@ def _is_well_spelled(literal: bytes) -> bool:
 def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         yield (), value
-    elif place.leaves:
+    elif place.leaves or (place.leaves_of_object and isinstance(value, dict)):
         yield from islice(_leaves(value, (), _LEAF_DEPTH_MAX), _LEAVES_MAX)
     elif isinstance(value, list):
         yield from islice(_strings_of_parts(value, place), _LEAVES_MAX if place.leaves_at else None)

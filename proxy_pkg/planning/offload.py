@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from proxy_pkg.planning.callers import NO_CALLS, Calls
 from proxy_pkg.planning.desk import Desks, Job
 from proxy_pkg.planning.draft import Draft, Memos, note, remember
+from proxy_pkg.planning.envelopes import opened
 from proxy_pkg.planning.find import is_worth_reading
 from proxy_pkg.planning.hearing import Fleet, unheard
 from proxy_pkg.planning.plan import Plan, compose, leave_alone, left_alone, settle
@@ -85,6 +86,8 @@ class Planner:
         What is not decided when the deadline passes is left alone, and stays so on later turns; so is what is new
         when there is work enough already, or the worker is crowded.
         """
+        if conversation.envelopes:
+            return await self._plan_inside(body, conversation, known, caller)
         deadline_ns = monotonic_ns() + self._deadline_ns
         if len(body) > _INLINE_BODY_BYTES:
             is_worth = await self.elsewhere(lambda: is_worth_reading(body, conversation))
@@ -100,6 +103,15 @@ class Planner:
         except OverdueError:
             # Once more: the text is marked by now, and what was sent shorter on earlier turns has to be so again.
             return await self._plan(body, conversation, known, deadline_ns, ways)
+
+    async def _plan_inside(self, body: bytes, conversation: Conversation, known: Calls, caller: int) -> Plan:
+        """The plan for a body that may hold a request of another call."""
+        if len(body) <= _INLINE_READ_BYTES:
+            held = opened(body, conversation)
+            return held.closed(await self.plan(held.body, held.conversation, known, caller))
+        held = await self.elsewhere(lambda: opened(body, conversation))
+        plan = await self.plan(held.body, held.conversation, known, caller)
+        return await self.elsewhere(lambda: held.closed(plan))
 
     async def _plan(
         self, body: bytes, conversation: Conversation, known: Calls, deadline_ns: int, ways: Ways | None

@@ -5,6 +5,7 @@ Three steps, so that the heavy one can run elsewhere: `draw` (draft.py) reads th
 """
 
 from time import monotonic_ns
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +19,8 @@ from proxy_pkg.planning.rewrite import literal
 from proxy_pkg.planning.terms import LEFT_ALONE, SHORTENED, Mark, Terms, Ways
 from proxy_pkg.planning.watch import NEVER_NS, NO_WATCH, Watch
 
+PLANNED_BEFORE: Final = "planned_before"
+"""The reason for a text that another server of ours has planned already."""
 _TWINS_MAX = 4
 
 
@@ -188,4 +191,6 @@ def _unchanged(place: Place, tokens: Tokens) -> Decided:
 
 
 def _why_unchanged(place: Place) -> str:
-    return "small" if len(place.text.text) < TEXT_CHARS_MIN else "too_many"
+    if len(place.text.text) < TEXT_CHARS_MIN:
+        return "small"
+    return PLANNED_BEFORE if place.was_planned else "too_many"

@@ -211,8 +211,10 @@ def _place(item: Item, offset: int, callers: Callers, draft: Draft) -> None:
     question = draft.question or ""
     last = draft.places[-1] if draft.places else None
     rank = 0 if last is None else last.rank + _counts(last.text)
+    was_planned = last is not None and last.was_planned
     for index, text in enumerate(found.texts[: TEXTS_MAX - len(draft.places)]):
-        draft.places.append(Place(item, index, offset, callers.of(text, question), rank))
+        was_planned = was_planned or text.is_ours
+        draft.places.append(Place(item, index, offset, callers.of(text, question), rank, was_planned))
         rank += _counts(text)
 
 

@@ -30,7 +30,7 @@ _TOKENS_SAVED_MIN = 20
 # A million tokens, more than models take; looking through more would take seconds.
 _TEXTS_CHARS_MAX = 4 << 20
 _TEXTS_LINES_MAX = 100_000
-_NOT_SHOWN = frozenset(("too_large", "too_many"))
+_NOT_SHOWN = frozenset(("too_large", "too_many", "planned_before"))
 
 
 def refer(draft: Draft, terms: Terms, until_ns: int) -> bool:

@@ -7,7 +7,7 @@ whose format it speaks.
 from msgspec.structs import replace
 
 from proxy_pkg.protocols import anthropic, bedrock, gemini, openai, openai_chat, openai_responses
-from proxy_pkg.protocols.grammar import Api, Protocol, UsageMap
+from proxy_pkg.protocols.grammar import Api, Conversation, Envelope, Protocol, UsageMap
 
 VERTEX = Api(name="vertex", errors=gemini.API.errors)
 _VERTEX_ANTHROPIC = Api(name="vertex", errors=anthropic.API.errors)
@@ -16,22 +16,57 @@ _VERTEX_OPENAI = Api(name="vertex", errors=openai.API.errors)
 VERTEX_MESSAGES = replace(anthropic.MESSAGES, api=_VERTEX_ANTHROPIC)
 VERTEX_CHAT = replace(openai_chat.CHAT, api=_VERTEX_OPENAI)
 VERTEX_GENERATE = replace(gemini.GENERATE, api=VERTEX)
+VERTEX_COUNT = replace(gemini.COUNT, api=VERTEX)
 VERTEX_OTHER = replace(gemini.OTHER, api=VERTEX)
 VERTEX_INTERACTIONS = replace(gemini.INTERACTIONS, api=VERTEX)
 
 # Whatever a model's own format is, the answer to an invocation comes in the same frames.
 _INVOKED = UsageMap(
     key="usage",
-    input=(("input_tokens",), ("inputTokens",)),
+    input=(("input_tokens",), ("inputTokens",), ("prompt_tokens",)),
     cache_read=(("cache_read_input_tokens",), ("cacheReadInputTokenCount",)),
     cache_write=(("cache_creation_input_tokens",), ("cacheWriteInputTokenCount",)),
     cache_write_1h=(("cache_creation", "ephemeral_1h_input_tokens"),),
-    output=(("output_tokens",), ("outputTokens",)),
+    output=(("output_tokens",), ("outputTokens",), ("completion_tokens",)),
     wrapped=True,
     is_split=True,
     coded_at="bytes",
 )
-BEDROCK_MESSAGES = replace(anthropic.MESSAGES, api=bedrock.API, usage=_INVOKED)
+
+
+def _of_any_model(*protocols: Protocol) -> Conversation:
+    """One conversation in the words of several formats whose items stand at the same key.
+
+    No format has the words of another, so what a body says tells which it is. Its path does not always: the name of
+    an inference profile says nothing of the model.
+    """
+    each = [protocol.conversation for protocol in protocols if protocol.conversation is not None]
+    return Conversation(
+        items=each[0].items,
+        signs=tuple(sign for one in each for sign in one.signs),
+        calls=tuple(place for one in each for place in one.calls),
+        results=tuple(place for one in each for place in one.results),
+        forgetting=tuple(sign for one in each for sign in one.forgetting),
+        questions=tuple(place for one in each for place in one.questions),
+    )
+
+
+# Claude's bodies are those of Messages, Nova's those of Converse, and gpt-oss and others take those of Chat.
+_INVOKING = _of_any_model(anthropic.MESSAGES, bedrock.CONVERSE, openai_chat.CHAT)
+BEDROCK_INVOKE = replace(
+    anthropic.MESSAGES, name="bedrock_invoke", api=bedrock.API, usage=_INVOKED, conversation=_INVOKING
+)
+BEDROCK_COUNT = replace(
+    bedrock.CONVERSE,
+    conversation=replace(
+        _INVOKING,
+        envelopes=(
+            Envelope(("input", "converse"), bedrock.CONVERSE.conversation),
+            Envelope(("input", "invokeModel", "body"), _INVOKING, is_base64=True),
+        ),
+    ),
+)
+"""CountTokens: a request of Converse, or the bytes of one that invokes a model."""
 BEDROCK_OTHER = replace(anthropic.OTHER, api=bedrock.API)
 
 _CHATGPT = Api(name="chatgpt", errors=openai_responses.RESPONSES.api.errors)

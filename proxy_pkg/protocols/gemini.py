@@ -1,9 +1,12 @@
 """Google Gemini: generateContent and its relatives."""
 
+from msgspec.structs import replace
+
 from proxy_pkg.protocols.grammar import (
     Api,
     CallPlace,
     Conversation,
+    Envelope,
     ErrorShape,
     LimitHeaders,
     Protocol,
@@ -75,12 +78,39 @@ ENDINGS = ((r'"finishReason"\s*:\s*"', r'"usageMetadata"\s*:\s*\{'),)
 
 GENERATE = Protocol(name="gemini_generate", api=API, conversation=CONVERSATION, usage=USAGE, endings=ENDINGS)
 
+# Where the whole request is given, the API ignores the contents beside it.
+_COUNTED = replace(
+    CONVERSATION,
+    envelopes=(Envelope(("generateContentRequest",)), Envelope(("generate_content_request",))),
+)
+COUNT = replace(GENERATE, conversation=_COUNTED)
+"""countTokens: the contents alone, or the whole request whose tokens are asked for."""
+
 OTHER = Protocol(name="gemini_other", api=API)
 
+_RESULT = ResultPlace(
+    when=("type", ("function_result",)),
+    id="call_id",
+    text="result",
+    text_types=("text",),
+    leaves_of_object=True,
+    name="name",
+)
+_CALL = CallPlace(when=("type", ("function_call",)), name="name", arguments="arguments")
+_QUESTION = ResultPlace(when=("type", ("user_input",)), id="", text="content", text_types=("text",))
+
 INTERACTIONS = Protocol(
-    name="gemini_other",
+    name="gemini_interactions",
     api=API,
     names_model=True,
+    conversation=Conversation(
+        items="input",
+        # What tools of the service gave comes back with signatures, and is no client's result.
+        signs=(b'"function_call"', b'"function_result"'),
+        calls=(_CALL, replace(_CALL, parts="content")),
+        results=(_RESULT, replace(_RESULT, parts="content")),
+        questions=(_QUESTION, ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("text",))),
+    ),
     usage=UsageMap(
         key="usage",
         input=(("total_input_tokens",), ("total_tool_use_tokens",)),
@@ -91,4 +121,4 @@ INTERACTIONS = Protocol(
     ),
     endings=((r'"interaction\.completed?"',), (r"\[DONE\]",)),
 )
-"""Interactions: what it holds is relayed unread, and what it costs is counted."""
+"""Interactions: its input is a list of steps, and was one of turns that hold them as their content."""

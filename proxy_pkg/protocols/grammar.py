@@ -32,8 +32,8 @@ class ResultPlace(Struct, frozen=True):
 
     `text` is the key of a string, or of a list whose parts of a type in `text_types` ("" for parts without a type)
     hold a string at "text"; of such a list's parts every string inside the value at `leaves_at` counts too.
-    With `leaves`, every string inside the value at `text` counts. `name` is the key of the tool's name, where
-    the result itself says it.
+    With `leaves`, every string inside the value at `text` counts, with `leaves_of_object` only if that is an object.
+    `name` is the key of the tool's name, where the result itself says it.
     """
 
     id: str
@@ -44,7 +44,20 @@ class ResultPlace(Struct, frozen=True):
     text_types: tuple[str, ...] = ()
     leaves: bool = False
     leaves_at: str = ""
+    leaves_of_object: bool = False
     name: str = ""
+
+
+class Envelope(Struct, frozen=True):
+    """Where a body may hold a whole request of another call, such as the one whose tokens it asks to count.
+
+    `path` leads to that request: an object, or with `is_base64` a text that has its bytes in base64. `conversation` is
+    the other call's, None where it is that of the plain body.
+    """
+
+    path: tuple[str, ...]
+    conversation: "Conversation | None" = None
+    is_base64: bool = False
 
 
 class Conversation(Struct, frozen=True):
@@ -63,6 +76,8 @@ class Conversation(Struct, frozen=True):
     """Where the user's own words stand; of these places `id` means nothing."""
     within: tuple[str, ...] = ()
     """Keys that lead from the body to the object with the items, where that is not the body itself."""
+    envelopes: tuple[Envelope, ...] = ()
+    """What the body may hold in place of the items. Of several that are there, the first one counts."""
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from proxy_pkg.protocols.grammar import CallPlace, Conversation, FrameMap, Protocol, ResultPlace, UsageMap
 from proxy_pkg.protocols.openai import API, RESPONSES_API
 
+_OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "apply_patch_call_output")
+
 CONVERSATION = Conversation(
     items="input",
     signs=(b'_call"', b'_call_output"'),
@@ -17,10 +19,17 @@ CONVERSATION = Conversation(
             fixed_name="shell",
             arguments="action",
         ),
+        CallPlace(
+            when=("type", ("apply_patch_call",)),
+            id="call_id",
+            name="",
+            fixed_name="apply_patch",
+            arguments="operation",
+        ),
     ),
     results=(
         ResultPlace(
-            when=("type", ("function_call_output", "custom_tool_call_output", "local_shell_call_output")),
+            when=("type", _OUTPUTS),
             id="call_id",
             text="output",
             text_types=("input_text", "output_text", "text"),

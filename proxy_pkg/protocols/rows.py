@@ -40,12 +40,14 @@ def _end(pattern: str, route: str, protocol: Protocol | None) -> Row:
     return Row(re.compile(rf"(?:.*/)?{pattern}", re.IGNORECASE), route, protocol)
 
 
-METHODS: Final = "generateContent|streamGenerateContent|countTokens"
+METHODS: Final = "generateContent|streamGenerateContent"
 MODEL: Final = "(?P<model>[^/:]+)"
 _VERTEX_PLACE: Final = r"/v1\w*(/projects/[^/]+/locations/[^/]+)?"
 # What Azure's clients call, with whatever base: these paths are sent on whole.
 _AZURE: Final = "/openai/deployments/"
 _AZURE_MODELS: Final = "/models/(?:chat/completions|embeddings|images/embeddings|info)"
+# The name that stands for a model where the tokens of a request to Claude are counted: the body names the model.
+_COUNTING: Final = "count-tokens:rawPredict"
 _GEMINI_OPENAI: Final = r"/v1(?:beta|alpha)?\w*/openai"
 
 # POST only, and the whole path: these bodies hold a conversation.
@@ -58,22 +60,33 @@ CONVERSATIONS: Final = (
     _row(rf"{_GEMINI_OPENAI}/chat/completions", "chat_completions", clouds.GEMINI_CHAT),
     _row(r"/v1/responses", "responses", openai_responses.RESPONSES),
     _row(r"/v1/responses/input_tokens", "input_tokens", openai_responses.RESPONSES),
+    _row(r"/v1/responses/compact", "compact", openai_responses.RESPONSES),
     _row(r"/backend-api/codex/responses", "responses", clouds.CHATGPT_RESPONSES),
+    _row(r"/backend-api/codex/responses/compact", "compact", clouds.CHATGPT_RESPONSES),
     _row(rf"/v1(beta|alpha)?\w*/(models|tunedModels)/{MODEL}:({METHODS})", "generate_content", gemini.GENERATE),
+    _row(rf"/v1(beta|alpha)?\w*/(models|tunedModels)/{MODEL}:countTokens", "count_tokens", gemini.COUNT),
+    _row(r"/v1(beta|alpha)?\w*/interactions", "interactions", gemini.INTERACTIONS),
+    _row(r"/v1\w*/projects/[^/]+/locations/[^/]+/interactions", "interactions", clouds.VERTEX_INTERACTIONS),
     _row(
         rf"{_VERTEX_PLACE}/(publishers/[^/]+/models|endpoints)/{MODEL}:({METHODS})",
         "generate_content",
         clouds.VERTEX_GENERATE,
     ),
     _row(
+        rf"{_VERTEX_PLACE}/(publishers/[^/]+/models|endpoints)/{MODEL}:countTokens", "count_tokens", clouds.VERTEX_COUNT
+    ),
+    _row(rf"{_VERTEX_PLACE}/publishers/anthropic/models/{_COUNTING}", "count_tokens", clouds.VERTEX_MESSAGES),
+    _row(
         rf"{_VERTEX_PLACE}/publishers/anthropic/models/{MODEL}:(rawPredict|streamRawPredict)",
         "raw_predict",
         clouds.VERTEX_MESSAGES,
     ),
     _row(rf"{_VERTEX_PLACE}/endpoints/[^/]+/chat/completions", "chat_completions", clouds.VERTEX_CHAT),
-    _row(r"/model/(?P<model>.+)/invoke(-with-response-stream)?", "invoke", clouds.BEDROCK_MESSAGES),
+    _row(r"/model/(?P<model>.+)/invoke(-with-response-stream)?", "invoke", clouds.BEDROCK_INVOKE),
     _row(r"/model/(?P<model>.+)/converse(-stream)?", "converse", bedrock.CONVERSE),
+    _row(r"/model/(?P<model>.+)/count-tokens", "count_tokens", clouds.BEDROCK_COUNT),
     _row(rf"/v1internal:({METHODS})", "generate_content", clouds.CODE_ASSIST_GENERATE),
+    _row(r"/v1internal:countTokens", "count_tokens", clouds.CODE_ASSIST_GENERATE),
 )
 
 # POST only, behind the name of an upstream: the end of the path says what the body is, with anything before it.
@@ -85,16 +98,19 @@ ENDS: Final = (
     _end(r"messages/count_tokens", "count_tokens", anthropic.MESSAGES),
     _end(r"responses", "responses", openai_responses.RESPONSES),
     _end(r"responses/input_tokens", "input_tokens", openai_responses.RESPONSES),
+    _end(r"responses/compact", "compact", openai_responses.RESPONSES),
     _end(rf"{MODEL}:({METHODS})", "generate_content", gemini.GENERATE),
+    _end(rf"{MODEL}:countTokens", "count_tokens", gemini.COUNT),
+    _end(r"interactions", "interactions", gemini.INTERACTIONS),
+    _end(_COUNTING, "count_tokens", clouds.VERTEX_MESSAGES),
     _end(rf"{MODEL}:(rawPredict|streamRawPredict)", "raw_predict", clouds.VERTEX_MESSAGES),
-    _end(r"model/(?P<model>.+)/invoke(-with-response-stream)?", "invoke", clouds.BEDROCK_MESSAGES),
+    _end(r"model/(?P<model>.+)/invoke(-with-response-stream)?", "invoke", clouds.BEDROCK_INVOKE),
     _end(r"model/(?P<model>.+)/converse(-stream)?", "converse", bedrock.CONVERSE),
+    _end(r"model/(?P<model>.+)/count-tokens", "count_tokens", clouds.BEDROCK_COUNT),
     _end(r"v2/chat", "chat", cohere.CHAT),
     _end(r"realtime", "realtime", openai_responses.REALTIME),
     _end(r"embeddings", "embeddings", openai.COUNTED),
     _end(r"completions", "other", openai.COUNTED),
-    _end(r"responses/compact", "responses_other", openai.COUNTED),
-    _end(r"interactions", "other", gemini.INTERACTIONS),
 )
 
 # Any method, everything below the path too: one API alone has it.
@@ -111,8 +127,7 @@ PASSTHROUGH: Final = (
     _row(rf"{_AZURE_MODELS}$", "other", openai.OTHER),
     _row(r"/(backend-api|wham|ps)/", "client", clouds.CHATGPT_OTHER),
     _row(r"/v1internal[:/]", "client", clouds.CODE_ASSIST_OTHER),
-    _row(r"/v1\w*/projects/[^/]+/locations/[^/]+/interactions$", "other", clouds.VERTEX_INTERACTIONS),
-    _row(r"/v1(beta|alpha)?\w*/interactions$", "other", gemini.INTERACTIONS),
+    _row(r"/v1/interactions$", "other", gemini.OTHER),
     _row(r"/v1\w*/(projects/[^/]+/locations|publishers)/", "other", clouds.VERTEX_OTHER),
     _row(r"/v1\w+/projects/", "other", clouds.VERTEX_OTHER),
     _row(r"/(model|inference-profiles|foundation-models)(/|$)", "other", clouds.BEDROCK_OTHER),
@@ -128,7 +143,6 @@ PASSTHROUGH: Final = (
     _row(r"/v1/(moderations|rerank|videos)$", "other", openai.NAMING),
     _row(r"/v1/images/", "images", openai.NAMING),
     _row(r"/v1/audio/", "audio", openai.NAMING),
-    _row(r"/v1/responses/compact$", "responses_other", openai.COUNTED),
     _row(r"/v1/responses/", "responses_other", openai.OTHER),
     _row(r"/v1/realtime(/|$)", "realtime", openai_responses.REALTIME),
 )

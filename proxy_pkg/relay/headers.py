@@ -60,6 +60,18 @@ _END_TO_END = frozenset(
         b"x-goog-api-key",
     )
 )
+# Another server of this family upstream says these of the request that it got from this one. Clients read ours.
+_SAID_ANEW = frozenset(
+    (
+        b"x-headroom-decision",
+        b"x-headroom-request-id",
+        b"x-headroom-tokens-after",
+        b"x-headroom-tokens-before",
+        b"x-headroom-tokens-saved",
+        b"x-headroom-transforms",
+    )
+)
+_NEVER_RETURNED = _HOP_BY_HOP | _SAID_ANEW
 _NEVER_SENT = _HOP_BY_HOP | _REQUEST_ONLY
 _FOR_THE_PROXY = b"x-headroom-"
 """What clients tell a proxy of this family (callers, sessions, addresses) is nothing for an upstream."""
@@ -88,7 +100,7 @@ def response_headers(headers: RawHeaders, status: int) -> list[tuple[bytes, byte
     """
     lowered = [(name.lower(), value) for name, value in headers]
     named = named_by_connection(lowered)
-    kept = [pair for pair in lowered if pair[0] not in _HOP_BY_HOP and pair[0] not in named]
+    kept = [pair for pair in lowered if pair[0] not in _NEVER_RETURNED and pair[0] not in named]
     if status in BODILESS:
         kept = [pair for pair in kept if pair[0] != b"content-length"]
     if b"".join([value for _, value in kept]).translate(None, _OTHERS):  # a quarter of what a search costs

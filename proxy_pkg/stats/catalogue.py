@@ -5,7 +5,7 @@ from proxy_pkg.stats.money_rows import MONEY_ROWS
 
 __all__ = ["CATALOGUE", "METRICS", "OTHER", "Kind", "Label", "Metric"]
 
-_PROTOCOL = Label("protocol", values_max=12)
+_PROTOCOL = Label("protocol", values_max=16)
 _ROUTE = Label("route", values_max=48)
 _STATUS = Label("status_class", ("1xx", "2xx", "3xx", "4xx", "5xx", "none"))
 _OUTCOME = Label("outcome", ("relayed", "refused", "failed", "client_gone"))

@@ -24,6 +24,7 @@ BODY_REASONS: Final = {
     "Have the client sign nothing, or sign behind this server.",
     "held_out": "The conversation is in the group that is left alone for comparison. "
     "Set `HEADROOM_HOLDOUT=0` to have no such group.",
+    "planned_before": "Another server of this kind has planned the body on its way here. Nothing to do.",
     "busy": "More new text waited than the deadline has room for. Run more workers if it happens often.",
     "deadline": "Compression did not end in time. Raise `HEADROOM_COMPRESSION_DEADLINE_MS` or run more workers.",
     "unknown_path": "The path says nothing of what the body is, so it was not looked at. "
@@ -67,6 +68,8 @@ TEXT_REASONS: Final = {
     "busy": "More new text waited than the deadline has room for. Run more workers if it happens often.",
     "deadline": "There was no time left for the text. Raise `HEADROOM_COMPRESSION_DEADLINE_MS` or run more workers.",
     "held_out": "The conversation is in the group that is left alone for comparison. Nothing to do.",
+    "planned_before": "Another server of this kind has planned the text on its way here: it, or one before it, bears "
+    "the marks of a shorter form. Nothing to do.",
     "too_many": "The body has more tool results than are looked at. Nothing to do; "
     "have the client compact its conversation.",
     "item_too_large": "The message that holds the text is longer than 8 MiB. Have the tool return less.",

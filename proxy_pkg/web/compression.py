@@ -14,7 +14,7 @@ from proxy_pkg.errors import RefusedError, ScanError
 from proxy_pkg.model import Level
 from proxy_pkg.planning.callers import NO_CALLS, Calls
 from proxy_pkg.planning.offload import Planner
-from proxy_pkg.planning.plan import Plan, left_alone
+from proxy_pkg.planning.plan import PLANNED_BEFORE, Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord
 from proxy_pkg.web.coding import Coder
@@ -36,7 +36,7 @@ _CHECKSUMS = frozenset((b"content-digest", b"repr-digest", b"digest", b"content-
 _SIGNED = b"AWS4-"
 _TELLING = _CHECKSUMS | {BYPASS_HEADER, b"content-encoding", b"authorization"}
 
-_GAVE_WAY = frozenset(("busy", "deadline"))
+_TELLING_REASONS = frozenset(("busy", "deadline", PLANNED_BEFORE))
 _WEIGHTS = {"": 0, "passthrough": 1, "bypassed": 1, "observed": 2, "rewritten": 3}
 
 _NOTHING_FOUND = [
@@ -208,8 +208,8 @@ def _outcome(plan: Plan, level: Level, arm: str) -> tuple[str, str]:
         return "passthrough", "nothing_to_change"
     if not plan.replacements:
         reasons = (*(verdict.reason for verdict in plan.verdicts), *plan.doubts)
-        late = (reason for reason in reasons if reason in _GAVE_WAY)
-        return "passthrough", next(late, "nothing_to_change")
+        telling = (reason for reason in reasons if reason in _TELLING_REASONS)
+        return "passthrough", next(telling, "nothing_to_change")
     return ("observed" if level is Level.OBSERVE else "rewritten"), "smaller"
 
 
@@ -233,7 +233,8 @@ def _count(plan: Plan, record: RequestRecord) -> None:
     record.spans = [(*key, number) for key, number in counts.items()]
     record.spans_seen += len(plan.verdicts) + len(plan.doubts)
     record.spans_eligible += sum(1 for verdict in plan.verdicts if verdict.kind)
-    record.spans_compressed += len(plan.replacements)
+    if plan.replacements:
+        record.spans_compressed += sum(1 for verdict in plan.verdicts if verdict.text is not None)
     record.tokens_before += plan.tokens_before
     record.tokens_after += plan.tokens_after
 

@@ -98,8 +98,8 @@ def test_writes_that_are_kept_for_an_hour_are_told_apart() -> None:
 @pytest.mark.parametrize("cut", range(0, 12))
 def test_bedrock_has_each_event_in_base64_in_a_frame(cut: int) -> None:
     stream = b"".join(map(coded, (START, CALL, *[{"type": "ping"}] * 20, DELTA)))
-    assert counts(clouds.BEDROCK_MESSAGES, stream) == Usage(7, 50, 9, 5)
-    assert counts(clouds.BEDROCK_MESSAGES, stream[: -1 - cut * 20], ends=False) in (
+    assert counts(clouds.BEDROCK_INVOKE, stream) == Usage(7, 50, 9, 5)
+    assert counts(clouds.BEDROCK_INVOKE, stream[: -1 - cut * 20], ends=False) in (
         Usage(7, 50, 9, 5),
         Usage(7, 50, 9, 0),
     )
@@ -107,12 +107,12 @@ def test_bedrock_has_each_event_in_base64_in_a_frame(cut: int) -> None:
 
 def test_bedrock_tells_a_whole_answer_as_the_model_does() -> None:
     body = {"content": [CALL["content_block"]], "usage": {"input_tokens": 3, "output_tokens": 2}}
-    assert counts(clouds.BEDROCK_MESSAGES, json.dumps(body).encode()) == Usage(3, 0, 0, 2)
+    assert counts(clouds.BEDROCK_INVOKE, json.dumps(body).encode()) == Usage(3, 0, 0, 2)
     nova = [
         {"contentBlockStart": {"start": {"toolUse": {"input": FAKE}}}},
         {"metadata": {"usage": {"inputTokens": 30, "outputTokens": 4, "cacheReadInputTokenCount": 6}}},
     ]
-    assert counts(clouds.BEDROCK_MESSAGES, b"".join(map(coded, nova))) == Usage(30, 6, 0, 4)
+    assert counts(clouds.BEDROCK_INVOKE, b"".join(map(coded, nova))) == Usage(30, 6, 0, 4)
 
 
 def test_converse_streams_json_in_frames() -> None:

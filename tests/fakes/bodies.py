@@ -60,6 +60,13 @@ CONVERSE = Shape(
     b'{"role":"user","content":[{"toolResult":{"toolUseId":"t1","status":"success","content":[{"text" : ',
     b'}], "zz":1.10}},{"cachePoint":{"type":"default"}}]}',
 )
+INTERACTIONS = Shape(
+    "input",
+    b'{"type":"function_call","id":"t1","name":"Read","arguments":{"p":1.0}}',
+    b'{"type":"function_result","call_id":"t1","name":"Read","result":[{"type":"image","data":"aGk="},'
+    b'{"type":"text","text": ',
+    b'}], "zz":1.10}',
+)
 
 ROUTES: dict[str, Shape] = {
     "/v1/messages": ANTHROPIC,

@@ -88,3 +88,8 @@ def test_a_length_goes_on_where_there_can_be_a_body(status: int, kept: bool) -> 
 def test_control_characters_become_spaces_and_tabs_and_high_bytes_stay() -> None:
     given = [(b"x", b"a\x00b\x1fc\x7fd\te\xe9"), (b"y", b"plain")]
     assert response_headers(given, 200) == [(b"x", b"a b c d\te\xe9"), (b"y", b"plain")]
+
+
+def test_what_another_server_of_this_family_says_of_its_own_request_stays_there() -> None:
+    said = [(b"X-Headroom-Decision", b"passthrough"), (b"x-headroom-request-id", b"2"), (b"x-headroom-error", b"busy")]
+    assert response_headers([*said, (b"x-a", b"1")], 200) == [(b"x-headroom-error", b"busy"), (b"x-a", b"1")]

@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from bench.processes import Server
-from tests.fakes.bodies import ANTHROPIC, CHAT, CONVERSE, GEMINI, NUMBERED, RESPONSES, literal
+from tests.fakes.bodies import ANTHROPIC, CHAT, CONVERSE, GEMINI, INTERACTIONS, NUMBERED, RESPONSES, literal
 from tests.fakes.client import Headers, ask
 from tests.fakes.scripts import CLOSE_AFTER_BODY, JSON, reply
 from tests.fakes.sockets import NUMBERED as SOCKET_NUMBERED
@@ -72,6 +72,16 @@ CONVERSATIONS = {
     "/model/amazon.nova-pro-v1%3A0/converse": CONVERSE,
     "/model/amazon.nova-pro-v1%3A0/converse-stream": CONVERSE,
     "/backend-api/codex/responses": RESPONSES,
+    "/backend-api/codex/responses/compact": RESPONSES,
+    "/v1/responses/compact": RESPONSES,
+    "/v1/responses/input_tokens": RESPONSES,
+    "/v1beta/interactions": INTERACTIONS,
+    "/v1beta/models/gemini-3:countTokens": GEMINI,
+    f"{VERTEX}/publishers/google/models/gemini-3:countTokens": GEMINI,
+    f"{VERTEX}/publishers/anthropic/models/count-tokens:rawPredict": ANTHROPIC,
+    "/model/us.amazon.nova-pro-v1%3A0/invoke": CONVERSE,
+    "/model/openai.gpt-oss-120b-1%3A0/invoke": CHAT,
+    "/model/openai.gpt-oss-120b-1%3A0/invoke-with-response-stream": CHAT,
 }
 
 
@@ -113,6 +123,7 @@ def test_a_request_inside_a_request_shrinks_and_the_rest_stays(method: str, plac
         "/model/m/converse",
         "/inference-profiles?type=SYSTEM_DEFINED",
         "/backend-api/codex/responses/compact",
+        "/v1beta/interactions",
     ],
 )
 def test_other_paths_of_these_services_are_relayed_as_they_are(target: str, place: Server, upstream: Upstream) -> None:

@@ -115,7 +115,7 @@ STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
         (bedrock.CONVERSE, bedrock_event("metadata", b'{"usage":{"inputTokens":1}}'), True),
         (bedrock.CONVERSE, bedrock_event("messageStop", b'{"stopReason":"end_turn"}'), False),
         (
-            clouds.BEDROCK_MESSAGES,
+            clouds.BEDROCK_INVOKE,
             bedrock_event("chunk", b'{"bytes":"' + b64encode(b'{"type":"message_stop"}') + b'"}'),
             True,
         ),

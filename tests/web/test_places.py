@@ -230,7 +230,13 @@ ENDS = [
     ("/gw/publishers/google/models/g:generateContent", "gemini_generate"),
     ("/v2/chat", "cohere_chat"),
     ("/cohere/v2/chat", "cohere_chat"),
-    ("/gw/model/anthropic.x/invoke", "anthropic_messages"),
+    ("/gw/model/anthropic.x/invoke", "bedrock_invoke"),
+    ("/gw/model/anthropic.x/count-tokens", "bedrock_converse"),
+    ("/gw/v1/responses/compact", "openai_responses"),
+    ("/codex/responses/compact", "openai_responses"),
+    ("/gw/v1beta/models/g:countTokens", "gemini_generate"),
+    ("/gw/v1beta/interactions", "gemini_interactions"),
+    ("/gw/publishers/anthropic/models/count-tokens:rawPredict", "anthropic_messages"),
     ("/gw/model/amazon.nova/converse-stream", "bedrock_converse"),
 ]
 

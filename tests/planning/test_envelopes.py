@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from proxy_pkg.store.marks import Marks
 
 from proxy_pkg.errors import ScanError
 from proxy_pkg.planning.offload import Planner
@@ -17,6 +16,7 @@ from proxy_pkg.planning.plan import Plan
 from proxy_pkg.planning.policy import Rules
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.protocols.table import match
+from proxy_pkg.store.decision_table import DecisionTable
 from proxy_pkg.tokens.count import Encoder
 from proxy_pkg.wire.splice import splice
 from tests.fakes.bodies import ANTHROPIC, CHAT, CONVERSE, GEMINI, NUMBERED, RESPONSES, Shape, literal
@@ -35,7 +35,7 @@ def conversation(path: str) -> Conversation:
 
 
 async def plans(*bodies: tuple[str, bytes]) -> list[Plan]:
-    planner = Planner(RULES, Encoder(None), 8 << 20, 60_000, Marks())
+    planner = Planner(RULES, Encoder(None), 8 << 20, 60_000, DecisionTable())
     try:
         return [await planner.plan(body, conversation(path)) for path, body in bodies]
     finally:

@@ -1,9 +1,9 @@
 """`python -m bench.agents [--write PAGE] [NAME …]`: what each kind of output saves that real agents read.
 
-Each agent works in the same folder (agents_scratch.py) behind this server, real gunicorn with two workers. A fake upstream answers
-with one tool call after the other (agents_script.py), so that the agent runs its own tools and sends what they printed
-as it would send it to its API. A tap keeps the requests as they left the agent, the upstream as they arrived. Both
-are cut in the same way, text by text; no figure is taken from what the server says of itself.
+Each agent works in the same folder (agents_scratch.py) behind this server, real gunicorn with two workers. A fake
+upstream answers with one tool call after the other (agents_script.py), so that the agent runs its own tools and sends
+what they printed as it would send it to its API. A tap keeps the requests as they left the agent, the upstream as they
+arrived. Both are cut in the same way, text by text; no figure is taken from what the server says of itself.
 """
 
 import argparse
@@ -156,9 +156,12 @@ def texts_of(body: bytes, protocol: Protocol) -> list[str]:
 @contextlib.contextmanager
 def behind_the_server() -> Iterator[tuple[Upstream, int]]:
     """A fake upstream, and the port of a server with two workers before it."""
-    with running() as upstream, tempfile.TemporaryDirectory() as folder:
-        with ours(upstream, Path(folder), HEADROOM_WORKERS="2") as server:
-            yield upstream, server.port
+    with (
+        running() as upstream,
+        tempfile.TemporaryDirectory() as folder,
+        ours(upstream, Path(folder), HEADROOM_WORKERS="2") as server,
+    ):
+        yield upstream, server.port
 
 
 def main() -> int:

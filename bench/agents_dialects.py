@@ -32,7 +32,9 @@ class Client:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of output. `ask` gives its tool call in a folder, where the served files have `url`; None without a tool."""
+    """One kind of output. `ask` gives its tool call in a folder, with the served files below `url`; None without a
+    tool for it.
+    """
 
     title: str
     ask: Callable[[Client, Path, str], Call | None]

@@ -16,7 +16,8 @@ Written by `make bench-agents` on {day}; run it again, do not edit this page.
 Each agent works in the same generated folder behind this server (gunicorn, two workers, default settings). A fake
 upstream answers with one tool call after the other, so each agent runs its own tools and sends what they printed in its
 own form. Tokens are estimates by o200k_base of each tool result, as the agent sent it and as the upstream got it.
-*exact* means that the same bytes arrived; [reasons.md](reasons.md) has the reasons and grades, [notations.md](notations.md) the forms.
+*exact* means that the same bytes arrived; [reasons.md](reasons.md) has the reasons and grades,
+[notations.md](notations.md) the forms.
 
 Files that an agent reads in order to edit them stay exact but for line numbers, and repeated lines become
 references, so a client whose reads have no numbers saves less there.
@@ -44,9 +45,8 @@ def _versions(results: "Sequence[Ran]") -> str:
     for each in results:
         client = CLIENTS[each.client]
         before, after = _sums(each.readings)
-        lines.append(
-            f"| {client.title} | `{client.package}` | {each.version or '–'} | {before:,} | {after:,} | {saved(before, after)} |"
-        )
+        figures = f"{before:,} | {after:,} | {saved(before, after)}"
+        lines.append(f"| {client.title} | `{client.package}` | {each.version or '–'} | {figures} |")
     lines += [f"\n{CLIENTS[each.client].title}: {each.trouble}." for each in results if each.trouble]
     return "\n".join(lines) + "\n"
 
@@ -86,5 +86,6 @@ def _row(each: "Reading") -> str:
         form, promise = f"`{verdict.compressor}`", f"{verdict.grade}"
     return (
         f"| {each.kind} | `{each.call}` | {each.tokens_received:,} | {each.tokens_sent:,} "
-        f"| {saved(each.tokens_received, each.tokens_sent)} | {verdict.kind or each.explained.kind} | {form} | {promise} |"
+        f"| {saved(each.tokens_received, each.tokens_sent)} | {verdict.kind or each.explained.kind} "
+        f"| {form} | {promise} |"
     )

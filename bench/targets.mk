@@ -14,6 +14,11 @@ bench-headroom: dev ## The level balanced beside the Headroom library on the sam
 	.venv-headroom/bin/pip install --disable-pip-version-check --quiet headroom-ai==0.42.0
 	$(BIN)/python -m bench.rival .venv-headroom/bin/python --corpus '$(CORPUS)'
 
+.PHONY: bench-agents
+bench-agents: dev ## What real coding agents save by kind of output, written to docs/agents.md (needs npm; installs them in .venv/agents; two minutes)
+	tests/agents/install
+	$(BIN)/python -m bench.agents --write docs/agents.md
+
 .PHONY: bench-lifecycle
 bench-lifecycle: dev ## Failures while workers change under load, and the spread over workers (about three minutes)
 	$(BIN)/python -m bench.lifecycle

@@ -19,6 +19,10 @@ bench-agents: dev ## What real coding agents save by kind of output, written to 
 	tests/agents/install
 	$(BIN)/python -m bench.agents --write docs/agents.md
 
+.PHONY: notations
+notations: dev ## Write docs/notations.md anew, after a form was changed
+	$(BIN)/python -m bench.notations docs/notations.md
+
 .PHONY: bench-lifecycle
 bench-lifecycle: dev ## Failures while workers change under load, and the spread over workers (about three minutes)
 	$(BIN)/python -m bench.lifecycle

@@ -19,7 +19,8 @@ _REFERENCE = re.compile(
     rf"\[lines ([0-9]+)-([0-9]+): as (?:lines ([0-9]+)-([0-9]+) )?(?:there|(?:of|in) result {_NAME})\]"
 )
 _NUMBERED = re.compile(r" *L?([0-9]+)(?:[→\t]| ?(?=\|)|(?=: ))")
-_HIT = re.compile(r"([0-9]+)[:-]")
+_HIT = re.compile(r"(?!\d{4}-\d\d-\d\d(?!\d)|\d\d:\d\d:\d\d(?!\d))([0-9]+)[:-]", re.ASCII)
+"""A number, unless it is part of a date or of a time of day."""
 _PREFIXES: tuple[Callable[[int], str], ...] = (
     lambda number: f"{number:6d}→",
     lambda number: f"{number:6d}\t",

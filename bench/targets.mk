@@ -14,6 +14,17 @@ bench-headroom: dev ## The level balanced beside the Headroom library on the sam
 	.venv-headroom/bin/pip install --disable-pip-version-check --quiet headroom-ai==0.42.0
 	$(BIN)/python -m bench.rival .venv-headroom/bin/python --corpus '$(CORPUS)'
 
+.PHONY: bench-agents
+bench-agents: dev ## What real coding agents save by kind of output, written to docs/agents.md (needs npm; installs 1.6 GB in .venv/bench-agents; three minutes)
+	mkdir -p .venv/bench-agents
+	cp bench/agents_npm/package.json .venv/bench-agents
+	npm install --prefix .venv/bench-agents --no-audit --no-fund --no-package-lock --loglevel=error
+	$(BIN)/python -m bench.agents --write docs/agents.md
+
+.PHONY: notations
+notations: dev ## Write docs/notations.md anew, after a form was changed
+	$(BIN)/python -m bench.notations docs/notations.md
+
 .PHONY: bench-lifecycle
 bench-lifecycle: dev ## Failures while workers change under load, and the spread over workers (about three minutes)
 	$(BIN)/python -m bench.lifecycle

@@ -39,6 +39,8 @@ SAMPLE_CHARS_MAX = 32_768
 
 _TWO_NUMBERS = re.compile(r"\n *L?[0-9]{1,9} *[→\t:|│][^\n]*\n *L?[0-9]{1,9} *[→\t:|│]")
 """What every numbered read has, found faster than its style."""
+_CUT_OUT = re.compile("…[0-9]{1,9} (?:chars|tokens|lines) truncated…")
+"""Where a client cut a piece out of a long output, in the middle of a line or between two."""
 _RETURN = re.compile("\r(?=[^\r\n])")
 
 
@@ -85,6 +87,10 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
+_NEEDS_ALL_ROWS = frozenset((Kind.JSON, Kind.DELIMITED))
+"""Kinds whose forms want every row whole."""
+
+
 class Detection(Struct, frozen=True):
     """The kind of a text, and in a few words what it was told by."""
 
@@ -99,10 +105,12 @@ def detect(text: str, producer: Producer, tools: Tools = NO_MORE) -> Detection:
     """
     whole = unwrap_all(text)
     if whole.inside is None:
-        return _detect(whole.body, producer, tools)
+        found = _detect(whole.body, producer, tools)
+        is_torn = found.kind in _NEEDS_ALL_ROWS and shell_command(producer, tools) and _is_cut(whole.body)
+        return Detection(Kind.OUTPUT, "a piece was cut out of it") if is_torn else found
     # Where the bytes need not come back, the text without the escapes of JSON is shorter.
-    found = None if prints_no_file(producer, tools) else _detect(whole.body, producer, tools)
-    return _detect(text, producer, tools) if found is None or found.kind == Kind.JSON else found
+    inner = None if prints_no_file(producer, tools) else _detect(whole.body, producer, tools)
+    return _detect(text, producer, tools) if inner is None or inner.kind == Kind.JSON else inner
 
 
 def _detect(text: str, producer: Producer, tools: Tools) -> Detection:
@@ -160,6 +168,10 @@ def _is_numbered(sample: str, producer: Producer, tools: Tools) -> bool:
     if markup.looks_like(sample) or builds.looks_like(sample):
         return False  # lines of source inside a page, or below a test that failed
     return "|" not in style.mark or sum("|" in line.partition("|")[2] for line in lines) * 2 < len(lines)
+
+
+def _is_cut(text: str) -> bool:
+    return " truncated…" in text and _CUT_OUT.search(text) is not None
 
 
 def _is_rewritten(text: str) -> bool:

@@ -24,6 +24,8 @@ _KEY = (
     "(?:Chunk ID|Wall time|Process exited with code|Process running with session ID|Original token count"
     "|Total output lines|Exit [Cc]ode|Command(?: executed| completed)?|Directory|Status|Duration)"
 )
+_CUT = r"(?:Warning: truncated output \([^()\n]{0,80}\)\n)?(?:Total output lines: [0-9]{1,9}\n\n?)?"
+"""What Codex says of an output that it cut in the middle."""
 _SAID = (
     "(?:The command completed with|Command finished with|Current working directory: |Python interpreter: "
     "|Process exited with|exit code: )"
@@ -85,8 +87,8 @@ HEADS: Sequence[re.Pattern[str]] = tuple(
     for form in (
         # <returncode>0</returncode>, perhaps a warning, <output>
         rf"(?:<({_STATUS})>[^<\n]{{0,40}}</\1>\n)?(?:<(warning|error|exception)>(?s:.{{0,2000}}?)</\2>\n?)?<{_TAG}>\n?",
-        # Exit code: 0, Wall time: 1 seconds, Output:
-        rf"(?:{_KEY}\b[^\n]{{0,1000}}\n+){{0,8}}?(?:Command output|Output|Stdout|stdout):[ \n]\n?",
+        # Exit code: 0, Wall time: 1 seconds, Output:, and perhaps how much was cut out
+        rf"(?:{_KEY}\b[^\n]{{0,1000}}\n+){{0,8}}?(?:Command output|Output|Stdout|stdout):[ \n]\n?{_CUT}",
         r"Exit code:? -?[0-9]{1,5}\n+",
     )
 )

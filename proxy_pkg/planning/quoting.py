@@ -37,7 +37,8 @@ def is_quoted(kind: str, producer: Producer, tools: Tools) -> bool:
 def quotable(text: str, lines: Lines, runs: Sequence[Run], seen: Seen) -> list[Run]:
     """What may be left of `runs`, in their order and apart from each other, so that the law above holds."""
     runs = _joined(lines, runs, seen)
-    spans = [_reach(lines, run, seen) for run in runs]
+    lead = _lead(text, lines)
+    spans = [_reach(lines, run, seen, lead) for run in runs]
     left: list[Run] = []
     at = 0
     for first, end in _pieces(text, lines):
@@ -79,14 +80,27 @@ def _goes_on(lines: Lines, last: Run, run: Run, seen: Seen) -> bool:
     )
 
 
-def _reach(lines: Lines, run: Run, seen: Seen) -> Span:
-    """The lines around a run that stand around it in its source as well, no further than a window could reach."""
+def _lead(text: str, lines: Lines) -> tuple[int, str]:
+    """The line on which a command's output begins behind other words, as behind `Output: `, and those words."""
+    if not isinstance(lines.labels, range):
+        return -1, ""
+    head = unwrap_all(text).head
+    return head.count("\n"), head[head.rfind("\n") + 1 :]
+
+
+def _reach(lines: Lines, run: Run, seen: Seen, lead: tuple[int, str] = (-1, "")) -> Span:
+    """The lines around a run that stand around it in its source as well, no further than a window could reach.
+
+    Of the line that has a `lead`, what stands behind it counts: that is the line which was printed.
+    """
     there, shift = seen.lines(run.source), run.line - run.start
     first, end = seen.shown_around(run.source, run.line)
     low = max(run.start - WINDOW_LINES, first - shift, 0)
     high = min(_end(run) + WINDOW_LINES, end - shift, len(lines.bodies))
     start, stop = run.start, _end(run)
     while start > low and lines.bodies[start - 1] == there.bodies[start - 1 + shift]:
+        start -= 1
+    if start > low and start - 1 == lead[0] and lines.bodies[start - 1] == lead[1] + there.bodies[start - 1 + shift]:
         start -= 1
     while stop < high and lines.bodies[stop] == there.bodies[stop + shift]:
         stop += 1

@@ -48,7 +48,11 @@ _PATHS = ("file_path", "filePath", "path", "absolute_path", "notebook_path")
 _SUBJECTS = ("command", "cmd", "pattern", "url")
 
 MARK = "[lines "
-_NUMBERED = re.compile(r" *L?[0-9]{1,9} *[→\t:|│]|[1-9][0-9]{0,8}-")
+_NUMBERED = re.compile(
+    r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]{2}:[0-9]{2}:[0-9]{2}(?![0-9]))"
+    r"(?: *L?[0-9]{1,9} *[→\t:|│]|[1-9][0-9]{0,8}-)"
+)
+"""What could be taken for the number of a line. A date or a time, as lines of logs begin with, could not."""
 _HIT = re.compile(r"([1-9]\d{0,8})([:-])")
 _NAMEABLE = re.compile(r"[\w.:|-]{1,200}\Z", re.ASCII)
 

@@ -64,14 +64,25 @@ def claude(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
     return arguments, quiet | {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "sk-ant-test"}
 
 
-def codex(home: Path, url: str, sockets: str = "false") -> tuple[list[str], dict[str, str]]:
+def claude_with_tools(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
+    arguments, environment = claude(home, url)
+    arguments[arguments.index("Read")] = "Read,Bash,Edit,Grep,Glob"
+    return arguments, environment
+
+
+def codex(home: Path, url: str, sockets: str = "false", model: str = "gpt-5") -> tuple[list[str], dict[str, str]]:
     (home / ".codex").mkdir()
     provider = {"name": '"proxy"', "base_url": f'"{url}/v1"', "env_key": '"OPENAI_API_KEY"', "wire_api": '"responses"'}
     lines = [f"{key} = {value}" for key, value in (provider | {"supports_websockets": sockets}).items()]
-    top = 'model = "gpt-5"\nmodel_provider = "proxy"\n[model_providers.proxy]\n'
+    top = f'model = "{model}"\nmodel_provider = "proxy"\n[model_providers.proxy]\n'
     (home / ".codex/config.toml").write_text(top + "\n".join(lines) + "\n")
     arguments = ["exec", "--skip-git-repo-check", "--json", "--sandbox", "danger-full-access", QUESTION]
     return arguments, {"CODEX_HOME": str(home / ".codex"), "OPENAI_API_KEY": "sk-test"}
+
+
+def codex_newest(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
+    """With a model that the program knows, so that outputs are cut at its limit of tokens and not at 10,000 bytes."""
+    return codex(home, url, model="gpt-5.5")
 
 
 def codex_sockets(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
@@ -99,6 +110,32 @@ def gemini(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
     return arguments, {"GOOGLE_GEMINI_BASE_URL": url, "GEMINI_API_KEY": "key-test"}
 
 
+def opencode(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
+    (home / ".config/opencode").mkdir(parents=True)
+    settings = {
+        "provider": {"anthropic": {"options": {"baseURL": f"{url}/v1", "apiKey": "sk-ant-test"}}},
+        "permission": {"*": "allow"},
+        "autoupdate": False,
+        "share": "disabled",
+    }
+    (home / ".config/opencode/opencode.json").write_bytes(msgspec.json.encode(settings))
+    quiet = {"OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_AUTOUPDATE": "1"}
+    return ["run", "--model", "anthropic/claude-sonnet-4-5", "--format", "json", "--auto", QUESTION], quiet
+
+
+def pi(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
+    (home / ".pi/agent").mkdir(parents=True)
+    (home / ".pi/agent/models.json").write_bytes(msgspec.json.encode({"providers": {"anthropic": {"baseUrl": url}}}))
+    arguments = ["--provider", "anthropic", "--model", "claude-sonnet-4-5", "--mode", "json", "--print", QUESTION]
+    return arguments, {"ANTHROPIC_API_KEY": "sk-ant-test", "PI_OFFLINE": "1", "PI_TELEMETRY": "0"}
+
+
+def qwen(home: Path, url: str) -> tuple[list[str], dict[str, str]]:
+    arguments = ["--auth-type", "openai", "--model", "qwen3-coder-plus", "--approval-mode", "yolo"]
+    arguments += ["--output-format", "json", QUESTION]
+    return arguments, {"OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_KEY": "sk-test"}
+
+
 def shell_call(_: Path) -> tuple[str, dict[str, Any]]:
     return "exec_command", {"cmd": "sh report.sh", "max_output_tokens": 100_000}
 
@@ -121,13 +158,20 @@ def run(agent: Agent, place: Path, report: str, url: str) -> Run:
     (place / "work").mkdir(parents=True)
     (place / "work/report.txt").write_text(report)
     (place / "work/report.sh").write_text("cat report.txt\n")
-    arguments, environment = agent.prepare(place, url)
+    return launch(agent.path, agent.prepare, place, url)
+
+
+def launch(program: Path, prepare: Prepare, place: Path, url: str, limit_seconds: float = LIMIT_SECONDS) -> Run:
+    """Ask the program whose home is `place` and which works in its folder `work`. `place/programs` is first on its
+    path.
+    """
+    arguments, environment = prepare(place, url)
     ended = subprocess.run(
-        [str(agent.path), *arguments],
+        [str(program), *arguments],
         cwd=place / "work",
         env={
             "HOME": str(place),
-            "PATH": os.environ["PATH"],
+            "PATH": f"{place}/programs:{os.environ['PATH']}",
             "LANG": "C.UTF-8",
             "HTTPS_PROXY": NOWHERE,
             "NO_PROXY": "127.0.0.1",
@@ -136,7 +180,7 @@ def run(agent: Agent, place: Path, report: str, url: str) -> Run:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=LIMIT_SECONDS,
+        timeout=limit_seconds,
         check=False,
     )
     return Run(ended.returncode, steady(ended.stdout), ended.stderr[-2000:])

@@ -21,6 +21,11 @@ AROUND = {
         "Chunk ID: 5e1f\nWall time: 0.05 seconds\nProcess exited with code 0\nOriginal token count: 9\nOutput:\n",
         "",
     ),
+    "a session whose output was cut": (
+        "Chunk ID: 5e1f\nWall time: 0.05 seconds\nProcess exited with code 0\nOriginal token count: 9000\nOutput:\n"
+        "Warning: truncated output (original token count: 9000)\nTotal output lines: 82\n\n",
+        "",
+    ),
     "words around": (
         "Command: npm test\nDirectory: (root)\nOutput: ",
         "\nError: (none)\nExit Code: 0\nSignal: (none)\nBackground PIDs: (none)\nProcess Group PGID: 77",

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from bench import notations
+from proxy_pkg.compressors.table import COMPRESSORS, REDUCERS
 from proxy_pkg.config import headroom_page
 from proxy_pkg.config import settings_page as settings_document
 from proxy_pkg.config.settings import BY_ENVIRONMENT, SOURCES
@@ -21,6 +23,15 @@ def test_the_page_for_people_from_headroom_is_the_rules() -> None:
 
 def test_the_metrics_page_is_the_catalogue() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text() == metrics_document.metrics_markdown()
+
+
+def test_the_page_of_notations_is_the_registry() -> None:
+    """`python -m bench.notations docs/notations.md` writes it."""
+    page = (ROOT / "docs" / "notations.md").read_text()
+    assert page == notations.render()
+    for form in (*COMPRESSORS, *REDUCERS.values()):
+        section = page.split(f"# `{form.name}`\n")[1].split("\n## ")[0].split("\n### ")[0]
+        assert "\nAfter, " in section, f"{form.name} has no example"
 
 
 def names_in(text: str) -> set[str]:

@@ -161,3 +161,33 @@ def test_an_output_in_a_json_object_is_pointed_at_inside() -> None:
     sent = '{"output": "[lines 1-60: as in result toolu_0 (Read a.py)]", "metadata": {"exit_code": 0}}'
     assert [verdict.text for verdict in made.verdicts] == [None, sent]
     assert unreadable([text] * 2, made) == []
+
+
+@pytest.mark.parametrize("count", [40, 150, 400])
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [
+        ("<untrusted_context>\nOutput: ", "\nProcess Group PGID: 7\n</untrusted_context>"),
+        ("Command: cat a.py\nDirectory: (root)\nOutput: ", "\nError: (none)\nExit Code: 0\nProcess Group PGID: (none)"),
+    ],
+    ids=["Gemini CLI", "Qwen Code"],
+)
+def test_the_first_line_behind_other_words_is_the_line_that_was_printed(head: str, tail: str, count: int) -> None:
+    lines = source(31, count)
+    texts = ["\n".join(lines), head + "\n".join(lines) + tail]
+    made = plan(body([("a.py", text) for text in texts], "Bash"), Memos(1 << 20))
+    assert made.verdicts[1].compressor == "reference"
+    sent = made.verdicts[1].text or ""
+    assert sent.count("\n") == head.count("\n") + tail.count("\n") + 1, "its first line, and one reference"
+    assert unreadable(texts, made) == []
+    assert torn([lines, lines], [texts[0], sent], WINDOW_LINES) == []
+
+
+def test_a_first_line_that_differs_behind_other_words_is_sent_with_those_below_it() -> None:
+    lines = source(32, 300)
+    other = ["    changed = True", *lines[1:]]
+    texts = ["\n".join(lines), "<untrusted_context>\nOutput: " + "\n".join(other) + "\n</untrusted_context>"]
+    made = plan(body([("a.py", text) for text in texts], "Bash"), Memos(1 << 20))
+    sent = made.verdicts[1].text or ""
+    assert torn([lines, other], [texts[0], sent.replace("Output: ", "")], WINDOW_LINES) == []
+    assert "[lines 122-301: " in sent, "what any window from the changed line reaches is there"

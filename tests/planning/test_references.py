@@ -211,6 +211,24 @@ def test_a_second_text_of_a_result_is_not_pointed_at() -> None:
     assert [verdict.compressor for verdict in made.verdicts] == ["", "numbered", "numbered"]
 
 
+@pytest.mark.parametrize(
+    "mark", ["2026-03-01 10:{:02}:07 INFO ", "10:{:02}:07 ", "2026-03-{:02}T10:00:00Z ", "2026-03-{:02},"]
+)
+def test_a_log_without_line_numbers_is_pointed_at(mark: str) -> None:
+    """A date is no number of a line, so a reader counts the lines."""
+    text = "\n".join(mark.format(n) + line.strip() for n, line in enumerate(source(21, 60)))
+    made = plan(body([("app.log", text), ("app.log", text)]), Memos(1 << 20))
+    assert made.verdicts[1].compressor == "reference"
+    assert unreadable([text, text], made) == []
+
+
+@pytest.mark.parametrize("mark", ["{}: ", "{}-", "10{}-1-2 ", "{}\t", "20{}:10 "])
+def test_a_text_whose_lines_begin_like_numbered_ones_is_not_pointed_at(mark: str) -> None:
+    text = "\n".join(mark.format(n * 3 + 1) + line.strip() for n, line in enumerate(source(22, 60)))
+    made = plan(body([("a.txt", text), ("a.txt", text)]), Memos(1 << 20))
+    assert made.verdicts[1].text is None
+
+
 def test_a_text_whose_numbers_begin_again_is_not_pointed_at() -> None:
     lines = source(10, 40)
     twice = [numbered(lines) + "\n" + numbered(source(11, 40)), numbered(lines)]

@@ -66,6 +66,11 @@ def decode(before: str, verdict: Verdict, producer: Producer = _UNKNOWN) -> Deco
     return Decoded(whole.around(value) if isinstance(value, str) else value)
 
 
+def broken_promise(step: Compressor | Reducer, before: str, after: str) -> str:
+    """Which promise `step` broke when it wrote `after` for `before`; empty if it kept all of them."""
+    return _undo(step, before, after)[0]
+
+
 def _undo(step: Compressor | Reducer, before: str, after: str) -> tuple[str, Any]:
     """The promise that a step broke, if any, and what a reader makes of its result."""
     if isinstance(step, Reducer):

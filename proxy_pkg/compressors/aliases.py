@@ -68,17 +68,15 @@ def _named(body: str, sigil: str) -> tuple[str, list[str]]:
 
 
 def _replaced(body: str, phrase: str, name: str) -> tuple[str, int]:
-    """Return `body` with `name` where `phrase` stands as whole words, and how often that is."""
+    """Return `body` with `name` where `phrase` stands apart from words beside it, and how often that is."""
     parts = body.split(phrase)
     if _saved(phrase, len(parts) - 1) < SAVED_TOKENS_MIN:
         return body, 0
-    opens, closes = _is_word(phrase[0]), _is_word(phrase[-1])
     pieces, count = [parts[0]], 0
     for before, after in pairwise(parts):
         last, following = before[-1:], after[:1]
-        # A digit behind the name would be read as part of it, and one behind a sigil is part of a name.
-        inside = following.isdigit() or last == name[0]
-        inside = inside or (opens and _is_word(last)) or (closes and _is_word(following))
+        # Glued to a word, a name is hard to tell from it; and a digit behind a sigil is part of a name.
+        inside = last == name[0] or _is_word(last) or _is_word(following)
         pieces += (phrase if inside else name, after)
         count += not inside
     return "".join(pieces), count
@@ -110,7 +108,13 @@ def _candidates(piece: str) -> dict[str, int]:
     words = Counter(word.rstrip("-") for word in _WORD.findall(piece))
     found = dict(words)
     for word, count in words.items():
-        folder = word[: word.rfind("/") + 1]
+        # The slash behind a folder stays, so that no name is glued to a file's.
+        folder = word[: max(0, word.rfind("/"))]
+        scheme = word.find("://")
+        if scheme > 0:
+            host = word[: max(0, word.find("/", scheme + 3))]
+            if len(host) >= PHRASE_CHARS_MIN and host not in (word, folder):
+                found[host] = found.get(host, 0) + count
         if len(folder) >= PHRASE_CHARS_MIN and folder != word:
             found[folder] = found.get(folder, 0) + count
     if '"' in piece:

@@ -4,7 +4,7 @@ A wrong kind is harmless: each compressor looks again and leaves alone what is n
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -28,6 +28,7 @@ from proxy_pkg.compressors import (
     ruled,
     runners,
     tree,
+    unedited,
 )
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style, parse
 from proxy_pkg.compressors.producers import NO_MORE, Tools, numbers_lines, prints_file, prints_no_file, shell_command
@@ -84,6 +85,8 @@ class Kind(StrEnum):
     INI = "ini"
     OUTPUT = "output"
     """What a command printed that is none of the above."""
+    GENERATED = "generated"
+    """A part of a file that a package manager wrote: nobody edits it."""
     TEXT = "text"
 
 
@@ -120,7 +123,34 @@ def _detect(text: str, producer: Producer, tools: Tools) -> Detection:
     if numbered is not None:
         return numbered
     if is_file:
-        return Detection(Kind.FILE, f"{producer.name} printed a file")
+        return _unedited(text, sample, producer, tools) or Detection(Kind.FILE, f"{producer.name} printed a file")
+    return _by_content(text, sample) or _unspecial(producer, tools)
+
+
+def _unspecial(producer: Producer, tools: Tools) -> Detection:
+    if shell_command(producer, tools):
+        return Detection(Kind.OUTPUT, "a command printed it, and nothing more special was found")
+    return Detection(Kind.TEXT, "nothing more special was found")
+
+
+def _unedited(text: str, sample: str, producer: Producer, tools: Tools) -> Detection | None:
+    """What a printed file is that nobody edits, by its path and by its content; None for any other file."""
+    origin = unedited.origin(producer, tools)
+    if origin is None:
+        return None
+    if origin == unedited.Origin.LOCK:
+        why = unedited.has_hashes(sample)
+        return Detection(Kind.GENERATED, why) if why else None
+    found = _by_content(text, sample)
+    if found is None or found.kind not in _CONTENTS[origin]:
+        return None
+    if origin == unedited.Origin.DUMP and sample.count("\n") < unedited.DUMP_LINES_MIN:
+        return None
+    return Detection(found.kind, f"a {origin}'s text: {found.why}")
+
+
+def _by_content(text: str, sample: str) -> Detection | None:
+    """What a text is by itself, None where nothing special is found."""
     for kind, looks_like in BEFORE_JSON:
         why = looks_like(sample)
         if why:
@@ -133,9 +163,7 @@ def _detect(text: str, producer: Producer, tools: Tools) -> Detection:
         why = looks_like(sample)
         if why:
             return Detection(kind, why)
-    if shell_command(producer, tools):
-        return Detection(Kind.OUTPUT, "a command printed it, and nothing more special was found")
-    return Detection(Kind.TEXT, "nothing more special was found")
+    return None
 
 
 def _numbered(sample: str, producer: Producer, tools: Tools, is_file: bool) -> Detection | None:
@@ -186,6 +214,11 @@ def _is_reduced(sample: str) -> str:
     return "has marks of what was left out" if gaps.has_marks(sample) else ""
 
 
+_CONTENTS: Mapping[unedited.Origin, frozenset[Kind]] = {
+    unedited.Origin.LOG: frozenset((Kind.LOG, Kind.BUILD, Kind.LINT, Kind.TERMINAL)),
+    unedited.Origin.DUMP: frozenset((Kind.DELIMITED,)),
+}
+"""What the content of a file of each origin has to be."""
 BEFORE_JSON: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.TEXT, _is_reduced),
     (Kind.GO_TEST, go_test.looks_like),

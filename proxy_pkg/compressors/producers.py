@@ -92,6 +92,11 @@ _PRINTED_READ = re.compile(
     re.IGNORECASE,
 )
 """A file's text printed by PowerShell, or by a line of Python, Node, Ruby or PHP."""
+_PATHS = ("file_path", "path", "filename", "target_file", "absolute_path", "filePath", "file", "relative_path")
+"""Arguments that name the file that is read."""
+_FOLDERS = ("workdir", "cwd", "working_directory", "working_dir", "directory")
+_WRITING = re.compile("edit|write|replace|insert|patch|create")
+"""Tools whose result shows a file that was just changed."""
 _CALLS_OTHERS = frozenset(("use_mcp_tool",))
 _ARGUMENTS = ("command", "cmd", "script", "commands", "input", "chars")
 
@@ -137,6 +142,23 @@ def prints_file(producer: Producer, tools: Tools = NO_MORE) -> bool:
     if len(command) > ARGUMENT_CHARS_MAX or _PRINTED_READ.search(command):
         return True
     return programs.prints_file(command)
+
+
+def named_files(producer: Producer, tools: Tools = NO_MORE) -> tuple[str, ...]:
+    """Return the paths of the files that `producer` prints, empty where not each of them is known.
+
+    The folder that a call names to run in, and those its shell command changes to, stand among them with a slash at
+    their end.
+    """
+    folders = tuple(f"{folder.rstrip('/')}/" for key in _FOLDERS if (folder := _text(producer.arguments.get(key))))
+    command = shell_command(producer, tools)
+    if command:
+        is_short = len(command) <= ARGUMENT_CHARS_MAX and not _PRINTED_READ.search(command)
+        names = programs.printed_files(command) if is_short else ()
+    else:
+        is_reader = not _WRITING.search(_tool(producer)) and prints_file(producer, tools)
+        names = tuple(name for key in _PATHS if (name := _text(producer.arguments.get(key)))) if is_reader else ()
+    return (*folders, *names) if names else ()
 
 
 def prints_no_file(producer: Producer, tools: Tools = NO_MORE) -> bool:

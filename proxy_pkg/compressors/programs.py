@@ -6,9 +6,10 @@ written out, and the list of those that print one only says where even more care
 
 import re
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Final, NamedTuple
 
-from proxy_pkg.compressors.commands import Command, commands
+from proxy_pkg.compressors.commands import Command, Script, commands
 
 
 def _words(text: str) -> frozenset[str]:
@@ -102,6 +103,17 @@ _UNPACKERS: Final = {
     "7z": re.compile(r"-so"),
     "ar": re.compile(r"p\w*"),
 }
+_SCRIPTED: Final = _words("sed gsed awk gawk mawk nawk grep egrep fgrep zgrep rg ag ack ugrep")
+"""Programs whose first word is what to do or to look for, where no option says that."""
+_NAMING: Final = _SCRIPTED | _words(
+    """
+    cat tac nl head tail bat batcat ccat less more most type get-content gc gcat ghead gtail zcat bzcat xzcat zstdcat
+    lz4cat gzcat zless zmore cut fold expand column strings sort uniq
+    """
+)
+"""Programs that print the files named behind their options, and nothing else."""
+_SCRIPT_OPTION: Final = re.compile(r"-[a-zA-Z]*[ef]$|--(?:expression|file|regexp)\b")
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _GIT_VALUES: Final = frozenset(("-C", "-c", "--git-dir", "--work-tree"))
 _FOLDER: Final = re.compile(r".*[/\\](?=.)")
 
@@ -111,10 +123,11 @@ _DIGEST_BYTES: Final = 16
 
 
 class _Printing(NamedTuple):
-    """What is known of a command line; where both are False, nobody knows."""
+    """What is known of a command line; where both flags are False, nobody knows."""
 
     a_file: bool
     no_file: bool
+    names: tuple[str, ...] = ()
 
 
 _known: dict[bytes, _Printing] = {}
@@ -131,6 +144,15 @@ def prints_no_file(command: str) -> bool:
     return _printing(command).no_file
 
 
+def printed_files(command: str) -> tuple[str, ...]:
+    """Return the files whose text the shell command `command` prints, as it names them.
+
+    Empty where it prints none, and where not each of them is known: variables, lists of other programs, code.
+    The folders that the command changes to stand before them, each with a slash at its end.
+    """
+    return _printing(command).names
+
+
 def _printing(command: str) -> _Printing:
     key = blake2b(command.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
     if (known := _known.get(key)) is not None:
@@ -140,8 +162,47 @@ def _printing(command: str) -> _Printing:
     no_file = not a_file and script.is_sure and bool(script.commands) and all(map(_is_harmless, script.commands))
     if len(_known) >= _KNOWN_MAX:
         _known.clear()
-    _known[key] = _Printing(a_file, no_file)
+    _known[key] = _Printing(a_file, no_file, _all_names(script) if a_file else ())
     return _known[key]
+
+
+def _all_names(script: Script) -> tuple[str, ...]:
+    """What `printed_files` returns for a script that prints a file."""
+    names: list[str] = []
+    for command in script.commands:
+        if command.words[:1] in (("cd",), ("pushd",)):
+            names += [word.rstrip("/") + "/" for word in command.words[1:]]
+        elif _prints(command):
+            found = _operands(command)
+            if not found or any("$" in name or "`" in name for name in found):
+                return ()
+            names += found
+    return tuple(names) if script.is_sure else ()
+
+
+def _operands(command: Command) -> list[str]:
+    """The files that one command prints, none where they are not known."""
+    inner = [word for word in command.words[1:] if " " in word and prints_file(word)]
+    if inner and _runs_others(command.words):
+        parts = [printed_files(word) for word in inner]
+        return [name for part in parts for name in part] if all(parts) else []
+    words = _program(command.words)
+    if words and words[0] in _ELSEWHERE:
+        words = words[next((at for at, word in enumerate(words) if word in FILE_PRINTERS), len(words)) :]
+    if command.reads_file or command.document or not words or _hands_on(words) or words[0] not in _NAMING:
+        return []
+    found: list[str] = []
+    is_script_due = words[0] in _SCRIPTED and not any(map(_SCRIPT_OPTION.match, words[1:]))
+    for before, word in pairwise(words):
+        if word.startswith("-") or (before.startswith("-") and not _LETTER.search(word)):
+            continue  # an option, or its value
+        if words[0] in _SCRIPTED and before in ("-e", "-ne", "-nE"):
+            continue  # a script
+        if is_script_due:
+            is_script_due = False
+        else:
+            found.append(word)
+    return found
 
 
 def _is_harmless(command: Command) -> bool:

@@ -128,6 +128,7 @@ CHAINS: Mapping[str, tuple[Compressor, ...]] = {
     Kind.TOML: (),
     Kind.INI: (),
     Kind.OUTPUT: (PRINTED,),
+    Kind.GENERATED: (PRINTED,),
     Kind.TEXT: (),
 }
 COMPRESSORS = tuple({compressor.name: compressor for chain in CHAINS.values() for compressor in chain}.values())

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from proxy_pkg.compressors import asked
+from proxy_pkg.compressors import asked, unedited
 from proxy_pkg.compressors.contract import Compressor, Reducer
 from proxy_pkg.compressors.detect import Kind, detect
 from proxy_pkg.compressors.producers import (
@@ -133,6 +133,7 @@ def traits(producer: Producer, rules: Rules) -> tuple[object, ...]:
         producer.for_program,
         stays_exact(producer, tools),
         prints_file(producer, tools),
+        unedited.origin(producer, tools),
         numbers_lines(producer, tools),
         bool(shell_command(producer, tools)),
         prints_no_file(producer, tools),
@@ -148,13 +149,15 @@ def _grades(kind: str, producer: Producer, rules: Rules) -> frozenset[Grade]:
     """
     if kind not in _CHANGES_BYTES or prints_no_file(producer, rules.tools):
         return _ALL_GRADES
-    return _ON_SCREEN if kind == Kind.TERMINAL and runs_shell(producer, rules.tools) else _EXACT
+    if kind != Kind.TERMINAL or prints_file(producer, rules.tools):
+        return _EXACT
+    return _ON_SCREEN if runs_shell(producer, rules.tools) else _EXACT
 
 
 def _reduced(text: str, kind: str, producer: Producer, rules: Rules, tokens: Tokens) -> tuple[Form | None, Weights]:
     """What is left of `text` after its reducer, if that is clearly shorter than the lossless form; else that form."""
     if kind not in REDUCERS or not may_lose_lines(producer, rules.tools):
-        return run_chain(kind, text), None
+        return run_chain(kind, text, _grades(kind, producer, rules)), None
     before = tokens.gauge(text, _FIRST_CHARS)
     if before < _REDUCED_TOKENS_MIN:
         return run_chain(kind, text), None

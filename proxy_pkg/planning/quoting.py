@@ -21,9 +21,12 @@ RUN_LINES_MIN = 10
 
 _JOINED_LINES_MAX = 1000
 _NEVER_EDITED = frozenset(
-    (Kind.BUILD, Kind.GO_TEST, Kind.LINT, Kind.LISTING, Kind.LOG, Kind.PATHS, Kind.RULED, Kind.TERMINAL, Kind.TREE)
+    (
+        *(Kind.BUILD, Kind.GENERATED, Kind.GO_TEST, Kind.LINT, Kind.LISTING, Kind.LOG, Kind.PATHS, Kind.RULED),
+        *(Kind.TERMINAL, Kind.TREE),
+    )
 )
-"""What a command tells of its run, or of many files: no edit quotes it."""
+"""What a command tells of its run, or of many files, and what a program wrote: no edit quotes it."""
 
 Span = tuple[int, int]
 """Where lines begin, and where they end."""

@@ -24,6 +24,7 @@ FOLDERS = {str(path.relative_to(CASES)): path for path in sorted(CASES.glob("*/*
 
 PRODUCERS = {
     Kind.OUTPUT.value: Producer("Bash", {"command": "make report"}),
+    Kind.GENERATED.value: Producer("Bash", {"command": "cat yarn.lock"}),
     Kind.JSON.value: Producer("Bash", {"command": "curl -s https://api.example.test/items"}),
 }
 """Who printed the texts of a kind that is told by that."""
@@ -55,7 +56,7 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
             return inverse_ruled.ruled(after) == before
         case Kind.LISTING:
             return inverse_records.records(after) == before
-        case Kind.OUTPUT:
+        case Kind.OUTPUT | Kind.GENERATED:
             return inverse_lines.lines(after) == before
         case Kind.LOG | Kind.BUILD | Kind.LINT | Kind.YAML:
             is_table = inverse_records.HEADER.match(after)

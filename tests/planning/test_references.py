@@ -200,17 +200,6 @@ def test_results_in_one_message_are_all_pointed_at() -> None:
     assert made.verdicts[2].text == "[lines 1-40: as in result toolu_1 (Read 1.py)]"
 
 
-def test_a_second_text_of_a_result_is_not_pointed_at() -> None:
-    lines = numbered(source(9, 40))
-    texts = [{"type": "text", "text": "see below"}, {"type": "text", "text": lines}]
-    messages = [
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": texts}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "b", "content": lines}]},
-    ]
-    made = plan(json.dumps({"messages": messages}).encode(), Memos(1 << 20))
-    assert [verdict.compressor for verdict in made.verdicts] == ["", "numbered", "numbered"]
-
-
 def test_a_text_whose_numbers_begin_again_is_not_pointed_at() -> None:
     lines = source(10, 40)
     twice = [numbered(lines) + "\n" + numbered(source(11, 40)), numbered(lines)]

@@ -10,10 +10,12 @@ from msgspec import Struct
 from proxy_pkg.compressors.json_wrapper import line_breaks
 from proxy_pkg.model import DIGEST_BYTES, Producer, Verdict
 from proxy_pkg.planning.callers import call_bytes
+from proxy_pkg.planning.equal import output_digest
 from proxy_pkg.planning.find import Outline, Text
+from proxy_pkg.planning.labels import Form
 from proxy_pkg.planning.memo import Memo
 from proxy_pkg.planning.prefix import Prefix, Prefixes
-from proxy_pkg.planning.references import Form, Lines, Names, Run, Seen
+from proxy_pkg.planning.references import Lines, Names, Run, Seen
 
 _ITEMS_THAT_CHANGE = 3
 _BODY_BYTES_MIN = 4096  # a shorter body is read again as fast as it is looked up
@@ -51,7 +53,7 @@ class Item:
     `decided` also says in which conversation (its opening): elsewhere the same text may have gone another way.
     """
 
-    __slots__ = ("_digests", "_lines", "_read_bytes", "decided", "key", "outline")
+    __slots__ = ("_digests", "_lines", "_outputs", "_read_bytes", "decided", "key", "outline")
 
     def __init__(self, key: bytes, found: Outline) -> None:
         self.key = key
@@ -62,6 +64,7 @@ class Item:
         self.decided: list[tuple[Decided, bytes] | None] = [None] * len(found.texts)
         self._lines: dict[tuple[int, Form], ref[Lines]] = {}
         self._digests: dict[int, bytes] = {}
+        self._outputs: dict[int, bytes] = {}
 
     def lines(self, index: int, form: Form) -> Lines:
         """One of its texts as lines, split once for as long as an index holds them."""
@@ -76,6 +79,12 @@ class Item:
         if (digest := self._digests.get(index)) is None:
             text = self.outline.texts[index].text.encode("utf-8", "surrogatepass")
             digest = self._digests[index] = blake2b(text, digest_size=DIGEST_BYTES).digest()
+        return digest
+
+    def output(self, index: int) -> bytes:
+        """What the output in one of its texts is told from others by (equal.py), made once."""
+        if (digest := self._outputs.get(index)) is None:
+            digest = self._outputs[index] = output_digest(self.outline.texts[index].text)
         return digest
 
     @property
@@ -97,7 +106,7 @@ class Place(Struct):
     rank: int = 0
     """How many texts that may change stand before it in the body."""
     was_planned: bool = False
-    """A server of ours has planned this text before: it or one before it in the body bears our marks."""
+    """It bears marks of our forms: another server of ours has planned it, or it imitates them."""
     decided: Decided | None = None
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from proxy_pkg.planning.draft import Draft
-from proxy_pkg.planning.references import may_have_runs
+from proxy_pkg.planning.references import may_point
 from proxy_pkg.planning.terms import Ways, conversation_key, key_of, references_key
 
 
@@ -32,7 +32,7 @@ def unheard(draft: Draft, ways: Ways, fleet: Fleet) -> tuple[list[int], list[int
         if place.decided is None and place.may_change:
             keys = earlier if number < draft.newest else own
             keys.append(key_of(place, draft.opening, ways))
-            if may_have_runs(place.text.text):
+            if may_point(place.text.text):
                 keys.append(references_key(place, draft.opening, ways))
     if earlier and draft.opening:
         earlier.append(conversation_key(draft.opening, ways))

@@ -1,7 +1,7 @@
 """Span and rules become a verdict, with a reason. Pure: the same text of the same tool call is decided the same."""
 
 from collections import Counter
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -22,6 +22,7 @@ from proxy_pkg.compressors.producers import (
 from proxy_pkg.compressors.table import REDUCERS, reduce_and_run_chain, run_chain, weakest_grade
 from proxy_pkg.model import Grade, Producer, Verdict
 from proxy_pkg.planning.draft import TEXT_CHARS_MIN
+from proxy_pkg.planning.references import may_refer
 
 
 class Tokens(Protocol):
@@ -35,6 +36,7 @@ class Tokens(Protocol):
 
 
 EXACT_TOOL, FEW_TOKENS, FOR_PROGRAM = "exact_tool", "few_tokens", "for_program"
+IMITATES: Final = "planned_before"
 NEVER_CHANGED = frozenset((EXACT_TOOL, FEW_TOKENS, FOR_PROGRAM))
 """Reasons for which a text has to stay as it is: no reference takes a line from it either."""
 
@@ -94,10 +96,8 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         return kept("too_large", text, tokens)
     if not _is_unicode(text):
         return kept("lone_surrogate", text, tokens)
-    if stays_exact(producer, rules.tools):
-        return kept(EXACT_TOOL, text, tokens)
-    if rules.tokens_min and tokens.gauge(text) < rules.tokens_min:
-        return kept(FEW_TOKENS, text, tokens)
+    if why := _why_exact(text, producer, rules, tokens):
+        return kept(why, text, tokens)
     kind = ""
     try:
         kind = detect(text, producer, rules.tools).kind
@@ -122,6 +122,15 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         tokens_before=before,
         tokens_after=after,
     )
+
+
+def _why_exact(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> str:
+    """Why a text must stay as it is whatever it says; empty if it need not."""
+    if stays_exact(producer, rules.tools):
+        return EXACT_TOOL
+    if not may_refer(text):
+        return IMITATES
+    return FEW_TOKENS if rules.tokens_min and tokens.gauge(text) < rules.tokens_min else ""
 
 
 def traits(producer: Producer, rules: Rules) -> tuple[object, ...]:

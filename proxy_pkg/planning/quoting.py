@@ -9,9 +9,10 @@ reference could have stood for are sent with the change, as far as a window reac
 from collections.abc import Iterator, Sequence
 
 from proxy_pkg.compressors.detect import Kind
-from proxy_pkg.compressors.producers import Tools, prints_no_file
 from proxy_pkg.compressors.wrapping import unwrap_all
+from proxy_pkg.compressors.producers import Tools, prints_no_file
 from proxy_pkg.model import Producer
+from proxy_pkg.planning.equal import parts
 from proxy_pkg.planning.references import Lines, Run, Seen
 
 WINDOW_LINES = 120
@@ -116,7 +117,7 @@ def _pieces(text: str, lines: Lines) -> Iterator[Span]:
     """
     labels = lines.labels
     if isinstance(labels, range):
-        whole = unwrap_all(text)
+        whole = parts(text)
         yield whole.head.count("\n"), len(labels) - whole.tail.count("\n")
         return
     first = 0

@@ -14,6 +14,7 @@ from typing import Final
 from proxy_pkg.model import DIGEST_BYTES
 from proxy_pkg.planning.callers import NO_CALLS, Callers, Calls
 from proxy_pkg.planning.draft import TEXT_CHARS_MIN, TEXTS_MAX, Draft, Item, Memos, Place
+from proxy_pkg.planning.edits import forgets
 from proxy_pkg.planning.find import ITEM_BYTES_MAX, Text, is_worth_reading, outline, question_in
 from proxy_pkg.planning.opening import ITEMS_READ_MAX, first_call, opening
 from proxy_pkg.planning.prefix import Prefix
@@ -77,7 +78,7 @@ class Reading:
         self._offset, self._parts = cut(body, *conversation.path, after=after)
         self._first: list[bytes] = []
         if known is None:
-            head_forgets = _has(conversation.forgetting, body[: self._offset])
+            head_forgets = forgets(conversation, body[: self._offset])
             self.draft = Draft(body, conversation.path, head_forgets, question="" if self._asking else None)
         else:
             self.draft = Draft(
@@ -136,7 +137,7 @@ class Reading:
         draft, conversation = self.draft, self._conversation
         # Elsewhere these signs stand in the words of a tool, so where the end was not reached it is looked at alone.
         rest = max(self._offset, len(draft.body) - _TAIL_BYTES) if self._is_cut_short else self._offset
-        draft.may_refer = not (draft.head_forgets or _has(conversation.forgetting, draft.body[rest:]))
+        draft.may_refer = not (draft.head_forgets or forgets(conversation, draft.body[rest:]))
         if draft.lender is not None and draft.may_refer != draft.lender.may_refer:
             self._is_cut_short = False
             self._begin(None)
@@ -176,10 +177,6 @@ def _cost(part: bytes, *, is_worth: bool) -> int:
     return inside + (_ITEM_COST if is_worth else _OTHER_ITEM_COST)
 
 
-def _has(signs: tuple[bytes, ...], data: bytes) -> bool:
-    return any(sign in data for sign in signs)
-
-
 def _read(part: bytes, conversation: Conversation, memos: Memos) -> Item:
     if len(part) > ITEM_BYTES_MAX:  # left unread: its digest would take longer than that
         return Item(b"", outline(part, conversation))
@@ -211,10 +208,8 @@ def _place(item: Item, offset: int, callers: Callers, draft: Draft) -> None:
     question = draft.question or ""
     last = draft.places[-1] if draft.places else None
     rank = 0 if last is None else last.rank + _counts(last.text)
-    was_planned = last is not None and last.was_planned
     for index, text in enumerate(found.texts[: TEXTS_MAX - len(draft.places)]):
-        was_planned = was_planned or text.is_ours
-        draft.places.append(Place(item, index, offset, callers.of(text, question), rank, was_planned))
+        draft.places.append(Place(item, index, offset, callers.of(text, question), rank, text.is_ours))
         rank += _counts(text)
 
 

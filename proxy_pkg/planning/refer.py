@@ -1,6 +1,6 @@
 """Which lines of a draft's new texts become references, and what is sent for such a text."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from time import monotonic_ns
 
@@ -9,16 +9,19 @@ from proxy_pkg.compressors.json_wrapper import inside, line_breaks
 from proxy_pkg.compressors.table import run_chain
 from proxy_pkg.model import DIGEST_BYTES, Grade, Verdict
 from proxy_pkg.planning.draft import Decided, Draft, Place
+from proxy_pkg.planning.equal import with_same
+from proxy_pkg.planning.labels import Form
+from proxy_pkg.planning.origin import origin, read_files
 from proxy_pkg.planning.policy import NEVER_CHANGED, Rules, Tokens, weighed
 from proxy_pkg.planning.quoting import is_quoted, quotable
 from proxy_pkg.planning.references import (
-    Form,
     Lines,
     Names,
     Run,
     Seen,
     may_be_named,
     may_have_runs,
+    may_point,
     may_refer,
     with_references,
 )
@@ -46,7 +49,7 @@ def refer(draft: Draft, terms: Terms, until_ns: int) -> bool:
         seen.truncate(draft.known)
     names = draft.names = draft.names or Names()
     for place in draft.places[len(names) : len(seen)]:
-        names.add(place.text.call, place.text.index)
+        _name(place, names, terms)
     chars, lines = _extent(draft.places[: len(seen)])
     for number in range(len(seen), len(draft.places)):
         text = draft.places[number].text
@@ -65,21 +68,70 @@ def _extent(places: Sequence[Place]) -> tuple[int, int]:
     return sum(len(place.text.text) for place in places), sum(line_breaks(place.text.text) for place in places)
 
 
+def _name(place: Place, names: Names, terms: Terms) -> None:
+    changed = origin(place.producer, terms.rules.tools).changed if place.text.index == 0 else ()
+    names.add(place.text.call, place.text.index, changed)
+
+
 def _take_in(draft: Draft, number: int, seen: Seen, names: Names, terms: Terms) -> None:
     """Look for text `number` in what was seen, unless that was done on an earlier turn, and let later ones see it."""
     place = draft.places[number]
     decided = place.decided
     assert decided is not None, "refer before settle"
     lines = _shown_lines(place, decided)
-    may_change = number >= draft.known and place.may_change and decided.verdict.reason not in NEVER_CHANGED
-    if lines is not None and may_change and may_refer(place.text.text):
-        runs: Sequence[Run] = seen.find(lines)
-        if runs and is_quoted(decided.verdict.kind, place.producer, terms.rules.tools):
-            runs = quotable(place.text.text, lines, runs, seen)
-        if runs:
-            decided = place.decided = _in_its_way(draft, number, lines, runs, seen, names, terms)
-    seen.add(lines if lines is not None and _is_citable(place, lines) else None, decided.runs)
-    names.add(place.text.call, place.text.index)
+    believes = origin(place.producer, terms.rules.tools).words
+    refers = may_refer(place.text.text)
+    if number >= draft.known and place.may_change and refers and decided.verdict.reason not in NEVER_CHANGED:
+        target = _equal_to(draft, number, seen, believes, terms)
+        runs: Sequence[Run] = () if lines is None else seen.find(lines, believes)
+        if target is not None and not (lines is not None and _is_whole(runs, lines)):
+            run = Run(0, line_breaks(place.text.text) + 1, target, 0)
+            decided = place.decided = _in_its_way(draft, number, None, (run,), seen, names, terms)
+        elif lines is not None and runs:
+            if is_quoted(decided.verdict.kind, place.producer, terms.rules.tools):
+                runs = quotable(place.text.text, lines, runs, seen)
+            if runs:
+                decided = place.decided = _in_its_way(draft, number, lines, runs, seen, names, terms)
+    is_citable = refers and not place.producer.for_program and may_be_named(place.text.call)
+    shown = lines if lines is not None and is_citable and lines.has_clear_labels else None
+    output = place.item.output(place.index) if is_citable and _is_output(place, decided) else b""
+    seen.add(shown, decided.runs, believes, output)
+    _name(place, names, terms)
+
+
+def _is_whole(runs: Sequence[Run], lines: Lines) -> bool:
+    """Whether one reference stands for all lines but those that have to stay."""
+    return len(runs) == 1 and runs[0].length + len(lines.fixed) >= len(lines.raw)
+
+
+def _is_output(place: Place, decided: Decided) -> bool:
+    """Whether all of a text's output is sent with it, in some form."""
+    verdict = decided.verdict
+    return place.may_change and not decided.runs and verdict.grade != Grade.LOSSY and verdict.reason not in _NOT_SHOWN
+
+
+def _equal_to(draft: Draft, number: int, seen: Seen, believes: str | None, terms: Terms) -> int | None:
+    """The text with the same output that a text can be sent as a reference to, if there is one.
+
+    What an edit could quote of the text as it would be sent otherwise, it can quote of that one.
+    """
+    place = draft.places[number]
+    decided = place.decided
+    assert decided is not None, "refer before settle"
+    if decided.verdict.reason in _NOT_SHOWN or not (output := place.item.output(place.index)):
+        return None
+    target = seen.equal(output, believes)
+    if target is None:
+        return None
+    there = draft.places[target].decided
+    assert there is not None, "refer before settle"
+    shown, own = there.verdict, decided.verdict
+    if shown.text is None or shown.compressor in _THINS.values():
+        return target
+    if shown.compressor == own.compressor and shown.kind == own.kind:
+        return target
+    is_quoted_here = is_quoted(own.kind, place.producer, terms.rules.tools)
+    return None if is_quoted_here else target
 
 
 def _is_late(draft: Draft, number: int, terms: Terms) -> bool:
@@ -93,14 +145,14 @@ def _is_late(draft: Draft, number: int, terms: Terms) -> bool:
         held = [
             ways.first(references_key(place, opening, ways), LEFT_ALONE)
             for place in draft.places[number:]
-            if place.may_change and may_have_runs(place.text.text)
+            if place.may_change and may_point(place.text.text)
         ]
         draft.is_late = SHORTENED not in held
     return draft.is_late
 
 
 def _in_its_way(
-    draft: Draft, number: int, lines: Lines, runs: Sequence[Run], seen: Seen, names: Names, terms: Terms
+    draft: Draft, number: int, lines: Lines | None, runs: Sequence[Run], seen: Seen, names: Names, terms: Terms
 ) -> Decided:
     """What to send for a text that could have references, as its conversation has had it before."""
     place, ways = draft.places[number], terms.ways
@@ -133,45 +185,53 @@ def _shown_lines(place: Place, decided: Decided) -> Lines | None:
     return place.item.lines(place.index, form)
 
 
-def _is_citable(place: Place, lines: Lines) -> bool:
-    """Whether a reference can say which text it means, and which of its lines."""
-    if place.producer.for_program:
-        return False  # no model has read it
-    return place.text.index == 0 and may_be_named(place.text.call) and lines.has_clear_labels
-
-
 def _referring(
-    draft: Draft, number: int, lines: Lines, runs: Sequence[Run], seen: Seen, names: Names, terms: Terms
+    draft: Draft, number: int, lines: Lines | None, runs: Sequence[Run], seen: Seen, names: Names, terms: Terms
 ) -> Decided:
-    """What to send for a text with references in it; what was decided without them, if that is not clearly more."""
+    """What to send for a text with references in it, without `lines` one to an equal output; what was decided without
+    them, if that is not clearly more.
+    """
     place = draft.places[number]
     alone = place.decided
     assert alone is not None, "refer before settle"
     named = {}
     for source in {run.source for run in runs}:
         cited = draft.places[source]
-        named[source] = names.of(source, cited.text.call, cited.producer)
+        named[source] = names.of(source, cited.text.call, cited.producer, cited.text.index)
+    files = read_files(place.producer, terms.rules.tools)
+    anew = {source for source in named if names.changed_since(source, files)} if files else set()
     text = place.text.text
-    key = _key(place, alone.verdict.kind, runs, named)
+    key = _key(place, alone.verdict, runs, named, anew, is_same=lines is None)
     decided = draft.fresh.get(key) or terms.memos.verdicts.peek(key)
     if decided is None:
-        verdict = _verdict(text, alone.verdict, with_references(lines, runs, seen, named), terms.rules, terms.tokens)
+        [first, *_] = runs
+        referring = (
+            with_same(text, named[first.source], anew=first.source in anew)
+            if lines is None
+            else with_references(lines, runs, seen, named, anew)
+        )
+        verdict = _verdict(text, alone.verdict, referring, terms.rules, terms.tokens, is_same=lines is None)
         decided = alone if verdict is None else Decided(alone.producer, verdict, literal(verdict), tuple(runs))
         draft.fresh[key] = decided
     return decided if decided.runs else alone
 
 
-def _key(place: Place, kind: str, runs: Sequence[Run], named: dict[int, str]) -> bytes:
+def _key(
+    place: Place, alone: Verdict, runs: Sequence[Run], named: dict[int, str], anew: Collection[int], *, is_same: bool
+) -> bytes:
     """What a text with these references is found by."""
     digest = blake2b(place.key, digest_size=DIGEST_BYTES)
-    digest.update(f"{kind}\0{sorted(named.items())!r}".encode("utf-8", "surrogatepass"))
+    told = f"{alone.kind}\0{alone.tokens_after}\0{sorted(named.items())!r}{sorted(anew)!r}{is_same}"
+    digest.update(told.encode("utf-8", "surrogatepass"))
     for run in runs:
         digest.update(b"%d,%d,%d,%d;" % (run.start, run.length, run.source, run.line))
     return digest.digest()
 
 
-def _verdict(text: str, alone: Verdict, referring: str, rules: Rules, tokens: Tokens) -> Verdict | None:
-    chained = run_chain(alone.kind, referring) if alone.kind in _THINS.values() else None
+def _verdict(
+    text: str, alone: Verdict, referring: str, rules: Rules, tokens: Tokens, *, is_same: bool
+) -> Verdict | None:
+    chained = run_chain(alone.kind, referring) if alone.kind in _THINS.values() and not is_same else None
     shorter = referring if chained is None else chained[0]
     before, after = weighed(text, shorter, rules, tokens)
     now = before if alone.text is None else alone.tokens_after

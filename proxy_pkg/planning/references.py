@@ -9,12 +9,13 @@ shows word for word is replaced by one line that says where it stands:
 
 `there` is the result named last in the same text, and without numbers they are the same as here. A result goes by the
 id of its tool call, or by the end of a long one; `#2` follows where a client uses an id again, for the second
-result of that id. Line numbers are those of the file where the result is a numbered read, or shows a file's lines
-with their numbers as `grep -n` does, else they count the lines of the result from 1. A reference stands for numbered
-lines where the lines around it are numbered; with `grep -n`, for context lines.
+result of that id, and `text 2` where a result has several texts. `read anew` says that the file may have been changed
+since, and that the call found it to hold these lines still. Line numbers are those of the file where the result is a
+numbered read, or shows a file's lines with their numbers as `grep -n` does, else they count the lines of the result
+from 1. A reference stands for numbered lines where the lines around it are numbered; with `grep -n`, for context lines.
 
 What a reference says depends on the request before it and nothing else. It points only at lines that are sent as
-they are, never at another reference, and only at results of tools.
+they are, never at another reference, only at results of tools, and only where these may be believed (origin.py).
 
 The index of windows of lines is the method of rsync and of copy detectors ("winnowing", Schleimer and others, 2003)
 with every window kept; a match counts only where the lines themselves are equal.
@@ -22,9 +23,7 @@ with every window kept; a match counts only where the lines themselves are equal
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
-from enum import StrEnum
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
 from sys import getsizeof
 
 from msgspec import Struct
@@ -32,6 +31,9 @@ from msgspec import Struct
 from proxy_pkg.compressors import numbered
 from proxy_pkg.compressors.json_wrapper import inside, line_breaks
 from proxy_pkg.model import Producer
+from proxy_pkg.planning.equal import SAME, SAME_ANEW, may_be_equal, reminders_start
+from proxy_pkg.planning.labels import Form, Labelled
+from proxy_pkg.planning.origin import ANY_FILE, HOME
 
 WINDOW_LINES = 3
 RUN_CHARS_MIN = 120
@@ -39,7 +41,6 @@ RUN_CHARS_AGAIN_MIN = 70
 """The text that a reference must replace, and one to a result that was named before in the same text."""
 _TEXT_LINES_MAX = 20_000
 _LINE_BYTES, _NUMBERED_LINE_BYTES, _WINDOW_BYTES = 240, 360, 200  # what they take in memory, as measured
-_NUMBERED_SHARE_MAX = 0.25
 _WINDOWS_MAX = 16_000  # once so many are known, nothing points at later texts: the index stays below 10 MiB
 _SUBJECT_CHARS_MAX = 40
 _CALL_CHARS_MAX = 8
@@ -47,25 +48,13 @@ _CALL_CHARS = 6
 _PATHS = ("file_path", "filePath", "path", "absolute_path", "notebook_path")
 _SUBJECTS = ("command", "cmd", "pattern", "url")
 
-MARK = "[lines "
-_NUMBERED = re.compile(
-    r"(?![0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])|[0-9]{2}:[0-9]{2}:[0-9]{2}(?![0-9]))"
-    r"(?: *L?[0-9]{1,9} *[→\t:|│]|[1-9][0-9]{0,8}-)"
+_MARKS = re.compile(
+    rf"\[lines [0-9]+-[0-9]+: (?:read anew, )?as |{re.escape(SAME)}|{re.escape(SAME_ANEW)}"
+    rf"|^{re.escape(numbered.HEADER)}",
+    re.MULTILINE,
 )
-"""What could be taken for the number of a line. A date or a time, as lines of logs begin with, could not."""
-_HIT = re.compile(r"([1-9]\d{0,8})([:-])")
+_MARK_STARTS = ("[lines ", SAME, SAME_ANEW, numbered.HEADER)
 _NAMEABLE = re.compile(r"[\w.:|-]{1,200}\Z", re.ASCII)
-
-
-class Form(StrEnum):
-    """How the lines of a text are numbered."""
-
-    COUNTED = ""
-    """They carry no numbers."""
-    NUMBERED = "numbered"
-    """A file read: a number before each line, in one of the ways that tools write it."""
-    HITS = "hits"
-    """Lines of one file as grep -n shows them: a number, and `:` for a hit or `-` for context."""
 
 
 class Run(Struct, frozen=True):
@@ -85,7 +74,7 @@ class Lines:
 
     A label is 0 where a line has no number although others of its text have one. `has_clear_labels` is whether each
     names one line, and nothing else that stands before lines could be taken for them. `fixed` are lines that no
-    reference can stand for, since it could not say all that stands before them.
+    reference can stand for: it could not say all that stands before them, or they are reminders that a client added.
     """
 
     __slots__ = (
@@ -103,18 +92,14 @@ class Lines:
 
     def __init__(self, text: str, form: Form = Form.COUNTED) -> None:
         self.inside = inside(text)
-        self.raw = (text if self.inside is None else self.inside.output).split("\n")
-        self.fixed: Collection[int] = ()
-        if form is Form.COUNTED:
-            self.bodies = self.raw
-            self.labels: Sequence[int] = range(1, len(self.raw) + 1)
-            self.has_clear_labels = sum(map(_looks_numbered, self.raw)) <= _NUMBERED_SHARE_MAX * len(self.raw)
-        else:
-            self.labels, self.bodies = _SPLITS[form](self.raw)
-            numbers = filter(None, self.labels)
-            self.has_clear_labels = all(one < other for one, other in pairwise(numbers))
-            if form is Form.HITS:
-                self.fixed = {at for at, line in enumerate(self.raw) if self.labels[at] and _is_hit(line)}
+        output = text if self.inside is None else self.inside.output
+        self.raw = output.split("\n")
+        labelled = Labelled(self.raw, form)
+        self.labels, self.bodies, self.has_clear_labels = labelled.labels, labelled.bodies, labelled.is_clear
+        self.fixed = labelled.fixed
+        if (cut := reminders_start(output)) < len(output):
+            first = output.count("\n", 0, cut) + output.startswith("\n", cut)
+            self.fixed = {*self.fixed, *range(first, len(self.raw))}
         copies, line_bytes = (1, _LINE_BYTES) if form is Form.COUNTED else (2, _NUMBERED_LINE_BYTES)
         self.size = copies * getsizeof(text) + line_bytes * len(self.raw)
         """What it takes in memory."""
@@ -122,21 +107,6 @@ class Lines:
         self.windows = [hash(tuple(self.bodies[at : at + WINDOW_LINES])) for at in range(last)]
         # Where each window stands first: of two equal keys, the later one given wins.
         self.first = dict(zip(reversed(self.windows), range(last - 1, -1, -1), strict=True)) if last > 0 else {}
-
-
-def _looks_numbered(line: str) -> bool:
-    return _NUMBERED.match(line) is not None
-
-
-def _split_hits(lines: list[str]) -> tuple[list[int], list[str]]:
-    found = list(map(_HIT.match, lines))
-    labels = [int(hit[1]) if hit else 0 for hit in found]
-    return labels, [line[hit.end() :] if hit else line for line, hit in zip(lines, found, strict=True)]
-
-
-def _is_hit(line: str) -> bool:
-    found = _HIT.match(line)
-    return found is not None and found[2] == ":"
 
 
 class Seen:
@@ -147,7 +117,13 @@ class Seen:
 
     def __init__(self) -> None:
         self._texts: list[Lines | None] = []
-        self._source: dict[int, int] = {}
+        self._sources: dict[str, dict[int, int]] = {HOME: {}}
+        """By where the words come from: the text in which each window stands first."""
+        self._origins: list[str] = []
+        self._equal: dict[tuple[str, bytes], int] = {}
+        """By where it comes from, and a digest of the output: the text that has it first."""
+        self._outputs: list[tuple[str, bytes] | None] = []
+        self._windows = 0
         self._added: list[set[int]] = []
         self._hidden: list[Sequence[Run]] = []
         self._lines_bytes = 0
@@ -158,7 +134,7 @@ class Seen:
     @property
     def size_bytes(self) -> int:
         """About what it keeps in memory."""
-        return self._lines_bytes + _WINDOW_BYTES * len(self._source) + 300 * len(self._texts)
+        return self._lines_bytes + _WINDOW_BYTES * self._windows + 500 * len(self._texts)
 
     def lines(self, source: int) -> Lines:
         """A text that a run points at."""
@@ -172,36 +148,58 @@ class Seen:
             lines = self._texts.pop()
             self._lines_bytes -= lines.size if lines is not None else 0
             self._hidden.pop()
-            for window in self._added.pop():
-                del self._source[window]
+            source, added = self._sources[self._origins.pop()], self._added.pop()
+            for window in added:
+                del source[window]
+            self._windows -= len(added)
+            if (output := self._outputs.pop()) is not None:
+                del self._equal[output]
 
-    def add(self, lines: Lines | None, hidden: Sequence[Run] = ()) -> None:
-        """Take in the next text. None: it is not sent line by line as it is, so nothing may point at it.
+    def add(
+        self, lines: Lines | None, hidden: Sequence[Run] = (), origin: str | None = HOME, output: bytes = b""
+    ) -> None:
+        """Take in the next text. None: it is not sent line by line as it is, so nothing may point at its lines.
 
-        `hidden` are the runs in it that are references themselves.
+        `hidden` are the runs in it that are references themselves, `origin` says where its words come from, and
+        `output` is the digest of its output, empty where nothing may point at the whole.
         """
         added: set[int] = set()
-        if lines is not None and len(self._source) < _WINDOWS_MAX:
+        source = self._sources.setdefault(origin or HOME, {})
+        if lines is not None and origin is not None and self._windows < _WINDOWS_MAX:
             # Not by the difference of two sets of keys, which goes through all that is known.
-            source = self._source
             added = {window for window in lines.first if window not in source}
             if hidden:
                 added -= _touched(lines, hidden)
             source.update(dict.fromkeys(added, len(self._texts)))
+        key = (origin, output) if output and origin is not None else None
+        if key is not None and self._equal.setdefault(key, len(self._texts)) != len(self._texts):
+            key = None
         # Only a text with a window of its own is ever pointed at.
         self._texts.append(lines if added else None)
         self._lines_bytes += lines.size if lines is not None and added else 0
         self._hidden.append(hidden)
         self._added.append(added)
+        self._origins.append(origin or HOME)
+        self._outputs.append(key)
+        self._windows += len(added)
 
-    def find(self, lines: Lines) -> list[Run]:
-        """The runs of the next text that stand in earlier ones, long enough to be worth a line of their own."""
+    def equal(self, output: bytes, origin: str | None = HOME) -> int | None:
+        """The first text that has the same output, among those that a text from `origin` may point at."""
+        found = self._equal.get((HOME, output))
+        return self._equal.get((origin, output)) if found is None and origin else found
+
+    def find(self, lines: Lines, origin: str | None = HOME) -> list[Run]:
+        """The runs of the next text that stand in earlier ones, long enough to be worth a line of their own.
+
+        It looks into texts of local tools, and into those that come from where this one does.
+        """
         runs: list[Run] = []
-        if self._source.keys().isdisjoint(lines.first):
+        sources = [self._sources[each] for each in dict.fromkeys((HOME, origin or HOME)) if each in self._sources]
+        if all(source.keys().isdisjoint(lines.first) for source in sources):
             return runs
         at, named = 0, -1
         while at < len(lines.windows):
-            run = self._longest(lines, at, named)
+            run = self._longest(lines, at, named, sources)
             if run is None:
                 at += 1
             else:
@@ -217,10 +215,10 @@ class Seen:
         first = _end(hidden[after - 1]) if after else 0
         return first, hidden[after].start if after < len(hidden) else len(self.lines(source).bodies)
 
-    def _longest(self, lines: Lines, at: int, named: int) -> Run | None:
+    def _longest(self, lines: Lines, at: int, named: int, sources: Sequence[Mapping[int, int]]) -> Run | None:
         """The run from line `at`: in the result `named` last, or where its window stands first, if that is longer."""
         window = lines.windows[at]
-        source = self._source.get(window)
+        source = next((found for each in sources if (found := each.get(window)) is not None), None)
         if source is None:
             return None
         run = self._run(lines, at, source, RUN_CHARS_AGAIN_MIN if source == named else RUN_CHARS_MIN)
@@ -275,13 +273,22 @@ def may_have_runs(text: str) -> bool:
     return WINDOW_LINES <= line_breaks(text) <= _TEXT_LINES_MAX
 
 
+def may_point(text: str) -> bool:
+    """Whether a text may become a reference, in part or as a whole, by its size."""
+    return may_have_runs(text) or may_be_equal(text)
+
+
 def may_refer(text: str) -> bool:
-    """Whether references may stand in a text at all: not in one that holds lines which look like them."""
-    return MARK not in text
+    """Whether references may stand in a text at all: not in one that holds lines which look like ours."""
+    return not any(start in text for start in _MARK_STARTS) or _MARKS.search(text) is None
 
 
-def with_references(lines: Lines, runs: Sequence[Run], seen: Seen, names: Mapping[int, str]) -> str:
-    """The text with each run replaced by its reference. `names` are those of the texts they point at."""
+def with_references(
+    lines: Lines, runs: Sequence[Run], seen: Seen, names: Mapping[int, str], anew: Collection[int] = ()
+) -> str:
+    """The text with each run replaced by its reference. `names` are those of the texts they point at; `anew` are those
+    of them that show a file as it was before a change.
+    """
     parts: list[str] = []
     at, named = 0, -1
     for run in runs:
@@ -292,7 +299,8 @@ def with_references(lines: Lines, runs: Sequence[Run], seen: Seen, names: Mappin
             where = f"{numbers}there"
         else:
             where = f"{numbers}{'of' if numbers else 'in'} result {names[run.source]}"
-        parts.append(f"{MARK}{here}-{here + run.length - 1}: as {where}]")
+        look = "read anew, " if run.source in anew and run.source != named else ""
+        parts.append(f"[lines {here}-{here + run.length - 1}: {look}as {where}]")
         at, named = run.start + run.length, run.source
     parts += lines.raw[at:]
     text = "\n".join(parts)
@@ -311,23 +319,32 @@ class Names:
         self._numbers: list[int] = []
         """For each text, how many results of its call there are up to it."""
         self._results: dict[str, int] = {}
+        self._changed: dict[str, int] = {}
+        """By the name of a file: the last text that tells of a change to it."""
         self._ends: dict[str, str | None] = {}
         """The end of an id to the one call whose id ends so; None where there are several."""
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def add(self, call: str, index: int) -> None:
-        """Take in the next text: the id of its tool call, and which of that result's texts it is."""
+    def add(self, call: str, index: int, changed: Collection[str] = ()) -> None:
+        """Take in the next text: the id of its tool call, which of that result's texts it is, and the names of files
+        that the call may have changed.
+        """
+        self._changed.update(dict.fromkeys(changed, len(self._numbers)))
         number = self._results.get(call, 0) + (index == 0)
         self._results[call] = number
         self._numbers.append(number)
         end = call[-_CALL_CHARS:]
         self._ends[end] = call if self._ends.get(end, call) == call else None
 
-    def of(self, source: int, call: str, producer: Producer) -> str:
-        """What to call text `source`: the id of its tool call, the tool, what it was asked for. The end of an id is
-        enough if no other ends so.
+    def changed_since(self, source: int, files: Collection[str]) -> bool:
+        """Whether one of `files` may have changed after text `source`."""
+        return any(self._changed.get(name, -1) > source for name in (ANY_FILE, *files))
+
+    def of(self, source: int, call: str, producer: Producer, index: int = 0) -> str:
+        """What to call text `source`: the id of its tool call, which of that result's texts it is if not the first, the
+        tool, what it was asked for. The end of an id is enough if no other ends so.
         """
         end = call[-_CALL_CHARS:]
         is_random = any(map(str.isdigit, call))  # else it is the name of a tool
@@ -336,6 +353,8 @@ class Names:
             call = "…" + end
         if number > 1:
             call = f"{call}#{number}"
+        if index:
+            call = f"{call} text {index + 1}"
         told = " ".join(filter(None, (producer.name, _subject(producer))))
         return f"{call} ({told})" if told else call
 
@@ -354,9 +373,3 @@ def _subject(producer: Producer) -> str:
 def _end_of_path(path: str) -> str:
     end = path[-_SUBJECT_CHARS_MAX:]
     return "…" + (end[end.index("/") :] if "/" in end else end)
-
-
-_SPLITS: Mapping[Form, Callable[[list[str]], tuple[list[int], list[str]]]] = {
-    Form.NUMBERED: numbered.split,
-    Form.HITS: _split_hits,
-}

@@ -72,8 +72,11 @@ class Mark:
 
 
 def references_key(place: Place, opening: bytes, ways: Ways) -> int:
-    """The key of whether lines of a text are references, in the conversation that opens so."""
-    return ways.key(opening, place.digest, _named(place), _REFERENCES)
+    """The key of whether lines of a text are references, in the conversation that opens so.
+
+    An equal text further on has its own: the first of them has nothing to point at, and says nothing of the others.
+    """
+    return ways.key(opening, place.digest, _named(place), place.rank.to_bytes(4), _REFERENCES)
 
 
 def conversation_key(opening: bytes, ways: Ways) -> int:

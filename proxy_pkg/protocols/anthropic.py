@@ -44,6 +44,9 @@ API = Api(
     ),
 )
 
+EDITS_AT = b'"context_management"'
+EDITS_SPARING = ("clear_thinking_20251015",)
+
 MESSAGES = Protocol(
     name="anthropic_messages",
     api=API,
@@ -64,6 +67,8 @@ MESSAGES = Protocol(
         items="messages",
         signs=(b'"tool_result"', b'"tool_use"'),
         forgetting=(b"clear_tool_uses", b"compact_"),
+        edits_at=EDITS_AT,
+        edits_sparing=EDITS_SPARING,
         calls=(CallPlace(parts="content", when=("type", ("tool_use",)), name="name", arguments="input"),),
         results=(
             ResultPlace(

@@ -3,6 +3,7 @@
 A part of a message is told by its only key: {"text": …}, {"toolUse": {…}}, {"toolResult": {…}}.
 """
 
+from proxy_pkg.protocols.anthropic import EDITS_AT, EDITS_SPARING
 from proxy_pkg.protocols.grammar import Api, CallPlace, Conversation, ErrorShape, Protocol, ResultPlace, UsageMap
 
 API = Api(
@@ -30,6 +31,10 @@ CONVERSE = Protocol(
     conversation=Conversation(
         items="messages",
         signs=(b'"toolUse"', b'"toolResult"'),
+        # Anthropic's own fields stand in "additionalModelRequestFields".
+        forgetting=(b"clear_tool_uses", b"compact_"),
+        edits_at=EDITS_AT,
+        edits_sparing=EDITS_SPARING,
         calls=(CallPlace(parts="content", holder="toolUse", id="toolUseId", name="name", arguments="input"),),
         results=(
             ResultPlace(

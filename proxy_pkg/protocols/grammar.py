@@ -72,6 +72,10 @@ class Conversation(Struct, frozen=True):
     results: tuple[ResultPlace, ...]
     forgetting: tuple[bytes, ...] = ()
     """Byte strings outside the items that tell the API to drop old results, so that nothing may point at them."""
+    edits_at: bytes = b""
+    """A key outside the items, in quotes: an object whose list `edits` tells the API what to drop before it reads."""
+    edits_sparing: tuple[str, ...] = ()
+    """Types of such edits that leave tool results as they are. Any other, known or not, may drop old ones."""
     questions: tuple[ResultPlace, ...] = ()
     """Where the user's own words stand; of these places `id` means nothing."""
     within: tuple[str, ...] = ()

@@ -57,6 +57,7 @@ TEXT_REASONS: Final = {
     "for_program": "A program made the call and parses the result, so it stays exact. Nothing to do.",
     "exact_tool": "The settings keep results of this tool as they are "
     "(`HEADROOM_EXCLUDE_TOOLS`, `HEADROOM_PROTECT_READS`).",
+    "imitates_marks": "The text holds lines that look like those which stand for shortened text. Nothing to do.",
     "few_tokens": "The text has fewer tokens than `HEADROOM_MIN_TOKENS`.",
     "too_large": "The text is longer than `HEADROOM_COMPRESSION_BLOCK_BYTES_MAX`, or has more than 32,768 lines. "
     "Raise the setting to have a longer one looked at.",

@@ -200,17 +200,6 @@ def test_results_in_one_message_are_all_pointed_at() -> None:
     assert made.verdicts[2].text == "[lines 1-40: as in result toolu_1 (Read 1.py)]"
 
 
-def test_a_second_text_of_a_result_is_not_pointed_at() -> None:
-    lines = numbered(source(9, 40))
-    texts = [{"type": "text", "text": "see below"}, {"type": "text", "text": lines}]
-    messages = [
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": texts}]},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "b", "content": lines}]},
-    ]
-    made = plan(json.dumps({"messages": messages}).encode(), Memos(1 << 20))
-    assert [verdict.compressor for verdict in made.verdicts] == ["", "numbered", "numbered"]
-
-
 @pytest.mark.parametrize(
     "mark", ["2026-03-01 10:{:02}:07 INFO ", "10:{:02}:07 ", "2026-03-{:02}T10:00:00Z ", "2026-03-{:02},"]
 )

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from hashlib import blake2b
 from time import monotonic_ns
 
+from msgspec.structs import replace
+
 from proxy_pkg.compressors.hits import shows_one_file
 from proxy_pkg.compressors.json_wrapper import inside, line_breaks
 from proxy_pkg.compressors.table import run_chain
@@ -12,7 +14,7 @@ from proxy_pkg.planning.draft import Decided, Draft, Place
 from proxy_pkg.planning.equal import with_same
 from proxy_pkg.planning.labels import Form
 from proxy_pkg.planning.origin import origin, read_files
-from proxy_pkg.planning.policy import NEVER_CHANGED, Rules, Tokens, weighed
+from proxy_pkg.planning.policy import NEVER_CHANGED, weighed
 from proxy_pkg.planning.quoting import is_quoted, quotable
 from proxy_pkg.planning.references import (
     Lines,
@@ -105,9 +107,8 @@ def _is_whole(runs: Sequence[Run], lines: Lines) -> bool:
 
 
 def _is_output(place: Place, decided: Decided) -> bool:
-    """Whether all of a text's output is sent with it, in some form."""
-    verdict = decided.verdict
-    return place.may_change and not decided.runs and verdict.grade != Grade.LOSSY and verdict.reason not in _NOT_SHOWN
+    """Whether a text's output is sent with it, in some form."""
+    return place.may_change and not decided.runs and decided.verdict.reason not in _NOT_SHOWN
 
 
 def _equal_to(draft: Draft, number: int, seen: Seen, believes: str | None, terms: Terms) -> int | None:
@@ -126,6 +127,8 @@ def _equal_to(draft: Draft, number: int, seen: Seen, believes: str | None, terms
     there = draft.places[target].decided
     assert there is not None, "refer before settle"
     shown, own = there.verdict, decided.verdict
+    if shown.grade == Grade.LOSSY:  # which lines went hangs on what each call asked for
+        return target if shown.text == own.text else None
     if shown.text is None or shown.compressor in _THINS.values():
         return target
     if shown.compressor == own.compressor and shown.kind == own.kind:
@@ -201,39 +204,45 @@ def _referring(
     files = read_files(place.producer, terms.rules.tools)
     anew = {source for source in named if names.changed_since(source, files)} if files else set()
     text = place.text.text
-    key = _key(place, alone.verdict, runs, named, anew, is_same=lines is None)
+    target = draft.places[runs[0].source].decided if lines is None else None
+    grade = Grade.INVERTIBLE if target is None else target.verdict.grade or Grade.INVERTIBLE
+    key = _key(place, alone.verdict, runs, named, anew, "" if lines is not None else f"same {grade}")
     decided = draft.fresh.get(key) or terms.memos.verdicts.peek(key)
     if decided is None:
-        [first, *_] = runs
+        source = runs[0].source
         referring = (
-            with_same(text, named[first.source], anew=first.source in anew)
+            with_same(text, named[source], anew=source in anew)
             if lines is None
             else with_references(lines, runs, seen, named, anew)
         )
-        verdict = _verdict(text, alone.verdict, referring, terms.rules, terms.tokens, is_same=lines is None)
-        decided = alone if verdict is None else Decided(alone.producer, verdict, literal(verdict), tuple(runs))
+        kind = "" if lines is None else alone.verdict.kind
+        verdict = _verdict(text, alone.verdict, referring, terms, kind)
+        decided = alone
+        if verdict is not None:
+            verdict = replace(verdict, grade=grade)
+            decided = Decided(alone.producer, verdict, literal(verdict), tuple(runs))
         draft.fresh[key] = decided
     return decided if decided.runs else alone
 
 
 def _key(
-    place: Place, alone: Verdict, runs: Sequence[Run], named: dict[int, str], anew: Collection[int], *, is_same: bool
+    place: Place, alone: Verdict, runs: Sequence[Run], named: dict[int, str], anew: Collection[int], form: str
 ) -> bytes:
     """What a text with these references is found by."""
     digest = blake2b(place.key, digest_size=DIGEST_BYTES)
-    told = f"{alone.kind}\0{alone.tokens_after}\0{sorted(named.items())!r}{sorted(anew)!r}{is_same}"
+    told = f"{alone.kind}\0{alone.tokens_after}\0{sorted(named.items())!r}{sorted(anew)!r}{form}"
     digest.update(told.encode("utf-8", "surrogatepass"))
     for run in runs:
         digest.update(b"%d,%d,%d,%d;" % (run.start, run.length, run.source, run.line))
     return digest.digest()
 
 
-def _verdict(
-    text: str, alone: Verdict, referring: str, rules: Rules, tokens: Tokens, *, is_same: bool
-) -> Verdict | None:
-    chained = run_chain(alone.kind, referring) if alone.kind in _THINS.values() and not is_same else None
+def _verdict(text: str, alone: Verdict, referring: str, terms: Terms, kind: str) -> Verdict | None:
+    """The verdict on a text with references, thinned as `kind` is; None if it saves too little."""
+    rules = terms.rules
+    chained = run_chain(kind, referring) if kind in _THINS.values() else None
     shorter = referring if chained is None else chained[0]
-    before, after = weighed(text, shorter, rules, tokens)
+    before, after = weighed(text, shorter, rules, terms.tokens)
     now = before if alone.text is None else alone.tokens_after
     if now - after < _TOKENS_SAVED_MIN or after * 100 > now * (100 - rules.margin_percent):
         return None

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy_pkg.model import Grade
 from proxy_pkg.planning.draft import Memos
 from proxy_pkg.planning.equal import output_digest, parts, reminders_start
+from proxy_pkg.planning.policy import Rules
 from tests.planning.test_believed import Call, planned, talk
 from tests.planning.test_references import numbered, plan, source, unreadable
 
@@ -102,6 +104,27 @@ def test_what_stands_around_an_output_in_json_stays() -> None:
     made = planned([("shell", {"command": ["ls", "-laR"]}, text) for text in texts])
     sent = '{"output": "[lines 1-128: as in result toolu_0 (shell)]", "metadata": {"seconds": 2}}'
     assert made.verdicts[1].text == sent
+
+
+def test_an_output_that_holds_references_is_not_pointed_at_as_a_whole() -> None:
+    lines = source(1, 60)
+    texts = ["\n".join(lines[:40]), "\n".join(lines), "\n".join(lines)]
+    made = planned([("Bash", {"command": "kubectl logs x"}, text) for text in texts])
+    assert [verdict.compressor for verdict in made.verdicts[1:]] == ["reference"] * 2
+    assert "same output" not in (made.verdicts[2].text or "")
+    assert unreadable(texts, made) == []
+
+
+def test_what_has_lost_lines_is_pointed_at_where_the_same_lines_went() -> None:
+    text = "\n".join(
+        f"2026-05-01 10:{n // 60:02}:{n % 60:02} INFO job {n} took part {n * 7919 % 1000}" for n in range(900)
+    )
+    rules = Rules(5, 1 << 20, reduces=True)
+    calls: list[Call] = [("Bash", {"command": f"kubectl logs {pod}"}, text) for pod in ("one", "one", "job 77")]
+    first, same, other = plan(talk(calls), Memos(1 << 22), rules).verdicts
+    assert (first.grade, first.compressor != "reference") == (Grade.LOSSY, True)
+    assert (same.grade, same.compressor) == (Grade.LOSSY, "reference")
+    assert (other.compressor == "reference") == (other.text == same.text)
 
 
 def parts_of(*texts: str) -> list[dict[str, str]]:

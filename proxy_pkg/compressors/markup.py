@@ -63,6 +63,8 @@ _WITH_ATTRIBUTES = re.compile(
     rf"(?:(?:[ \t\n\r\f/]*+{_NAME}(?:{_EQUALS}(?:{_VALUE}))?+)*+[ \t\n\r\f/]*+>|[\s\S]*+))"
 )
 """A start tag that may have to change, or one that does not end, to the end of the text. Other tags are like text."""
+_NO_TAG = re.compile(r"</[^A-Za-z>\"'\\]|<!\[(?!CDATA\[|if|else|endif)")
+"""What browsers take for a comment although it looks like an end tag or a section."""
 _COMMENT_END = re.compile("--!?>")
 _AFTER_TEXT = frozenset(("", ">", *_BLANKS))
 """Where a comment can go without joining what is before and after it."""
@@ -80,7 +82,7 @@ def looks_like(sample: str) -> str:
 
 def compress(text: str) -> str | None:
     """Return the HTML or XML in `text` without its layout, None where it has none or its end is in doubt."""
-    if not looks_like(text) or any(sign.search(text) for sign in _KEEPS_SPACE):
+    if not looks_like(text) or any(sign.search(text) for sign in _KEEPS_SPACE) or _NO_TAG.search(text):
         return None
     document = _DOCUMENT.match(text, 0, HEAD_CHARS_MAX)
     start = document.end() if document else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from proxy_pkg.compressors import gaps
 from proxy_pkg.compressors.alert_logs import ALERT_LOGS
 from proxy_pkg.compressors.builds import BUILD
 from proxy_pkg.compressors.configs import YAML
@@ -13,6 +14,7 @@ from proxy_pkg.compressors.diff_context import DIFF_CONTEXT
 from proxy_pkg.compressors.diff_repeats import DIFF_REPEATS
 from proxy_pkg.compressors.diffs import DIFF
 from proxy_pkg.compressors.findings import FINDINGS
+from proxy_pkg.compressors.forged import is_forged
 from proxy_pkg.compressors.go_events import GO_EVENTS
 from proxy_pkg.compressors.go_test import GO_TEST
 from proxy_pkg.compressors.json_rows import JSON_ROWS
@@ -49,9 +51,12 @@ def run_chain(
     """Return `text` after the chain for `kind`, and the compressors that changed it in order; None if none did.
 
     Each step takes what the one before it left, and may find nothing to do. A kind without a row has an empty
-    chain. What a tool put around its output stays as it is. Only steps of these `grades` are taken.
+    chain. What a tool put around its output stays as it is. Only steps of these `grades` are taken. Lines that
+    look like our own headers or marks leave the text as it is.
     """
     whole = unwrap(text) if kind == Kind.JSON else unwrap_all(text)
+    if is_forged(whole.body) or gaps.has_marks(whole.body):
+        return None
     result, taken = _chained(kind, whole.body, grades)
     return (whole.around(result), taken) if taken else None
 
@@ -63,7 +68,7 @@ def reduce_and_run_chain(
     whole = unwrap(text) if kind == Kind.JSON else unwrap_all(text)
     reducer = REDUCERS.get(kind)
     reduced = reducer.reduce(whole.body, wanted) if reducer is not None else None
-    if reducer is None or reduced is None:
+    if reducer is None or reduced is None or is_forged(whole.body):
         return None
     result, taken = _chained(kind, reduced)
     return whole.around(result), (reducer, *taken)

@@ -102,4 +102,4 @@ FORMS = (pytest_column.left_out, go_runs.left_out, ctest.left_out, steps.left_ou
 """What is peculiar to one program's output: the shortest is taken."""
 _FOLDING = Folding(looks_like, shown_whole, suffixes=True)
 
-BUILD = Compressor("build", Grade.INVERTIBLE, compress, version=2)
+BUILD = Compressor("build", Grade.INVERTIBLE, compress, version=3)

@@ -22,4 +22,4 @@ def compress(text: str) -> str | None:
     return result if len(result) * SAVED_SHARE < len(text) * (SAVED_SHARE - 1) else None
 
 
-PAGE_NAMES = Compressor("page-names", Grade.INVERTIBLE, compress)
+PAGE_NAMES = Compressor("page-names", Grade.INVERTIBLE, compress, version=2)

@@ -10,4 +10,4 @@ from proxy_pkg.model import Grade
 
 _FOLDING = Folding(lambda _: "a command printed it", alerts)
 
-PRINTED = Compressor("printed", Grade.INVERTIBLE, lambda text: folded(text, _FOLDING))
+PRINTED = Compressor("printed", Grade.INVERTIBLE, lambda text: folded(text, _FOLDING), version=2)

@@ -9,8 +9,8 @@ reference could have stood for are sent with the change, as far as a window reac
 from collections.abc import Iterator, Sequence
 
 from proxy_pkg.compressors.detect import Kind
-from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.compressors.producers import Tools, prints_no_file
+from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Producer
 from proxy_pkg.planning.equal import parts
 from proxy_pkg.planning.references import Lines, Run, Seen

@@ -57,7 +57,6 @@ TEXT_REASONS: Final = {
     "for_program": "A program made the call and parses the result, so it stays exact. Nothing to do.",
     "exact_tool": "The settings keep results of this tool as they are "
     "(`HEADROOM_EXCLUDE_TOOLS`, `HEADROOM_PROTECT_READS`).",
-    "imitates_marks": "The text holds lines that look like those which stand for shortened text. Nothing to do.",
     "few_tokens": "The text has fewer tokens than `HEADROOM_MIN_TOKENS`.",
     "too_large": "The text is longer than `HEADROOM_COMPRESSION_BLOCK_BYTES_MAX`, or has more than 32,768 lines. "
     "Raise the setting to have a longer one looked at.",
@@ -69,8 +68,8 @@ TEXT_REASONS: Final = {
     "busy": "More new text waited than the deadline has room for. Run more workers if it happens often.",
     "deadline": "There was no time left for the text. Raise `HEADROOM_COMPRESSION_DEADLINE_MS` or run more workers.",
     "held_out": "The conversation is in the group that is left alone for comparison. Nothing to do.",
-    "planned_before": "Another server of this kind has planned the text on its way here: it, or one before it, bears "
-    "the marks of a shorter form. Nothing to do.",
+    "planned_before": "The text bears marks of our forms: another server of this kind has planned it, or it imitates "
+    "them. Nothing to do.",
     "too_many": "The body has more tool results than are looked at. Nothing to do; "
     "have the client compact its conversation.",
     "item_too_large": "The message that holds the text is longer than 8 MiB. Have the tool return less.",

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy_pkg.model import Grade
@@ -85,6 +85,7 @@ def test_reminders_do_not_hide_that_outputs_are_equal(text: str) -> None:
     assert unreadable(texts, made) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a\n", "\n", "<system-reminder>", "</system-reminder>", " "]), max_size=30))
 def test_a_text_comes_back_from_its_parts(pieces: list[str]) -> None:
     text = "".join(pieces)
@@ -146,6 +147,7 @@ def test_any_text_of_a_result_is_pointed_at_by_name(text: str) -> None:
         assert len(sent) < 80
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=9))
 def test_equal_outputs_are_the_same_for_a_known_conversation(order: list[int]) -> None:
     texts = [LISTING, ROWS, LISTING + REMINDER.format("x"), numbered(source(1, 40)), "small"]

@@ -8,8 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bench.compression_decode import INVERSES, decode
-from proxy_pkg.compressors.json_wrapper import inside
-from proxy_pkg.compressors.wrapping import unwrap_all
+from proxy_pkg.compressors.json_wrapper import inside, peel
 from proxy_pkg.model import Verdict
 
 REFERENCES = "reference"
@@ -107,7 +106,7 @@ class Reader:
 def _unthinned(sent: str, thinned: str) -> str:
     if not thinned:
         return sent
-    whole = unwrap_all(sent)
+    whole = peel(sent)
     return whole.around(INVERSES[thinned](whole.body))
 
 

@@ -9,8 +9,8 @@ reference could have stood for are sent with the change, as far as a window reac
 from collections.abc import Iterator, Sequence
 
 from proxy_pkg.compressors.detect import Kind
+from proxy_pkg.compressors.json_wrapper import peel
 from proxy_pkg.compressors.producers import Tools, prints_no_file
-from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Producer
 from proxy_pkg.planning.references import Lines, Run, Seen
 
@@ -99,8 +99,8 @@ def _pieces(text: str, lines: Lines) -> Iterator[Span]:
     """
     labels = lines.labels
     if isinstance(labels, range):
-        whole = unwrap_all(text)
-        yield whole.head.count("\n"), len(labels) - whole.tail.count("\n")
+        before, after = peel(text).lines_around
+        yield before, len(labels) - after
         return
     first = 0
     for at in range(1, len(labels) + 1):

@@ -32,7 +32,8 @@ class ResultPlace(Struct, frozen=True):
 
     `text` is the key of a string, or of a list whose parts of a type in `text_types` ("" for parts without a type)
     hold a string at "text"; of such a list's parts every string inside the value at `leaves_at` counts too.
-    With `leaves`, every string inside the value at `text` counts. `name` is the key of the tool's name, where
+    With `leaves`, every string inside the value at `text` counts; with `records`, an array of objects inside either
+    value is one text, in place of which a string may be sent. `name` is the key of the tool's name, where
     the result itself says it.
     """
 
@@ -44,6 +45,7 @@ class ResultPlace(Struct, frozen=True):
     text_types: tuple[str, ...] = ()
     leaves: bool = False
     leaves_at: str = ""
+    records: bool = False
     name: str = ""
 
 

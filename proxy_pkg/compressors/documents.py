@@ -10,9 +10,8 @@ BODY_CHARS_MIN = 120
 """A shorter document is not looked for."""
 _STARTS_MAX, _ENDS_MAX = 3, 3
 
-_START = re.compile(
-    r"""(?:\A|(?<=\n)|\A[^\n\[{]{0,200}?[:=]\ )(?=\[\s{0,40}(?:[{\["']|\Z)|\{\s{0,40}["'])""", re.VERBOSE
-)
+_START = re.compile(r"""\[\s{0,40}(?:[{\["']|\Z)|\{\s{0,40}["']""")
+_ABOVE = re.compile(r"[^\n\[{]{0,200}[:=] ")
 _END = re.compile(r"[}\]](?=[ \t]*\r?\n|[ \t]*\Z)")
 _PYTHON = ("{'", "[{'", "['", "[['")
 _CLOSING = {"{": "}", "[": "]"}
@@ -64,7 +63,18 @@ def is_one(text: str) -> bool:
 
 
 def _starts(text: str, chars: int) -> Iterator[int]:
-    return (found.end() for found in _START.finditer(text, 0, min(len(text), chars)))
+    """Yield where a document may begin: the text, a line of it, or what follows a name and a colon in its first."""
+    first = _ABOVE.match(text)
+    if _START.match(text):
+        yield 0
+    elif first is not None and _START.match(text, first.end()):
+        yield first.end()
+    opened = {mark: text.find(mark, 0, chars) for mark in ("\n[", "\n{")}
+    while any(at >= 0 for at in opened.values()):
+        at, mark = min((at, mark) for mark, at in opened.items() if at >= 0)
+        if _START.match(text, at + 1):
+            yield at + 1
+        opened[mark] = text.find(mark, at + 1, chars)
 
 
 def _ends(text: str, chars: int) -> list[int]:

@@ -28,6 +28,7 @@ _LONG_CHARS_MIN = 400
 
 LITERAL = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _PYTHON_LITERAL = re.compile(r"""'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+\"""")
+_PYTHON_QUOTE_CHARS = 64
 _OPENINGS = ("{", "[", "meta=None content=[", "content=[")
 _BEFORE_PYTHON_VALUE = re.compile(r"(?:['\"]: |[\[(]|, |[a-z]=)\Z")
 _AFTER_PYTHON_VALUE = re.compile(r"[,}\])]")
@@ -51,11 +52,16 @@ class Quoted(Struct, frozen=True):
 
 def long_ones(document: str) -> Iterator[re.Match[str]]:
     """Yield the long strings of a JSON document that are values, in order; none if it is no document."""
-    if len(document) < _LONG_CHARS_MIN or document[0] not in "{[" or not is_document(document):
+    if document[:1] not in ("{", "[") or not _may_have_long_one(document):
         return
-    for found in LITERAL.finditer(document):
-        if found.end() - found.start() >= _LONG_CHARS_MIN and _AFTER_VALUE.match(document, found.end()):
-            yield found
+    found = [each for each in LITERAL.finditer(document) if each.end() - each.start() >= _LONG_CHARS_MIN]
+    if found and is_document(document):
+        yield from (each for each in found if _AFTER_VALUE.match(document, each.end()))
+
+
+def _may_have_long_one(document: str) -> bool:
+    """Tell, at small cost, whether a string without quotes in it is long; or whether any has quotes in it."""
+    return '\\"' in document or max(map(len, document.split('"'))) + 2 >= _LONG_CHARS_MIN
 
 
 def quote(text: str, *, is_ascii: bool) -> str:
@@ -67,7 +73,8 @@ def split(document: str) -> tuple[Quoted, str] | None:
     """Return what stands around the string that takes most of `document`, and the string; None if there is none."""
     if not document.startswith(_OPENINGS):
         return None
-    return _split_json(document) or _split_python(document)
+    found = _split_json(document)
+    return _split_python(document) if found is None and "'" in document[:_PYTHON_QUOTE_CHARS] else found
 
 
 def _split_json(document: str) -> tuple[Quoted, str] | None:

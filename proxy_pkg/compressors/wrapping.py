@@ -96,7 +96,8 @@ def _untrusted(text: str) -> Wrapped:
 
 def _fenced(text: str) -> Wrapped:
     """Take off the fence of the only block of code in a text, with the words around it."""
-    opened = _FENCE.search(text, 0, HEAD_CHARS_MAX)
+    has_fence = text.find("```", 0, HEAD_CHARS_MAX) >= 0 or text.find("~~~", 0, HEAD_CHARS_MAX) >= 0
+    opened = _FENCE.search(text, 0, HEAD_CHARS_MAX) if has_fence else None
     if opened is None:
         return Wrapped("", text, "")
     fence = "\n" + opened[1]
@@ -117,7 +118,8 @@ def _announced(text: str) -> Wrapped:
     if above is not None and not (above[0].startswith("#") or _COUNTED.search(above[0])):
         above = None
     head = above[0] if above is not None else ""
-    below = _BELOW_TABLE.search(text, max(len(head), len(text) - TAIL_CHARS_MAX))
+    may_count = text[-_BLANKS_MAX:].rstrip()[-1:].isdigit()
+    below = _BELOW_TABLE.search(text, max(len(head), len(text) - TAIL_CHARS_MAX)) if may_count else None
     if below is not None and not _has_cells(text[: below.start()][-_ROW_CHARS_MAX:]):
         below = None
     tail = below[0] if below is not None else ""
@@ -158,7 +160,7 @@ _ABOVE_TABLE = re.compile(
     r"(?:[^\n,;|\t]{1,160}:|#{1,6} [^\n,;|\t]{1,160})\r?\n(?:\r?\n)?+(?=[^\n,;\t]{0,80}([,;\t])[^\n,;\t]{0,80}\1)"
 )
 _BELOW_TABLE = re.compile(r"\n{1,2}(?:total|count|rows|results)[\w ]{0,20}: ?[0-9]{1,12}\s*\Z", re.IGNORECASE)
-_ROW_CHARS_MAX = 2000
+_ROW_CHARS_MAX, _BLANKS_MAX = 2000, 16
 _COUNTED = re.compile(
     r"(?<![\w.])[0-9][0-9,]{0,12} (?:[a-z]{1,20} ){0,2}"
     r"(?:results?|rows?|records?|items?|entries|matches|documents|hits)\b"

@@ -53,7 +53,7 @@ def reads_as(before: str, sent: str) -> bool:
     if before == sent or any(_undone(inverse, sent) == before for inverse in _all()):
         return True
     if below := _BELOW.match(sent):
-        return _holds(_undone(json_values, before), json.loads(below[1]), sent[below.end() :])
+        return _holds(_undone(json_values, before), json.loads(below[1].replace("…", '"…"')), sent[below.end() :])
     values = _undone(json_values, before)
     if values is not None and _same(values, _undone(json_sent, sent)):
         return True
@@ -77,7 +77,7 @@ def _all() -> list[Callable[[str], Any]]:
 
 def _holds(value: Any, outer: Any, below: str) -> bool:
     """Whether `value` is `outer` with what `below` reads as where a … stands."""
-    if outer == "…" or (isinstance(value, str) and outer is None):
+    if outer == "…":
         return isinstance(value, str) and reads_as(value, below)
     if isinstance(value, dict) and isinstance(outer, dict):
         return list(value) == list(outer) and all(_holds(value[name], outer[name], below) for name in value)

@@ -15,7 +15,7 @@ import msgspec
 from bench.compression_decode import INVERSES
 from bench.compression_price import MEMO_BYTES, NO_DEADLINE_NS, Recorded
 from proxy_pkg.compressors import numbered
-from proxy_pkg.compressors.wrapping import unwrap_all
+from proxy_pkg.compressors.json_wrapper import peel
 from proxy_pkg.planning.draft import Memos
 from proxy_pkg.planning.plan import settle
 from proxy_pkg.planning.policy import Rules
@@ -131,7 +131,7 @@ def shown(sent: str, compressor: str) -> str:
     thinned = compressor.removeprefix("reference+")
     if thinned not in ("numbered", "search"):
         return sent
-    whole = unwrap_all(sent)
+    whole = peel(sent)
     try:
         return whole.around(INVERSES[thinned](whole.body))
     except (ValueError, AssertionError):

@@ -11,8 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from bench.compression_decode import INVERSES, decode
-from proxy_pkg.compressors.json_wrapper import inside
-from proxy_pkg.compressors.wrapping import unwrap_all
+from proxy_pkg.compressors.json_wrapper import inside, peel
 from proxy_pkg.model import Verdict
 from proxy_pkg.planning.equal import parts
 
@@ -143,7 +142,7 @@ class Reader:
 def _unthinned(sent: str, thinned: str) -> str:
     if not thinned:
         return sent
-    whole = unwrap_all(sent)
+    whole = peel(sent)
     return whole.around(INVERSES[thinned](whole.body))
 
 

@@ -30,9 +30,10 @@ from proxy_pkg.compressors import (
     tree,
     unedited,
 )
+from proxy_pkg.compressors.documents import is_python
+from proxy_pkg.compressors.json_wrapper import REST_CHARS, peel
 from proxy_pkg.compressors.numbered import RUN_LINES_MIN, find_style, parse
 from proxy_pkg.compressors.producers import NO_MORE, Tools, numbers_lines, prints_file, prints_no_file, shell_command
-from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Producer
 
 SAMPLE_CHARS_MAX = 32_768
@@ -53,6 +54,10 @@ class Kind(StrEnum):
     FILE = "file"
     """The text of a file: exact, because it is edited by exact text."""
     JSON = "json"
+    RECORDS = "records"
+    """JSON below words that say that it was found or answered: whoever printed it, it is no file's text."""
+    PYTHON = "python"
+    """A list or dictionary as Python writes it."""
     TERMINAL = "terminal"
     """Output with terminal sequences or overwritten lines."""
     DIFF = "diff"
@@ -106,14 +111,17 @@ def detect(text: str, producer: Producer, tools: Tools = NO_MORE) -> Detection:
 
     `tools` are further tools that print files or run shells.
     """
-    whole = unwrap_all(text)
-    if whole.inside is None:
-        found = _detect(whole.body, producer, tools)
-        is_torn = found.kind in _NEEDS_ALL_ROWS and shell_command(producer, tools) and _is_cut(whole.body)
-        return Detection(Kind.OUTPUT, "a piece was cut out of it") if is_torn else found
-    # Where the bytes need not come back, the text without the escapes of JSON is shorter.
-    inner = None if prints_no_file(producer, tools) else _detect(whole.body, producer, tools)
-    return _detect(text, producer, tools) if inner is None or inner.kind == Kind.JSON else inner
+    whole = peel(text)
+    found = _detect(whole.body, producer, tools)
+    if found.kind in _NEEDS_ALL_ROWS and not whole.is_quoted and shell_command(producer, tools) and _is_cut(whole.body):
+        return Detection(Kind.OUTPUT, "a piece was cut out of it")
+    if prints_no_file(producer, tools):
+        # Where the bytes need not come back, the text without the escapes of JSON is shorter.
+        is_plain = found.kind in (Kind.TEXT, Kind.OUTPUT) or whole.rest_chars_max > REST_CHARS
+        return _detect(peel(text, is_quoted=False).body, producer, tools) if whole.is_quoted and is_plain else found
+    if found.kind == Kind.JSON and whole.tells_records:
+        return Detection(Kind.RECORDS, "words around a JSON document tell of records")
+    return found
 
 
 def _detect(text: str, producer: Producer, tools: Tools) -> Detection:
@@ -155,10 +163,9 @@ def _by_content(text: str, sample: str) -> Detection | None:
         why = looks_like(sample)
         if why:
             return Detection(kind, why)
-    if _is_json(text):
-        return Detection(Kind.JSON, "starts and ends like a JSON document")
-    if _is_rewritten(text):
-        return Detection(Kind.TERMINAL, "has terminal sequences or overwritten lines")
+    for kind, is_one, why in WHOLE:
+        if is_one(text):
+            return Detection(kind, why)
     for kind, looks_like in RECOGNISERS:
         why = looks_like(sample)
         if why:
@@ -219,6 +226,12 @@ _CONTENTS: Mapping[unedited.Origin, frozenset[Kind]] = {
     unedited.Origin.DUMP: frozenset((Kind.DELIMITED,)),
 }
 """What the content of a file of each origin has to be."""
+WHOLE: tuple[tuple[Kind, Callable[[str], bool], str], ...] = (
+    (Kind.PYTHON, lambda text: is_python(text) and _is_json(text), "starts and ends like a value that Python wrote"),
+    (Kind.JSON, _is_json, "starts and ends like a JSON document"),
+    (Kind.TERMINAL, _is_rewritten, "has terminal sequences or overwritten lines"),
+)
+"""What is told by the whole text, before RECOGNISERS."""
 BEFORE_JSON: tuple[tuple[Kind, Callable[[str], str]], ...] = (
     (Kind.TEXT, _is_reduced),
     (Kind.GO_TEST, go_test.looks_like),

@@ -10,8 +10,7 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from proxy_pkg.compressors.json_wrapper import Inside, inside
-from proxy_pkg.compressors.wrapping import unwrap
+from proxy_pkg.compressors.json_wrapper import Inside, inside, peel
 from proxy_pkg.model import DIGEST_BYTES
 
 OUTPUT_CHARS_MIN = 200
@@ -47,8 +46,10 @@ def parts(text: str) -> Parts:
         held = None  # what matters stands elsewhere in the object
     output = text if held is None else held.output
     cut = reminders_start(output)
-    whole = unwrap(output[:cut])
-    return Parts(whole.head, whole.body, whole.tail + output[cut:], held)
+    whole = peel(output[:cut], is_quoted=False)
+    head = "".join(layer.head for layer in whole.layers)
+    tail = "".join(layer.tail for layer in reversed(whole.layers))
+    return Parts(head, whole.body, tail + output[cut:], held)
 
 
 def reminders_start(text: str) -> int:

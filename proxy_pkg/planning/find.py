@@ -16,6 +16,9 @@ from proxy_pkg.wire.scan import Path, locate, parse
 
 _LEAF_DEPTH_MAX = 8
 _LEAVES_MAX = 512
+_RECORDS_MIN = 3
+_RECORD_TEXT_CHARS = 400
+"""A string from this length on is planned by itself, and so is all beside it."""
 _CONTROLS = bytes(range(0x20))
 _QUESTION_CHARS_MAX = 4096
 _NAME_CHARS_MAX = 256  # of a tool; APIs take 64 or 128
@@ -25,6 +28,8 @@ ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 m
 
 class Text(Struct, frozen=True):
     """A text of a tool result: `start` and `end` are byte offsets in its item, quotes included.
+
+    An array of records inside a result is a text too, as it is spelled; what is sent instead is a string.
 
     `call` is the id of the tool call it answers, `tool` the tool's name where the result says it, `index` its place
     among the texts of that result.
@@ -96,6 +101,7 @@ def question_in(item: bytes, conversation: Conversation) -> str:
         for _, part in _parts(value, place.parts)
         if (held := _held(part, place)) is not None
         for _, text in _strings(held.get(place.text), place)
+        if text is not None
     ]
     return "\n".join(texts).strip()[-_QUESTION_CHARS_MAX:]
 
@@ -157,7 +163,7 @@ def _arguments(value: Any) -> Mapping[str, Any]:
 
 
 def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[Text, ...]:
-    wanted: dict[Path, tuple[str, str, str, int, bool]] = {}
+    wanted: dict[Path, tuple[str | None, str, str, int, bool]] = {}
     for place in conversation.results:
         for path, part in _parts(item, place.parts):
             held = _held(part, place)
@@ -178,11 +184,20 @@ def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -
         return ()
     found = locate(element, list(wanted))
     return tuple(
-        Text(start + offset, end + offset, *told, is_ours(told[0]))
-        for path, told in wanted.items()
+        Text(
+            start + offset,
+            end + offset,
+            element[start:end].decode() if text is None else text,
+            call,
+            tool,
+            index,
+            for_program,
+            is_ours(element[start:end].decode() if text is None else text),
+        )
+        for path, (text, call, tool, index, for_program) in wanted.items()
         if (place_found := found.get(path)) is not None
         for start, end in [place_found]
-        if _is_well_spelled(element[start:end])
+        if text is None or _is_well_spelled(element[start:end])
     )
 
 
@@ -191,16 +206,17 @@ def _is_well_spelled(literal: bytes) -> bool:
     return len(literal.translate(None, _CONTROLS)) == len(literal)
 
 
-def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str]]:
+def _strings(value: Any, place: ResultPlace) -> Iterator[tuple[Path, str | None]]:
+    """The texts in a value with their paths; None for the JSON text of the object or array that stands there."""
     if isinstance(value, str):
         yield (), value
     elif place.leaves or (place.leaves_of_object and isinstance(value, dict)):
-        yield from islice(_leaves(value, (), _LEAF_DEPTH_MAX), _LEAVES_MAX)
+        yield from islice(_leaves(value, (), _LEAF_DEPTH_MAX, has_records=place.records), _LEAVES_MAX)
     elif isinstance(value, list):
         yield from islice(_strings_of_parts(value, place), _LEAVES_MAX if place.leaves_at else None)
 
 
-def _strings_of_parts(parts: list[Any], place: ResultPlace) -> Iterator[tuple[Path, str]]:
+def _strings_of_parts(parts: list[Any], place: ResultPlace) -> Iterator[tuple[Path, str | None]]:
     for index, part in enumerate(parts):
         if not isinstance(part, dict):
             continue
@@ -208,10 +224,12 @@ def _strings_of_parts(parts: list[Any], place: ResultPlace) -> Iterator[tuple[Pa
         if isinstance(inner, str) and part.get("type", "") in place.text_types:
             yield (index, "text"), inner
         if place.leaves_at and place.leaves_at in part:
-            yield from _leaves(part[place.leaves_at], (index, place.leaves_at), _LEAF_DEPTH_MAX)
+            yield from _leaves(
+                part[place.leaves_at], (index, place.leaves_at), _LEAF_DEPTH_MAX, has_records=place.records
+            )
 
 
-def _leaves(value: Any, path: Path, depth_left: int) -> Iterator[tuple[Path, str]]:
+def _leaves(value: Any, path: Path, depth_left: int, *, has_records: bool) -> Iterator[tuple[Path, str | None]]:
     if isinstance(value, str):
         yield path, value
     elif depth_left:
@@ -221,4 +239,25 @@ def _leaves(value: Any, path: Path, depth_left: int) -> Iterator[tuple[Path, str
         elif isinstance(value, list):
             members = enumerate(value)
         for key, member in members:
-            yield from _leaves(member, (*path, key), depth_left - 1)
+            if has_records and isinstance(member, list) and _are_records(member):
+                yield (*path, key), None
+            else:
+                yield from _leaves(member, (*path, key), depth_left - 1, has_records=has_records)
+
+
+def _are_records(values: list[Any]) -> bool:
+    """Whether an array is one text, as JSON: of several objects, none of which holds a text long enough to shrink."""
+    return (
+        len(values) >= _RECORDS_MIN
+        and all(isinstance(value, dict) for value in values)
+        and not any(_has_text(value, _LEAF_DEPTH_MAX) for value in values)
+    )
+
+
+def _has_text(value: Any, depth_left: int) -> bool:
+    if isinstance(value, str):
+        return len(value) >= _RECORD_TEXT_CHARS
+    if not depth_left:
+        return False
+    members: Any = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_has_text(member, depth_left - 1) for member in members)

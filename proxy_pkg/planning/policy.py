@@ -103,7 +103,9 @@ def decide(text: str, producer: Producer, rules: Rules, tokens: Tokens) -> Verdi
         kind = detect(text, producer, rules.tools).kind
         grades = _grades(kind, producer, rules)
         shorter, known = (
-            _reduced(text, kind, producer, rules, tokens) if rules.reduces else (run_chain(kind, text, grades), None)
+            _reduced(text, kind, producer, rules, tokens)
+            if rules.reduces
+            else (_lossless(text, kind, grades, producer, rules), None)
         )
     except Exception:  # noqa: BLE001  # no fault of a compressor may reach the request
         return kept("compressor_failed", text, tokens, kind)
@@ -161,6 +163,10 @@ def _grades(kind: str, producer: Producer, rules: Rules) -> frozenset[Grade]:
     if kind != Kind.TERMINAL or prints_file(producer, rules.tools):
         return _EXACT
     return _ON_SCREEN if runs_shell(producer, rules.tools) else _EXACT
+
+
+def _lossless(text: str, kind: str, grades: frozenset[Grade], producer: Producer, rules: Rules) -> Form | None:
+    return run_chain(kind, text, grades, unquotes=prints_no_file(producer, rules.tools))
 
 
 def _reduced(text: str, kind: str, producer: Producer, rules: Rules, tokens: Tokens) -> tuple[Form | None, Weights]:

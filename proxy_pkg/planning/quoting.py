@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 
 from proxy_pkg.compressors.detect import Kind
 from proxy_pkg.compressors.producers import Tools, prints_no_file
-from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Producer
 from proxy_pkg.planning.equal import parts
 from proxy_pkg.planning.references import Lines, Run, Seen
@@ -88,7 +87,7 @@ def _lead(text: str, lines: Lines) -> tuple[int, str]:
     """The line on which a command's output begins behind other words, as behind `Output: `, and those words."""
     if not isinstance(lines.labels, range):
         return -1, ""
-    head = unwrap_all(text).head
+    head = parts(text).head
     return head.count("\n"), head[head.rfind("\n") + 1 :]
 
 

@@ -44,6 +44,7 @@ CONVERSE = Protocol(
                 text="content",
                 text_types=("",),
                 leaves_at="json",
+                records=True,
             ),
         ),
         questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("",)),),

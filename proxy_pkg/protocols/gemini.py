@@ -55,8 +55,12 @@ CONVERSATION = Conversation(
         CallPlace(parts="parts", holder="function_call", name="name", arguments="args"),
     ),
     results=(
-        ResultPlace(parts="parts", holder="functionResponse", id="id", text="response", leaves=True, name="name"),
-        ResultPlace(parts="parts", holder="function_response", id="id", text="response", leaves=True, name="name"),
+        ResultPlace(
+            parts="parts", holder="functionResponse", id="id", text="response", leaves=True, records=True, name="name"
+        ),
+        ResultPlace(
+            parts="parts", holder="function_response", id="id", text="response", leaves=True, records=True, name="name"
+        ),
     ),
     questions=(
         ResultPlace(parts="parts", id="", text="text"),

@@ -32,7 +32,8 @@ class ResultPlace(Struct, frozen=True):
 
     `text` is the key of a string, or of a list whose parts of a type in `text_types` ("" for parts without a type)
     hold a string at "text"; of such a list's parts every string inside the value at `leaves_at` counts too.
-    With `leaves`, every string inside the value at `text` counts, with `leaves_of_object` only if that is an object.
+    With `leaves`, every string inside the value at `text` counts, with `leaves_of_object` only if that is an object;
+    with `records`, an array of objects inside either value is one text, in place of which a string may be sent.
     `name` is the key of the tool's name, where the result itself says it.
     """
 
@@ -45,6 +46,7 @@ class ResultPlace(Struct, frozen=True):
     leaves: bool = False
     leaves_at: str = ""
     leaves_of_object: bool = False
+    records: bool = False
     name: str = ""
 
 

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from proxy_pkg.compressors.contract import Compressor, Reducer
+from proxy_pkg.compressors.json_wrapper import peel
 from proxy_pkg.compressors.table import CHAINS, REDUCERS
-from proxy_pkg.compressors.wrapping import unwrap, unwrap_all
 
 FILE = Path(__file__).with_name("golden.json")
 CASES = Path(__file__).parents[1] / "cases"
@@ -39,7 +39,7 @@ def current() -> dict[str, Golden]:
     for path in sorted(CASES.rglob("*.txt")):
         if path.name != "out.txt":
             whole = path.read_bytes().decode("utf-8", "replace")
-            for body in (unwrap(whole).body, unwrap_all(whole).body):
+            for body in (peel(whole, is_quoted=False).body, peel(whole).body):
                 for step, text, form in _steps(body):
                     golden = found.setdefault(step.name, Golden(step.version, {}))
                     golden.forms[digest(text)] = digest(form)

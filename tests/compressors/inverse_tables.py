@@ -276,13 +276,12 @@ ABSENT = object()
 
 
 _WRAPPED = re.compile(r"\[… in (.*) is the (?:text|JSON) below(?:, (compact|spaced|indented [24]))?\]\n")
-_SPELLINGS: dict[str, dict[str, Any]] = {
+SPELLINGS: dict[str, dict[str, Any]] = {
     "compact": {"separators": (",", ":")},
     "spaced": {},
     "indented 2": {"indent": 2},
     "indented 4": {"indent": 4},
 }
-_MARKED = re.compile('"\ufdd0([^"]*)"')
 
 
 def json_sent(text: str) -> Any:
@@ -296,10 +295,16 @@ def json_text(text: str) -> Any:
     assert found
     inner = text[found.end() :]
     if found[2]:
-        value = _marked(json_table(inner))
-        inner = _MARKED.sub(r"\1", json.dumps(value, ensure_ascii=False, **_SPELLINGS[found[2]]))
+        inner = spelled(json_table(inner), SPELLINGS[found[2]])
     before, after = found[1].split("…")
     return json_values(before + json.dumps(inner) + after)
+
+
+def spelled(value: Any, options: dict[str, Any]) -> str:
+    """Return a value as JSON, with numbers as they are spelled."""
+    mark = json.dumps("\ufdd0", ensure_ascii=options.get("ensure_ascii", False))[1:-1]
+    text = json.dumps(_marked(value), **{"ensure_ascii": False, **options})
+    return re.sub('"' + re.escape(mark) + '([^"]*)"', r"\1", text)
 
 
 def _marked(value: Any) -> Any:

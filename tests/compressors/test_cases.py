@@ -9,6 +9,7 @@ from proxy_pkg.compressors.table import CHAINS, run_chain
 from proxy_pkg.model import Producer
 from tests.compressors import (
     inverse_go_test,
+    inverse_layers,
     inverse_lines,
     inverse_records,
     inverse_reports,
@@ -37,6 +38,10 @@ def keeps_its_grade(kind: Kind, before: str, after: str) -> bool:
             return inverses.numbered(after) == before
         case Kind.JSON:
             return bool(inverses.json_sent(after) == inverses.json_values(before))
+        case Kind.RECORDS:
+            return inverse_layers.json_spelled(after.partition("\n")[2]) == before.partition("\n")[2]
+        case Kind.PYTHON:
+            return inverse_layers.python(after) == before
         case Kind.DELIMITED | Kind.PADDED:
             return inverses.delimited(after) == before
         case Kind.TERMINAL:

@@ -6,8 +6,8 @@ import pytest
 
 from bench.compression_decode import decode
 from proxy_pkg.compressors.forged import is_forged
+from proxy_pkg.compressors.json_wrapper import peel
 from proxy_pkg.compressors.table import CHAINS, run_chain, weakest_grade
-from proxy_pkg.compressors.wrapping import unwrap_all
 from proxy_pkg.model import Verdict
 from tests.compressors.forgery import CASES, MARKS, forged
 
@@ -34,7 +34,7 @@ def test_no_forged_text_is_read_as_another() -> None:
 @pytest.mark.parametrize("path", SENT, ids=lambda path: f"{path.parts[-3]}/{path.parts[-2]}")
 def test_what_was_sent_is_left_alone_when_it_comes_again(path: Path) -> None:
     """An agent may print a text that was sent to it; a second form above the first could not be read."""
-    body = unwrap_all(path.read_bytes().decode()).body
+    body = peel(path.read_bytes().decode()).body
     if is_forged(body):
         assert all(run_chain(kind, body) is None for kind in CHAINS)
 

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from bench.compression_decode import CHECKS, INVERSES, KEEPS, broken_promise
 from proxy_pkg.compressors.contract import Compressor
+from proxy_pkg.compressors.json_wrapper import peel
 from proxy_pkg.compressors.table import CHAINS, COMPRESSORS, REDUCERS
-from proxy_pkg.compressors.wrapping import unwrap, unwrap_all
 from proxy_pkg.model import Grade
 
 CASES = Path(__file__).parents[1] / "cases"
@@ -51,7 +51,7 @@ def _texts() -> Mapping[str, list[str]]:
         if path.name == "out.txt":
             continue
         whole = path.read_bytes().decode("utf-8", "replace")
-        for body in {unwrap(whole).body, unwrap_all(whole).body}:
+        for body in {peel(whole, is_quoted=False).body, peel(whole).body}:
             for chain in CHAINS.values():
                 text = body
                 for step in chain:

@@ -114,6 +114,46 @@ def test_the_text_of_a_tool_result_is_found_where_it_stands(protocol: Protocol, 
     assert json.loads(data[text.start : text.end]) == RESULT
 
 
+ROWS = [{"id": n, "name": f"näme {n}", "of": {"a": [1.50, None]}} for n in range(4)]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    ("protocol", "wrap"),
+    [
+        (
+            GENERATE,
+            lambda value: {"parts": [{"functionResponse": {"id": "c1", "name": "f", "response": value}}]},
+        ),
+        (
+            CONVERSE,
+            lambda value: {"content": [{"toolResult": {"toolUseId": "c1", "content": [{"json": value}]}}]},
+        ),
+    ],
+)
+def test_an_array_of_records_is_one_text_as_it_is_spelled(protocol: Protocol, wrap: Any, indent: int | None) -> None:
+    data, found = read(wrap({"data": {"rows": ROWS, "total": 4}, "note": RESULT}), protocol, indent=indent)
+    rows, note = found.texts
+    assert json.loads(rows.text) == ROWS
+    assert data[rows.start : rows.end].decode() == rows.text
+    assert (note.text, rows.call, note.call) == (RESULT, "c1", "c1")
+    assert [rows.index, note.index] == [0, 1]
+
+
+def test_records_that_hold_long_texts_are_planned_text_by_text() -> None:
+    rows = [{"id": n, "body": {"text": "x" * 400}} for n in range(3)]
+    item = {"parts": [{"functionResponse": {"name": "f", "response": {"rows": rows, "few": ROWS[:2]}}}]}
+    _, found = read(item, GENERATE)
+    assert [text.text for text in found.texts] == ["x" * 400] * 3 + ["näme 0", "näme 1"]
+
+
+def test_an_array_that_its_api_knows_stays_an_array() -> None:
+    outputs = [{"stdout": RESULT, "outcome": {"exit_code": 0}, "more": ROWS}] * 3
+    _, found = read({"type": "shell_call_output", "call_id": "c1", "output": outputs}, RESPONSES)
+    assert RESULT in [text.text for text in found.texts]
+    assert not any(text.text.startswith("[") for text in found.texts)
+
+
 CALLS: list[tuple[str, Protocol, Any]] = [
     (
         "anthropic",

@@ -13,6 +13,7 @@ from proxy_pkg.planning.reading import draw
 from proxy_pkg.protocols.clouds import CODE_ASSIST_GENERATE
 from proxy_pkg.protocols.gemini import GENERATE
 from proxy_pkg.protocols.grammar import Protocol
+from tests.compressors import inverse_tables
 from tests.fakes.tokens import FourCharacters
 
 RULES = Rules(5, 1 << 20)
@@ -51,3 +52,17 @@ def test_each_turn_gets_the_plan_it_has_at_the_top(choices: list[int], indent: i
         shifted = [(at.start - len(head), at.end - len(head), at.data) for at in nested.replacements]
         assert shifted == [(at.start, at.end, at.data) for at in plain.replacements]
     assert len(choices) < 3 or nested.replacements
+
+
+def test_records_in_a_response_become_a_string_and_all_else_stays() -> None:
+    rows = [{"id": n, "name": f"name {n}", "region": "north"} for n in range(60)]
+    answer = {"functionResponse": {"name": "query", "response": {"rows": rows, "total": 60}}}
+    call = {"functionCall": {"name": "query", "args": {}}}
+    request = {"contents": [{"role": "model", "parts": [call]}, {"role": "user", "parts": [answer]}], "x": 1.0}
+    body = json.dumps(request).encode()
+    (change,) = plan(body, GENERATE, Memos(1 << 20)).replacements
+    sent = json.loads(body[: change.start] + change.data + body[change.end :])
+    response = sent["contents"][1]["parts"][0]["functionResponse"]["response"]
+    assert inverse_tables.json_table(response["rows"]) == inverse_tables.json_values(json.dumps(rows))
+    response["rows"] = rows
+    assert sent == request

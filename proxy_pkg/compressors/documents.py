@@ -43,8 +43,8 @@ def find(text: str, head_chars: int, tail_chars: int) -> Found | None:
 
 
 def is_python(text: str) -> bool:
-    """Tell whether `text` begins like a list or dictionary as Python writes it, and no JSON document."""
-    return text.startswith(_PYTHON)
+    """Tell whether `text` begins like a list or dictionary as Python writes it, in one line, and no JSON document."""
+    return text.startswith(_PYTHON) and "\n" not in text
 
 
 def is_one(text: str) -> bool:

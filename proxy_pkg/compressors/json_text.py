@@ -14,7 +14,6 @@ from typing import Any
 from proxy_pkg.compressors.contract import Compressor
 from proxy_pkg.compressors.json_table import write
 from proxy_pkg.compressors.json_values import read, scalar
-from proxy_pkg.compressors.json_wrapper import REST_CHARS
 from proxy_pkg.compressors.legend import with_legend
 from proxy_pkg.model import Grade
 
@@ -23,7 +22,8 @@ TEXT_CHARS_MIN = 80
 TEXT_SHARE = 2
 """The text takes at least one in so many characters of its document."""
 QUOTE_CHARS_MIN = 20
-"""A document around a text has a quote in so many characters or fewer, but for REST_CHARS of its own."""
+REST_CHARS = 1000
+"""A document around a text has a quote in so many characters or fewer, but for so many characters of its own."""
 DEPTH_MAX = 6
 
 SPELLINGS = ("compact", "spaced", "indented 2", "indented 4")
@@ -39,8 +39,6 @@ def compress(text: str) -> str | None:
         if len(inner) < TEXT_CHARS_MIN or len(inner) * TEXT_SHARE < len(text):
             return None
         outer = _outer(values[0], inner, DEPTH_MAX)
-        if len(outer) > REST_CHARS:
-            return None
         result = _result(outer, inner)
         result.encode()
     except (ValueError, RecursionError):
@@ -121,4 +119,4 @@ def _spell(value: Any, comma: str, colon: str, indent: int, line: str) -> str:
     return start + inner + (comma + inner).join(inside) + line + end
 
 
-JSON_TEXT = Compressor("json-text", Grade.VALUE_EQUAL, compress, version=3)
+JSON_TEXT = Compressor("json-text", Grade.VALUE_EQUAL, compress, version=2)

@@ -103,8 +103,6 @@ def _as_json(token: re.Match[str]) -> str:
     match token.lastgroup:
         case "text":
             value = found[1:-1] if "\\" not in found else ast.literal_eval(found)
-            if _IS_CALL.fullmatch(value):
-                raise ValueError("a string that looks like a call")
             return encode_basestring_ascii(value)
         case "call":
             return encode_basestring_ascii(found)
@@ -123,7 +121,7 @@ def _python(value: Any) -> str:
         return "[" + ", ".join([_python(each) for each in value]) + "]"
     if type(value) is Number:
         return str(value)
-    if type(value) is str:
+    if type(value) is str:  # a string that looks like a call loses its quotes here, so that its text does not come back
         return value if _IS_CALL.fullmatch(value) else repr(value)
     return _PYTHON_WORDS[value]
 

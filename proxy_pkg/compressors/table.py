@@ -83,11 +83,13 @@ def _run_json(
         result, taken = _chained(Kind.RECORDS, whole.body, grades)
         if taken:
             return _put_back(whole, result, taken, unquotes=unquotes)
-    result, taken = outer.body, ()
-    if not (Grade.VALUE_EQUAL in grades and whole.is_plain):
-        result, taken = _with_shorter_strings(result, grades, depth)
-    result, more = _chained(Kind.JSON, result, grades)
-    taken += more
+    result, taken = _chained(Kind.JSON, outer.body, grades)
+    in_place, strings = ("", ()) if whole.is_plain and taken else _with_shorter_strings(outer.body, grades, depth)
+    if strings:
+        table = JSON_TABLE.compress(in_place) if Grade.VALUE_EQUAL in grades else None
+        in_place, strings = (in_place, strings) if table is None else (table, (*strings, JSON_TABLE))
+        if len(in_place) < len(result):
+            result, taken = in_place, strings
     return (outer.around(result), taken) if taken else None
 
 

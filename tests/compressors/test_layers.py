@@ -117,15 +117,19 @@ def body_of(verdict: Verdict, sent: str) -> Any:
     return inverse_tables.json_table(sent) if steps == ["json-table"] else INVERSES[steps[0]](sent)
 
 
+TAILS = [each.wrap("") for name, each in AROUND.items() if name in ("a total below", "a reminder")]
+
+
 def taken_apart(sent: str, texts: list[str], names: list[str], verdict: Verdict) -> bool:
     """Whether a reader of `sent` has the first of `texts`, in which the others stand, each in the wrapper before it.
 
     Words around it may be part of what a step wrote, as the first line of a log is.
     """
-    with suppress(AssertionError, ValueError, LookupError, AttributeError):
-        back = body_of(verdict, sent)
-        if back == (texts[0] if isinstance(back, str) else inverse_tables.json_values(texts[0])):
-            return True
+    for tail in ["", *(each for each in TAILS if texts[0].endswith(each) and sent.endswith(each))]:
+        with suppress(AssertionError, ValueError, LookupError, AttributeError):
+            text, back = texts[0].removesuffix(tail), body_of(verdict, sent.removesuffix(tail))
+            if back == (text if isinstance(back, str) else inverse_tables.json_values(text)):
+                return True
     if not names:
         return False
     inner = AROUND[names[0]].take(sent)
@@ -196,7 +200,7 @@ def test_a_file_inside_layers_stays_exact() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        repr([{"a": "Decimal('1')", "b": n} for n in range(9)]),
+        repr([{"a": f"Decimal('{n}')", "b": n, "c": "a long word for each of the rows"} for n in range(30)]),
         repr([{n: "a" * 9} for n in range(9)]),
         repr([{"a": (n, 1), "b": "x" * 9} for n in range(9)]),
         repr([{"a": float("nan"), "b": "x" * 9}] * 9),
@@ -206,6 +210,15 @@ def test_a_file_inside_layers_stays_exact() -> None:
 )
 def test_what_python_would_write_otherwise_is_left_alone(text: str) -> None:
     assert decided(text, UNKNOWN).text is None
+
+
+@pytest.mark.parametrize("name", ["a content block", "blocks of Python"])
+def test_a_string_that_its_writer_would_spell_otherwise_is_no_layer(name: str) -> None:
+    text = AROUND[name].wrap(KINDS["log"])
+    assert peel(text).body == KINDS["log"]
+    odd = text.replace("INFO", {"a content block": "\\u0049NFO"}.get(name, "\\x49NFO"), 1)
+    assert odd != text
+    assert peel(odd).body == odd
 
 
 def test_lines_are_counted_in_the_innermost_string() -> None:

@@ -126,7 +126,9 @@ def shell_command(producer: Producer, tools: Tools = NO_MORE) -> str:
     """Return the shell command that `producer` ran, empty if it ran none."""
     if not runs_shell(producer, tools):
         return ""
-    return next((_text(producer.arguments[name]) for name in _ARGUMENTS if name in producer.arguments), "")
+    name = next((name for name in _ARGUMENTS if name in producer.arguments), "")
+    between = "\n" if name == "commands" else " "
+    return _text(producer.arguments[name], between) if name else ""
 
 
 def runs_shell(producer: Producer, tools: Tools = NO_MORE) -> bool:
@@ -198,13 +200,15 @@ def _tool(producer: Producer) -> str:
     return _LAST_PART.split(name)[-1].lower()
 
 
-def _text(argument: Any) -> str:
-    """Return a command given as text, as a list of words, or as either under `command`."""
+def _text(argument: Any, between: str = " ") -> str:
+    """Return a command given as text, as a list of words (or of commands, with "\\n" `between` them), or as either
+    under `command`. A list of which a part is missing (planning/arguments.py) gives nothing.
+    """
     if isinstance(argument, str):
         return argument
     if isinstance(argument, Mapping):
         return _text(argument.get("command", ""))
-    if isinstance(argument, list | tuple):
+    if isinstance(argument, list | tuple) and None not in argument:
         words = [word for word in argument if isinstance(word, str)]
-        return words[-1] if len(words) > 2 and words[1].startswith("-") else " ".join(words)
+        return words[-1] if len(words) > 2 and words[1].startswith("-") else between.join(words)
     return ""

@@ -98,9 +98,10 @@ def _part(value: Any, room: _Room, depth_left: int) -> Any:
         return None
     if isinstance(value, dict):
         return _object(value, room, depth_left)
-    parts = []
+    parts: list[Any] = []
     for inner in value:
         if not room.is_left:
+            parts.append(None)  # so that it is not taken for all that there was
             break
         parts.append(_part(inner, room, depth_left - 1))
     return parts

@@ -185,9 +185,9 @@ class Draft(Struct):
     """Nobody waits for it any more; what is still pending need not be decided."""
     cost: int = 0
     """What reading it so far counts (reading.py)."""
-    marks: list[tuple[int, int, int, int, str | None, int]] = []
-    """Ends of items that were read now: the offset, how many places, doubts and calls came up to it, the question, and
-    the cost.
+    marks: list[tuple[int, int, int, int, str | None, int, bool]] = []
+    """Ends of items that were read now: the offset, how many places, doubts and calls came up to it, the question, the
+    cost, and whether reading may be gone on with from there.
     """
 
     @property
@@ -231,11 +231,14 @@ def remember(draft: Draft, memos: Memos) -> None:
     Clients move their cache marks with each turn, so these come back with other bytes.
     """
     note(draft, memos)
-    if len(draft.marks) <= _ITEMS_THAT_CHANGE or len(draft.body) < _BODY_BYTES_MIN:
+    old = draft.marks[: max(0, len(draft.marks) - _ITEMS_THAT_CHANGE)]
+    while old and not old[-1][-1]:
+        old.pop()
+    if not old or len(draft.body) < _BODY_BYTES_MIN:
         if draft.lender is not None and draft.seen is not None:
             draft.lender.seen.append(draft.seen)  # too little is new to be kept: the index goes back
         return
-    offset, places, doubts, calls, question, cost = draft.marks[-1 - _ITEMS_THAT_CHANGE]
+    offset, places, doubts, calls, question, cost, _ = old[-1]
     first = 0 if draft.lender is None else draft.known
     held_bytes = 0 if draft.lender is None else draft.lender.held_bytes
     held_bytes += sum(map(_place_bytes, draft.places[first:places]))

@@ -1,11 +1,11 @@
 """Document and map become spans: which texts of an item may shrink, and which tool call each is the result of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from proxy_pkg.compressors.notation import is_ours
 from proxy_pkg.errors import ScanError
@@ -26,13 +26,19 @@ _STEP_BYTES = 1 << 20
 ITEM_BYTES_MAX = 8 << 20  # reading one item holds the interpreter for about 5 ms per MiB
 
 
+Answers = tuple[tuple[str, str], ...]
+"""Results: the id of the call that each says it answers, empty where it says none, and its tool."""
+
+
 class Text(Struct, frozen=True):
     """A text of a tool result: `start` and `end` are byte offsets in its item, quotes included.
 
     An array of records inside a result is a text too, as it is spelled; what is sent instead is a string.
 
     `call` is the id of the tool call it answers, `tool` the tool's name where the result says it, `index` its place
-    among the texts of that result.
+    among the texts of that result. `answer` says which of Outline.answers the result is, -1 for none of them.
+    `command` counts the commands of the call up to the one that printed it, among `commands` that have an output; these
+    are 0 where a result is not told apart by commands.
     """
 
     start: int
@@ -43,15 +49,23 @@ class Text(Struct, frozen=True):
     index: int = 0
     for_program: bool = False
     """The result itself says that a program made the call."""
+    answer: int = -1
+    command: int = 0
+    commands: int = 0
     is_ours: bool = False
     """A server of ours has shortened it already."""
 
 
 class Outline(Struct, frozen=True):
-    """What matters of one item: the tool calls it makes, by id, and the texts of results that it brings."""
+    """What matters of one item: the tool calls it makes, by id, and the texts of results that it brings.
+
+    A call without an id has the name of its tool instead. `answers` are the results that may have to be told by their
+    order, with a text or without.
+    """
 
     calls: tuple[tuple[str, Producer], ...] = ()
     texts: tuple[Text, ...] = ()
+    answers: Answers = ()
     doubt: str = ""
     """Why the item is left alone although it may hold results; empty if it was read."""
 
@@ -80,11 +94,11 @@ def outline(item: bytes, conversation: Conversation) -> Outline:
     element = item.lstrip(b", \t\n\r")
     try:
         value = parse(element)
-        texts = _texts(element, len(item) - len(element), value, conversation)
+        texts, answers = _texts(element, len(item) - len(element), value, conversation)
     except ScanError:
         return Outline(doubt="item_unreadable")
     calls = tuple(call for place in conversation.calls for call in _calls(value, place))
-    return Outline(calls=calls, texts=texts)
+    return Outline(calls=calls, texts=texts, answers=answers)
 
 
 def question_in(item: bytes, conversation: Conversation) -> str:
@@ -135,11 +149,15 @@ def _calls(item: Any, place: CallPlace) -> Iterator[tuple[str, Producer]]:
         if held is None:
             continue
         name = place.fixed_name or held.get(place.name)
-        # Gemini's calls often have no id: the name has to do, and the latest call of that name counts.
+        # Gemini's calls often have no id: the name has to do, and their order (callers.py).
         call = held.get(place.id) or part.get(place.id) or name
         if isinstance(name, str) and isinstance(call, str):
             by_program = _is_for_program(held) or _is_for_program(part)
-            yield call, Producer(name[:_NAME_CHARS_MAX], _arguments(held.get(place.arguments)), for_program=by_program)
+            made = Producer(name[:_NAME_CHARS_MAX], _arguments(held.get(place.arguments)), for_program=by_program)
+            yield call, made
+            other = held.get(place.other_id) if place.other_id else None
+            if isinstance(other, str) and other and other != call:
+                yield other, made
 
 
 def _is_for_program(part: Mapping[str, Any]) -> bool:
@@ -162,43 +180,70 @@ def _arguments(value: Any) -> Mapping[str, Any]:
     return kept(value) if isinstance(value, dict) else NONE
 
 
-def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[Text, ...]:
-    wanted: dict[Path, tuple[str | None, str, str, int, bool]] = {}
+def _texts(element: bytes, offset: int, item: Any, conversation: Conversation) -> tuple[tuple[Text, ...], Answers]:
+    """The texts of results, and those results that may have to be told by their order."""
+    wanted: dict[Path, Text] = {}
+    spelled: set[Path] = set()
+    answers: list[tuple[str, str]] = []
     for place in conversation.results:
         for path, part in _parts(item, place.parts):
             held = _held(part, place)
             if held is None:
                 continue
             inside = (*path, place.holder) if place.holder else path
-            tool = held.get(place.name) if place.name else ""
-            call = held.get(place.id) or tool
-            for index, (text_path, text) in enumerate(_strings(held.get(place.text), place)):
-                wanted[(*inside, place.text, *text_path)] = (
-                    text,
-                    call if isinstance(call, str) else "",
-                    tool[:_NAME_CHARS_MAX] if isinstance(tool, str) else "",
+            tool = _said(held, place.name, place.other_name)
+            call = _said(held, place.id, place.other_id)
+            answer = -1
+            if place.by_order:
+                answer = len(answers)
+                answers.append((call if place.id != place.name else "", tool))
+            for_program = _is_for_program(held) or _is_for_program(part)
+            value = held.get(place.text)
+            commands = len(value) if place.by_command and isinstance(value, list) else 0
+            for index, (text_path, text) in enumerate(_strings(value, place)):
+                command = int(text_path[0]) if commands else 0
+                at = (*inside, place.text, *text_path)
+                if text is None:
+                    spelled.add(at)
+                wanted[at] = Text(
+                    0,
+                    0,
+                    text or "",
+                    call or tool,
+                    tool[:_NAME_CHARS_MAX],
                     index,
-                    _is_for_program(held) or _is_for_program(part),
+                    for_program,
+                    answer,
+                    command,
+                    commands,
                 )
     if not wanted:
-        return ()
+        return (), tuple(answers)
+    return tuple(_placed(element, offset, wanted, spelled)), tuple(answers)
+
+
+def _placed(element: bytes, offset: int, wanted: Mapping[Path, Text], spelled: Collection[Path]) -> Iterator[Text]:
+    """The texts with their offsets. At `spelled` paths are arrays of records, whose text is their spelling."""
     found = locate(element, list(wanted))
-    return tuple(
-        Text(
-            start + offset,
-            end + offset,
-            element[start:end].decode() if text is None else text,
-            call,
-            tool,
-            index,
-            for_program,
-            is_ours(element[start:end].decode() if text is None else text),
-        )
-        for path, (text, call, tool, index, for_program) in wanted.items()
-        if (place_found := found.get(path)) is not None
-        for start, end in [place_found]
-        if text is None or _is_well_spelled(element[start:end])
-    )
+    for path, text in wanted.items():
+        span = found.get(path)
+        if span is None:
+            continue
+        literal = element[span[0] : span[1]]
+        if path not in spelled and not _is_well_spelled(literal):
+            continue
+        content = literal.decode() if path in spelled else text.text
+        start, end = span[0] + offset, span[1] + offset
+        yield structs.replace(text, start=start, end=end, text=content, is_ours=is_ours(content))
+
+
+def _said(held: Mapping[str, Any], key: str, other: str) -> str:
+    """The text at one of two keys, the first that has one; empty without."""
+    for each in (key, other):
+        value = held.get(each) if each else None
+        if isinstance(value, str) and value:
+            return value
+    return ""
 
 
 def _is_well_spelled(literal: bytes) -> bool:

@@ -95,7 +95,7 @@ class Reading:
                 seen=known.take_seen(),
                 cost=known.cost,
             )
-        self._callers = Callers({**self._earlier, **dict(self.draft.calls)})
+        self._callers = Callers({**self._earlier, **dict(self.draft.calls)}, conversation)
 
     def _take(self, part: bytes) -> bool:
         """Read one item; False if it is beyond what is read of a body."""
@@ -112,9 +112,8 @@ class Reading:
         if is_worth:
             _place(_read(part, conversation, self._memos), self._offset, self._callers, draft)
         self._offset += len(part)
-        draft.marks.append(
-            (self._offset, len(draft.places), len(draft.doubts), len(draft.calls), draft.question, draft.cost)
-        )
+        counts = len(draft.places), len(draft.doubts), len(draft.calls)
+        draft.marks.append((self._offset, *counts, draft.question, draft.cost, self._callers.is_even))
         if not draft.opening:
             self._open(part, is_worth=is_worth)
         return True
@@ -204,12 +203,13 @@ def _place(item: Item, offset: int, callers: Callers, draft: Draft) -> None:
     if found.doubt:
         draft.doubts.append(found.doubt)
     draft.calls += found.calls
-    callers.producers.update(found.calls)
+    callers.make(found.calls)
+    answers = callers.answer(found.answers)
     question = draft.question or ""
     last = draft.places[-1] if draft.places else None
     rank = 0 if last is None else last.rank + _counts(last.text)
     for index, text in enumerate(found.texts[: TEXTS_MAX - len(draft.places)]):
-        draft.places.append(Place(item, index, offset, callers.of(text, question), rank, text.is_ours))
+        draft.places.append(Place(item, index, offset, callers.of(text, question, answers), rank, text.is_ours))
         rank += _counts(text)
 
 

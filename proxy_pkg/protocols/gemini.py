@@ -47,6 +47,13 @@ API = Api(
     ),
 )
 
+
+def _response(holder: str) -> ResultPlace:
+    return ResultPlace(
+        parts="parts", holder=holder, id="id", text="response", leaves=True, records=True, name="name", by_order=True
+    )
+
+
 CONVERSATION = Conversation(
     items="contents",
     signs=(b'"functionCall"', b'"functionResponse"', b'"function_call"', b'"function_response"'),
@@ -55,12 +62,8 @@ CONVERSATION = Conversation(
         CallPlace(parts="parts", holder="function_call", name="name", arguments="args"),
     ),
     results=(
-        ResultPlace(
-            parts="parts", holder="functionResponse", id="id", text="response", leaves=True, records=True, name="name"
-        ),
-        ResultPlace(
-            parts="parts", holder="function_response", id="id", text="response", leaves=True, records=True, name="name"
-        ),
+        _response("functionResponse"),
+        _response("function_response"),
     ),
     questions=(
         ResultPlace(parts="parts", id="", text="text"),

@@ -16,6 +16,7 @@ class CallPlace(Struct, frozen=True):
     """Where a tool call stands: in the items that meet `when`, or in their parts listed at `parts`.
 
     `holder` is the key of the object that has the name and arguments, empty if they stand in the part itself.
+    `other_id` is the key of a second name that a result may call it by.
     """
 
     name: str
@@ -25,6 +26,7 @@ class CallPlace(Struct, frozen=True):
     holder: str = ""
     when: Condition | None = None
     fixed_name: str = ""
+    other_id: str = ""
 
 
 class ResultPlace(Struct, frozen=True):
@@ -34,7 +36,10 @@ class ResultPlace(Struct, frozen=True):
     hold a string at "text"; of such a list's parts every string inside the value at `leaves_at` counts too.
     With `leaves`, every string inside the value at `text` counts, with `leaves_of_object` only if that is an object;
     with `records`, an array of objects inside either value is one text, in place of which a string may be sent.
-    `name` is the key of the tool's name, where the result itself says it.
+    `name`, and if there is nothing `other_name`, is the key of the tool's name, where the result itself says it;
+    `other_id` likewise of the call's id. With `by_order`, a result that does not say which call it answers belongs to
+    the first call of its tool that has no result yet. With `by_command`, the list at `text` has one member for each
+    command of the call.
     """
 
     id: str
@@ -48,6 +53,10 @@ class ResultPlace(Struct, frozen=True):
     leaves_of_object: bool = False
     records: bool = False
     name: str = ""
+    other_id: str = ""
+    other_name: str = ""
+    by_order: bool = False
+    by_command: bool = False
 
 
 class Envelope(Struct, frozen=True):

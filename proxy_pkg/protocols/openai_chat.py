@@ -28,10 +28,19 @@ CHAT = Protocol(
         calls=(
             CallPlace(parts="tool_calls", holder="function", name="name", arguments="arguments"),
             CallPlace(parts="tool_calls", holder="custom", name="name", arguments="input"),
+            # What came before `tool_calls`: one call in a message, without an id.
+            CallPlace(holder="function_call", id="", name="name", arguments="arguments"),
         ),
         results=(
-            ResultPlace(when=("role", ("tool",)), id="tool_call_id", text="content", text_types=("text",), name="name"),
-            ResultPlace(when=("role", ("function",)), id="name", text="content", name="name"),
+            ResultPlace(
+                when=("role", ("tool",)),
+                id="tool_call_id",
+                text="content",
+                text_types=("text",),
+                name="name",
+                other_name="tool_name",
+            ),
+            ResultPlace(when=("role", ("function",)), id="name", text="content", name="name", by_order=True),
         ),
         questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("text",)),),
     ),

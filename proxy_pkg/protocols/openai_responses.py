@@ -15,6 +15,7 @@ CONVERSATION = Conversation(
         CallPlace(
             when=("type", ("local_shell_call", "shell_call")),
             id="call_id",
+            other_id="id",
             name="",
             fixed_name="shell",
             arguments="action",
@@ -31,10 +32,13 @@ CONVERSATION = Conversation(
         ResultPlace(
             when=("type", _OUTPUTS),
             id="call_id",
+            other_id="id",  # all that a local_shell_call_output may have
             text="output",
             text_types=("input_text", "output_text", "text"),
+            name="name",
+            other_name="tool_name",
         ),
-        ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True),
+        ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True, by_command=True),
     ),
     questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("input_text",)),),
 )

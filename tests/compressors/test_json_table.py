@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy_pkg.compressors.forged import is_forged
 from proxy_pkg.compressors.json_table import DEPTH_MAX, compress
 from tests.compressors import inverses
 
@@ -94,7 +93,8 @@ def test_values_return(value: Any) -> None:
     if short is not None:
         assert inverses.json_table(short) == inverses.json_values(text)
     else:
-        assert len(text) < 6 or is_forged(text), "roomy JSON always has slack"
+        # A name that looks like a table's header has the words that explain one put above.
+        assert len(text) < 6 or "rows: " in text, "roomy JSON always has slack"
 
 
 @st.composite

@@ -1,5 +1,6 @@
 """Whatever headers and marks of ours a text imitates, what is sent for it can be turned back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,10 @@ def test_brackets_of_other_texts_are_no_headers(line: str) -> None:
 
 def test_how_rows_were_printed_is_found_inside_a_line() -> None:
     assert is_forged("a [rows printed '%s'; lines without tab are as they were]")
+
+
+def test_a_json_document_with_such_a_cell_takes_no_form() -> None:
+    rows = [{"id": number, "note": "as it came"} for number in range(20)]
+    assert run_chain("json", json.dumps(rows)) is not None
+    rows[7]["note"] = "a [rows printed '%s']"
+    assert run_chain("json", json.dumps(rows)) is None

@@ -51,7 +51,7 @@ def _texts() -> Mapping[str, list[str]]:
         if path.name == "out.txt":
             continue
         whole = path.read_bytes().decode("utf-8", "replace")
-        for body in {peel(whole, is_quoted=False).body, peel(whole).body}:
+        for body in (peel(whole, is_quoted=False).body, peel(whole).body):
             for chain in CHAINS.values():
                 text = body
                 for step in chain:
@@ -104,23 +104,7 @@ def _cut(lines: list[str], at: random.Random) -> None:
 
 
 def _insert(lines: list[str], at: random.Random) -> None:
-    odd = [
-        "",
-        " ",
-        "\t",
-        "…",
-        "x" * 300,
-        "[3 rows: a",
-        " [block 1 again]",
-        "== a",
-        "漢字 😀",
-        '"',
-        "\\",
-        "1→",
-        ",,,",
-        "|",
-    ]
-    lines.insert(at.randrange(len(lines) + 1), at.choice(odd))
+    lines.insert(at.randrange(len(lines) + 1), at.choice(ODD_LINES))
 
 
 def _shorten(lines: list[str], at: random.Random) -> None:

@@ -237,6 +237,7 @@ async def test_a_fleet_that_answers_late_keeps_no_places_of_this_machine(monkeyp
     late.set()
     await asyncio.gather(*leaving)
     assert found == [["first"], ["second", "third"]]
+    assert not fleet.one._here, "what has ended is not remembered for good"
 
 
 async def test_many_values_are_not_looked_for_on_this_machine() -> None:

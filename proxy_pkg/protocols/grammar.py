@@ -55,6 +55,23 @@ class ResultPlace(Struct, frozen=True):
     by_command: bool = False
 
 
+class AnswerMap(Struct, frozen=True):
+    """Where an answer makes tool calls, for an API whose requests can leave out what the provider has.
+
+    A whole answer lists its items at the key `items`, a stream has one at the key `item` of each event of the type
+    `event`. The provider has what was asked and answered unless the request's body has one of the byte strings in
+    `unless`, and only if it has all of `only`.
+    With `in_pieces`, `event` opens an item, whose arguments come as texts in later events.
+    """
+
+    items: str
+    event: str
+    item: str
+    unless: tuple[bytes, ...] = ()
+    only: tuple[bytes, ...] = ()
+    in_pieces: bool = False
+
+
 class Conversation(Struct, frozen=True):
     """Where a request body holds its conversation, and where its tool calls and results are.
 
@@ -71,6 +88,8 @@ class Conversation(Struct, frozen=True):
     """Where the user's own words stand; of these places `id` means nothing."""
     within: tuple[str, ...] = ()
     """Keys that lead from the body to the object with the items, where that is not the body itself."""
+    answer: AnswerMap | None = None
+    """Where answers make the calls that requests may leave out; None where each request holds its calls."""
 
     @property
     def path(self) -> tuple[str, ...]:

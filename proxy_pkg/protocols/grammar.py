@@ -60,16 +60,13 @@ class AnswerMap(Struct, frozen=True):
 
     A whole answer lists its items at the key `items`, a stream has one at the key `item` of each event of the type
     `event`. The provider has what was asked and answered unless the request's body has one of the byte strings in
-    `unless`, and only if it has all of `only`.
-    With `in_pieces`, `event` opens an item, whose arguments come as texts in later events.
+    `unless`.
     """
 
     items: str
     event: str
     item: str
     unless: tuple[bytes, ...] = ()
-    only: tuple[bytes, ...] = ()
-    in_pieces: bool = False
 
 
 class Conversation(Struct, frozen=True):

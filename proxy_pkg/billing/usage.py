@@ -5,7 +5,7 @@ While an answer passes, references to its chunks are kept and nothing else is do
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -40,6 +40,13 @@ class Usage(Struct, frozen=True):
         return self.input + self.cache_read + self.cache_write
 
 
+class Watch(Protocol):
+    """Is shown all of an answer as it comes (web/shared_calls.py)."""
+
+    def feed(self, data: bytes) -> None: ...
+    def end(self) -> None: ...
+
+
 class Copy:
     """The first and the last bytes of an answer, without its content coding.
 
@@ -48,9 +55,23 @@ class Copy:
     so that the end of an answer can be read however long it is, and wherever it breaks off.
     """
 
-    __slots__ = ("_ahead_bytes", "_coded", "_decoded", "_head", "_reader", "cut_at_bytes", "parts")
+    __slots__ = (
+        "_ahead_bytes",
+        "_coded",
+        "_decoded",
+        "_head",
+        "_reader",
+        "_shown_bytes",
+        "_watch",
+        "cut_at_bytes",
+        "parts",
+    )
 
-    def __init__(self, content_encoding: str = "") -> None:
+    def __init__(self, content_encoding: str = "", watch: Watch | None = None) -> None:
+        """`watch` is shown all bytes, decoded, one time each."""
+        self._watch = watch
+        self._shown_bytes = 0
+        """Of what is in `parts`."""
         self._coded = content_encoding
         self._reader: Reader | None = None
         self._head = b""
@@ -74,6 +95,21 @@ class Copy:
         held = b"".join(self.parts)
         self._head = self._head or held[:HEAD_BYTES]
         self.parts = [held[-TAIL_BYTES:]]
+        if self._watch is not None:
+            self._watch.feed(held[self._shown_bytes :])
+            self._shown_bytes = len(self.parts[0])
+
+    def end(self, ahead: bytes = b"") -> None:
+        """Show the watch the rest of the answer, with the chunk `ahead` that is to be appended next."""
+        watch = self._watch
+        if watch is None:
+            return
+        if self._coded:
+            self._read(ahead)
+        else:
+            watch.feed(b"".join((*self.parts, ahead))[self._shown_bytes :])
+        self._watch = None
+        watch.end()
 
     def text(self, ahead: bytes = b"") -> bytes:
         """What was kept, decoded, with the chunk `ahead` that is to be appended next; empty if it cannot be read."""
@@ -91,10 +127,13 @@ class Copy:
             return
         try:
             self._reader = self._reader or Reader(self._coded)
-            decoded = self._decoded + self._reader.feed(data, DECODED_BYTES_MAX)
+            piece = self._reader.feed(data, DECODED_BYTES_MAX)
         except EncodingError:
             self._coded, self._reader, self._head, self._decoded = _UNREADABLE, None, b"", b""
             return
+        if self._watch is not None:
+            self._watch.feed(piece)
+        decoded = self._decoded + piece
         if len(decoded) > _HELD_BYTES:
             self._head = self._head or decoded[:HEAD_BYTES]
             decoded = decoded[-TAIL_BYTES:]

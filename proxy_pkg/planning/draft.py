@@ -131,6 +131,7 @@ class Place(Struct):
         """Take over what was decided on an earlier turn; False if that was for another tool call, in another
         conversation, or never.
         """
+        self.decided = None
         decided, where = self.item.decided[self.index] or (None, b"")
         if decided is None or where != opening:
             return False
@@ -161,6 +162,8 @@ class Draft(Struct):
     """Tells this conversation from others, on every turn of it (opening.py); empty before its first tool call."""
     question: str | None = None
     """What the user said last, None where nobody asks for it."""
+    missing: list[int] = []
+    """Places whose results name a call that is not in the body."""
     known: int = 0
     """Places before this one were settled on an earlier turn, references included."""
     newest: int = 0
@@ -189,6 +192,10 @@ class Draft(Struct):
     """Ends of items that were read now: the offset, how many places, doubts and calls came up to it, the question, the
     cost, and whether reading may be gone on with from there.
     """
+
+    def recall(self) -> None:
+        """Take over what was decided on earlier turns; the rest is pending."""
+        self.pending = [place for place in self.places[self.known :] if not place.recall(self.opening)]
 
     @property
     def pending_chars(self) -> int:

@@ -21,6 +21,7 @@ from proxy_pkg.planning.hearing import Fleet, unheard
 from proxy_pkg.planning.plan import Plan, compose, leave_alone, left_alone, settle
 from proxy_pkg.planning.policy import Rules, Tokens
 from proxy_pkg.planning.reading import Reading, draw
+from proxy_pkg.planning.recall import OtherCalls, assign, missing, to_keep
 from proxy_pkg.planning.terms import LEFT_ALONE, SHORTENED, CallersWays, Ways, conversation_key, is_left_alone
 from proxy_pkg.planning.watch import ALARM, NO_JOURNAL, NS, BrokenOff, Journal, OverdueError, ThreadWatch
 from proxy_pkg.protocols.grammar import Conversation
@@ -78,11 +79,18 @@ class Planner:
         self._forming = Desks("forming", _FORMING_THREADS)
         ALARM.attach(journal)
 
-    async def plan(self, body: bytes, conversation: Conversation, known: Calls = NO_CALLS, caller: int = 0) -> Plan:
+    async def plan(
+        self,
+        body: bytes,
+        conversation: Conversation,
+        known: Calls = NO_CALLS,
+        caller: int = 0,
+        others: OtherCalls | None = None,
+    ) -> Plan:
         """The plan for `body`. Raises ScanError where it cannot be cut, OverdueError where it takes for ever.
 
         `known` are tool calls, by id, that were made before the body's own first item. `caller` is a small number that
-        says whose the marks are.
+        says whose the marks are. `others` are asked for calls that are in neither.
         What is not decided when the deadline passes is left alone, and stays so on later turns; so is what is new
         when there is work enough already, or the worker is crowded.
         """
@@ -99,10 +107,10 @@ class Planner:
             self._memos = Memos(self._memo_bytes_max)
         ways = CallersWays(self._ways, caller) if caller and self._ways is not None else self._ways
         try:
-            return await self._plan(body, conversation, known, deadline_ns, ways)
+            return await self._plan(body, conversation, known, deadline_ns, ways, others)
         except OverdueError:
             # Once more: the text is marked by now, and what was sent shorter on earlier turns has to be so again.
-            return await self._plan(body, conversation, known, deadline_ns, ways)
+            return await self._plan(body, conversation, known, deadline_ns, ways, others)
 
     async def _plan_inside(self, body: bytes, conversation: Conversation, known: Calls, caller: int) -> Plan:
         """The plan for a body that may hold a request of another call."""
@@ -114,12 +122,22 @@ class Planner:
         return await self.elsewhere(lambda: held.closed(plan))
 
     async def _plan(
-        self, body: bytes, conversation: Conversation, known: Calls, deadline_ns: int, ways: Ways | None
+        self,
+        body: bytes,
+        conversation: Conversation,
+        known: Calls,
+        deadline_ns: int,
+        ways: Ways | None,
+        others: OtherCalls | None,
     ) -> Plan:
         memos = self._memos
         draft = await self._read(body, conversation, known, memos, deadline_ns, ways)
         if is_left_alone(draft.opening, ways):
             return _late(draft)
+        if others is not None and conversation.answer is not None:
+            began = monotonic_ns()
+            await self._recall(draft, conversation, others, ways)
+            deadline_ns += monotonic_ns() - began
         own: list[int] = []
         if self._fleet is not None and draft.pending:
             began = monotonic_ns()
@@ -171,6 +189,17 @@ class Planner:
         if self._fleet is not None and not self._fleet.knows(key):
             await self._fleet.learn([key])
         return ways.first(key, LEFT_ALONE) == SHORTENED
+
+    async def _recall(self, draft: Draft, conversation: Conversation, others: OtherCalls, ways: Ways | None) -> None:
+        """Give results the calls that other requests and answers made."""
+        if calls := to_keep(draft):
+            others.learn(calls)
+        names = missing(draft)
+        found = await others.find(names) if names else NO_CALLS
+        if len(draft.places) - draft.known > _INLINE_TEXTS:
+            await self.elsewhere(lambda: assign(draft, found, conversation, others.owner, ways))
+        else:
+            assign(draft, found, conversation, others.owner, ways)
 
     async def _hear(self, draft: Draft, fleet: Fleet, ways: Ways | None) -> list[int]:
         """Ask the other servers what they sent of this conversation; returns the keys of what is sent for the first

@@ -143,9 +143,10 @@ class Reading:
             return False
         if not draft.opening and self._earlier:
             draft.opening = opening(self._first, first_call(self._earlier, draft.calls), conversation)
-        draft.pending = [place for place in draft.places[draft.known :] if not place.recall(draft.opening)]
+        draft.recall()
         draft.newest = len(draft.places) if self._is_cut_short else _newest(draft)
-        if self._earlier:
+        # Nor with results of calls that stand elsewhere: another caller's may be others.
+        if self._earlier or (draft.missing and conversation.answer is not None):
             draft.marks.clear()
         return True
 
@@ -209,6 +210,8 @@ def _place(item: Item, offset: int, callers: Callers, draft: Draft) -> None:
     last = draft.places[-1] if draft.places else None
     rank = 0 if last is None else last.rank + _counts(last.text)
     for index, text in enumerate(found.texts[: TEXTS_MAX - len(draft.places)]):
+        if text.call and text.answer < 0 and text.call not in callers.producers:
+            draft.missing.append(len(draft.places))
         draft.places.append(Place(item, index, offset, callers.of(text, question, answers), rank, text.is_ours))
         rank += _counts(text)
 

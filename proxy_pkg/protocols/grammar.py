@@ -71,6 +71,20 @@ class Envelope(Struct, frozen=True):
     is_base64: bool = False
 
 
+class AnswerMap(Struct, frozen=True):
+    """Where an answer makes tool calls, for an API whose requests can leave out what the provider has.
+
+    A whole answer lists its items at the key `items`, a stream has one at the key `item` of each event of the type
+    `event`. The provider has what was asked and answered unless the request's body has one of the byte strings in
+    `unless`.
+    """
+
+    items: str
+    event: str
+    item: str
+    unless: tuple[bytes, ...] = ()
+
+
 class Conversation(Struct, frozen=True):
     """Where a request body holds its conversation, and where its tool calls and results are.
 
@@ -93,6 +107,8 @@ class Conversation(Struct, frozen=True):
     """Keys that lead from the body to the object with the items, where that is not the body itself."""
     envelopes: tuple[Envelope, ...] = ()
     """What the body may hold in place of the items. Of several that are there, the first one counts."""
+    answer: AnswerMap | None = None
+    """Where answers make the calls that requests may leave out; None where each request holds its calls."""
 
     @property
     def path(self) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """OpenAI: the Responses API, over HTTP and in the frames of its WebSocket."""
 
-from proxy_pkg.protocols.grammar import CallPlace, Conversation, FrameMap, Protocol, ResultPlace, UsageMap
+from proxy_pkg.protocols.grammar import AnswerMap, CallPlace, Conversation, FrameMap, Protocol, ResultPlace, UsageMap
 from proxy_pkg.protocols.openai import API, RESPONSES_API
 
 _OUTPUTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output", "apply_patch_call_output")
@@ -41,6 +41,13 @@ CONVERSATION = Conversation(
         ResultPlace(when=("type", ("shell_call_output",)), id="call_id", text="output", leaves=True, by_command=True),
     ),
     questions=(ResultPlace(when=("role", ("user",)), id="", text="content", text_types=("input_text",)),),
+    # `previous_response_id`, `conversation` and `item_reference` stand for items that the provider has.
+    answer=AnswerMap(
+        items="output",
+        event="response.output_item.done",
+        item="item",
+        unless=(b'"store":false', b'"store": false'),
+    ),
 )
 
 USAGE = UsageMap(

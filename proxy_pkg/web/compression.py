@@ -18,6 +18,7 @@ from proxy_pkg.planning.plan import PLANNED_BEFORE, Plan, left_alone
 from proxy_pkg.protocols.grammar import Conversation
 from proxy_pkg.stats.record import UNKNOWN, RequestRecord
 from proxy_pkg.web.coding import Coder
+from proxy_pkg.web.shared_calls import CallersCalls
 from proxy_pkg.wire.encoding import DecodedTooLargeError, EncodingError, codings, decode, decoding, encode, encoding
 from proxy_pkg.wire.splice import splice
 
@@ -67,6 +68,7 @@ async def compressed(
     bounds: Decoding,
     hold_out: HoldOut = NOBODY,
     caller: int = 0,
+    others: CallersCalls | None = None,
 ) -> tuple[bytes, Headers]:
     """The body to send, and response headers that say what was done to it.
 
@@ -82,7 +84,9 @@ async def compressed(
     coding = _coding(headers)
     try:
         plain = await _plain(coding, body, bounds) if coding else body
-        shortened, plan = await replanned(planner, level, conversation, plain, record, hold_out=hold_out, caller=caller)
+        shortened, plan = await replanned(
+            planner, level, conversation, plain, record, hold_out=hold_out, caller=caller, others=others
+        )
         if shortened is not plain:
             sent = await _coded(coding, shortened, bounds)
     except EncodingError as error:
@@ -108,16 +112,20 @@ async def replanned(
     known: Calls = NO_CALLS,
     hold_out: HoldOut = NOBODY,
     caller: int = 0,
+    others: CallersCalls | None = None,
 ) -> tuple[bytes, Plan | None]:
     """The body as planned, the same object if it stays, and the plan, None if there is none.
 
-    Adds to what the record has of earlier bodies. `known` are tool calls made before this body. Never raises.
+    Adds to what the record has of earlier bodies. `known` are tool calls made before this body, and `others`
+    are asked for further ones. Never raises.
     """
+    if others is not None and conversation.answer is not None:
+        others.asked(body, conversation.answer)
     record.bytes_before += len(body)
     if record.model == UNKNOWN:  # the body had a coding, or is a frame
         record.model = label(asked_in(body))
     try:
-        plan = _in_its_arm(await planner.plan(body, conversation, known, caller), record, hold_out)
+        plan = _in_its_arm(await planner.plan(body, conversation, known, caller, others), record, hold_out)
         if len(body) > _INLINE_SPLICED_BYTES and plan.replacements:
             shortened = await planner.elsewhere(partial(splice, body, plan.replacements))
         else:

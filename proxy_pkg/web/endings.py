@@ -54,8 +54,10 @@ _flat: Final = msgspec.json.Decoder(_Flat).decode
 
 def look(copy: Copy | None, record: RequestRecord, last: bytes = b"") -> str:
     """Write down that a copied answer tells of an error, `last` being what is not yet in the copy. What went wrong, as
-    a sentence; empty if nothing did.
+    a sentence; empty if nothing did. Nothing comes after that, so whoever watches the copy is shown its end.
     """
+    if copy is not None:
+        copy.end(last)
     if copy is None or record.status_class != "2xx" or record.outcome != "relayed":
         return ""
     kind = error_in(copy.text(last))

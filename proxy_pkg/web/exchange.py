@@ -29,6 +29,7 @@ from proxy_pkg.web.compression import BYPASS_HEADER, Decoding, compressed, unrea
 from proxy_pkg.web.endings import is_ended, look
 from proxy_pkg.web.middleware.auth import TOKEN_HEADER
 from proxy_pkg.web.services import Services
+from proxy_pkg.web.shared_calls import CallersCalls, watch_of
 from proxy_pkg.web.timing import server_timing
 from proxy_pkg.web.upload import Upload, whole_body
 
@@ -60,6 +61,7 @@ class Exchange:
     _is_stream = _takes_events = _tells_usage = _is_complete = False
     _relayed_bytes = 0
     _copy: Copy | None = None
+    _calls: CallersCalls | None = None
     _departure: Departure | None = None
     _abandoned: RefusedError | None = None
 
@@ -200,6 +202,7 @@ class Exchange:
             self.services.places.check_keys(self.origin, self.scope, self.matched)
         if conversation is not None:
             services, record = self.services, self.record
+            self._calls = services.calls_of(self.scope, self.matched)
             body, self._told = await compressed(
                 services.planner,
                 services.settings.compression,
@@ -210,6 +213,7 @@ class Exchange:
                 decoding,
                 services.hold_out,
                 number(self.scope, self.matched.protocol.api),
+                self._calls,
             )
         if self.granted is not None and self._is_charged():
             model = await charge_body(
@@ -308,7 +312,8 @@ class Exchange:
             self._tells_usage = tells_usage(self.matched, self.scope["path"], answer.status)
             self.record.awaits_usage = self._tells_usage
             if self._tells_usage or self._takes_events:
-                self._copy = Copy(answer.headers.get("content-encoding", ""))
+                watch = watch_of(self._calls, self.matched.protocol.conversation, is_stream=self._is_stream)
+                self._copy = Copy(answer.headers.get("content-encoding", ""), watch)
         self.record.send_ns = monotonic_ns() - self.asked_ns - self.record.first_byte_ns
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await pump(answer, self._send_chunk, self._on_chunk)

@@ -18,6 +18,7 @@ from proxy_pkg.planning.offload import Planner
 from proxy_pkg.protocols.grammar import FrameMap
 from proxy_pkg.stats.record import RequestRecord
 from proxy_pkg.web.compression import replanned
+from proxy_pkg.web.shared_calls import CallersCalls
 from proxy_pkg.wire.scan import locate
 
 _INLINE_FRAME_BYTES = 1 << 20
@@ -58,9 +59,11 @@ class Frames:
         bill: Callable[[str, int], None] | None = None,
         failed: Callable[[str], None] | None = None,
         caller: int = 0,
+        others: CallersCalls | None = None,
     ) -> None:
         """`bill` is shown each frame that ends an answer and tells usage, with the tokens that compression took from
         what it answers (estimate); it must not take long. `failed` is shown each that ends an answer with an error.
+        `others` are the caller's calls on other sockets, and over HTTP.
         """
         self._map = frames
         self._planner = planner
@@ -71,6 +74,7 @@ class Frames:
         self._bill = bill
         self._failed = failed
         self._caller = caller
+        self._others = others
         self._saved = 0
         self._calls: dict[str, Producer] = {}
         self._call_bytes: dict[str, int] = {}
@@ -123,6 +127,7 @@ class Frames:
             self._calls,
             self._hold_out,
             self._caller,
+            self._others,
         )
         # A request that goes on from an earlier answer has the upstream read all that was sent before again.
         goes_on = any(sign in text for sign in _GOING_ON)
@@ -178,7 +183,10 @@ class Frames:
     def _remember(self, item: bytes, frames: FrameMap) -> None:
         if len(item) > _CALL_BYTES_MAX:
             return
-        for name, producer in outline(item, frames.conversation).calls:
+        calls = outline(item, frames.conversation).calls
+        if calls and self._others is not None:
+            self._others.learn(calls)
+        for name, producer in calls:
             self._calls.pop(name, None)
             self._calls[name] = producer
             self._call_bytes[name] = len(item)

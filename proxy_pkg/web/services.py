@@ -6,6 +6,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Mapping
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -28,6 +29,7 @@ from proxy_pkg.planning.policy import Rules
 from proxy_pkg.planning.terms import LEFT_ALONE
 from proxy_pkg.prices.table import Prices
 from proxy_pkg.prices.table import load as load_prices
+from proxy_pkg.protocols.table import Match
 from proxy_pkg.relay.client import BoundedConnector, PoolLimits, open_session
 from proxy_pkg.relay.names import Names, open_names
 from proxy_pkg.relay.proxies import Proxies
@@ -50,6 +52,7 @@ from proxy_pkg.web.admission import Admission
 from proxy_pkg.web.coding import Coder
 from proxy_pkg.web.middleware.access_log import AccessLog
 from proxy_pkg.web.places import Places
+from proxy_pkg.web.shared_calls import CallersCalls, SharedCalls
 from proxy_pkg.web.verdict_rules import rules_of
 
 ORIGINALS_ARE_KEPT = False
@@ -87,6 +90,8 @@ class Services(Struct):
     ways: FleetDecisions | None
     """What servers tell each other of texts that were sent; None without a store that they share."""
     callers: Callers
+    calls: SharedCalls
+    """Tool calls that requests may leave out."""
     needs: Needs
     """What requests can take of limits."""
     limits: Limits | None
@@ -101,6 +106,13 @@ class Services(Struct):
     def next_request_id(self) -> str:
         """Unique over workers and restarts: a random word of this worker, and a number."""
         return f"{self.request_prefix}{next(self.request_numbers):x}"
+
+    def calls_of(self, scope: dict[str, Any], matched: Match) -> CallersCalls | None:
+        """The calls that a request can leave out; None where each request holds its own."""
+        holder = matched.protocol if matched.protocol.frames is None else matched.protocol.frames
+        if holder.conversation is None or holder.conversation.answer is None:
+            return None
+        return self.calls.of(partial(self.callers.name, scope, matched.protocol.api))
 
     def ended(
         self, request_id: str, scope: Mapping[str, Any], status: int, record: RequestRecord, problem: str, began_ns: int
@@ -136,6 +148,7 @@ class Services(Struct):
             await self.limits.close()
         if self.ways is not None:
             await self.ways.close()
+        await self.calls.close()
         await self.store.close()
         if self.tracing is not None:
             await self.tracing.close()
@@ -198,6 +211,7 @@ def open_services(settings: Settings, counters: Counters, encoder: Encoder, acce
         store=store,
         ways=ways,
         callers=callers,
+        calls=SharedCalls(store, callers.digest),
         needs=Needs(prices, encoder),
         limits=Limits(rules, store, counters.lost) if rules else None,
         shared_publisher=SharedPublisher(store, callers, counters.lost, counters.holds),

@@ -92,6 +92,7 @@ class SocketExchange:
             bill,
             self._count_failed,
             number(scope, matched.protocol.api),
+            services.calls_of(scope, matched),
         )
 
     def _level(self) -> Level:

@@ -65,6 +65,8 @@ def gemini(*turns: list[dict[str, Any]]) -> dict[str, Any]:
         ([[made("a", id="x"), made("b", id="y")], [answered("1", id="x"), answered("2")]], ["a", "b"]),
         # A turn begins anew: a call that nobody answered takes no later result.
         ([[made("a"), made("b")], [answered("1")], [made("c")], [answered("2")]], ["a", "c"]),
+        # It begins with the first call behind a result, and further messages add to it.
+        ([[made("a")], [answered("1")], [made("b")], [made("c")], [answered("2"), answered("3")]], ["a", "b", "c"]),
         # More results than calls: what is left over is nobody's.
         ([[made("a")], [answered("1"), answered("2")]], ["a", ""]),
         # The id of a call that is not here is not that of one that has another.
